@@ -1,0 +1,227 @@
+"""Chunks: the values of one column over a range of rows, as bytes.
+
+The first byte of `data` names the encoding: raw little-endian 64-bit numbers (short chunks, where any codec's header
+would cost more than it saves, and where NumPy need not be loaded), pcodec, or MessagePack, plain or behind zstd.
+`rows` is absent when the chunk has a value in each row from its first to its last; otherwise it holds the distances
+from `first_row`, encoded the same way. The checksum covers both.
+
+pcodec is lossless down to the bits of a NaN, and needs about 3 bytes for a value of a training loss and none for
+steps and regular row numbers.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from treering.errors import CorruptData
+from treering.store.values import NUMERIC, decode, encode
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Numbers = npt.NDArray[np.float64] | npt.NDArray[np.int64] | npt.NDArray[np.bool_]
+
+__all__ = ["CHUNK_ROWS", "Chunk", "decode_chunk", "encode_chunks", "level_of", "merge_chunks"]
+
+#: A chunk holds at most this many values.
+CHUNK_ROWS = 65_536
+#: A level's chunks are merged this many at a time, so a value is rewritten at most log16(65536) = 4 times.
+FAN_IN = 16
+FULL_LEVEL = 4
+
+_RAW, _PCO, _MSGPACK, _MSGPACK_ZSTD = range(4)
+_SHORT = 64
+_ARRAY_CODE = {"float64": "d", "int64": "q"}
+_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
+
+
+class Chunk(NamedTuple):
+    """One row of the table `chunks`, less its column.
+
+    Attributes:
+        minimum: smallest finite or infinite number, NaN left out; None where there is none or the kind has no order.
+        rows: None when contiguous; see the module.
+        checksum: xxh3 of `rows` and `data`, as a signed 64-bit integer.
+    """
+
+    first_row: int
+    last_row: int
+    count: int
+    kind: str
+    level: int
+    minimum: float | None
+    maximum: float | None
+    nan_count: int
+    rows: bytes | None
+    data: bytes
+    checksum: int
+
+
+def level_of(count: int) -> int:
+    """Return the merge level of a chunk of `count` values: floor(log16), at most `FULL_LEVEL`."""
+    return min((count.bit_length() - 1) // 4, FULL_LEVEL)
+
+
+def encode_chunks(kind: str, rows: Sequence[int], values: Sequence[Any] | Numbers) -> Iterator[Chunk]:
+    """Cut `values` into chunks of at most `CHUNK_ROWS` and encode them.
+
+    Args:
+        kind: kind of every value.
+        rows: ascending row numbers, one a value: a `range` where they are contiguous (the cheap case), else a list
+            or an integer array.
+        values: as many; a list, or an array of the kind's type.
+    """
+    for start in range(0, len(rows), CHUNK_ROWS):
+        yield _encode(kind, rows[start : start + CHUNK_ROWS], values[start : start + CHUNK_ROWS])
+
+
+def _encode(kind: str, rows: Sequence[int], values: Sequence[Any] | Numbers) -> Chunk:
+    import xxhash
+
+    first, last, count = int(rows[0]), int(rows[-1]), len(rows)
+    contiguous = last - first + 1 == count
+    row_bytes = None if contiguous else _encode_numbers("int64", _distances(rows, first))
+    minimum, maximum, nan_count = _extremes(kind, values)
+    data = _encode_numbers(kind, values) if kind in _ARRAY_CODE else _encode_objects(values)
+    checksum = xxhash.xxh3_64_intdigest((row_bytes or b"") + data) - 2**63
+    return Chunk(first, last, count, kind, level_of(count), minimum, maximum, nan_count, row_bytes, data, checksum)
+
+
+def _distances(rows: Sequence[int], first: int) -> Sequence[int]:
+    if len(rows) < _SHORT:
+        return [int(row) - first for row in rows]
+    import numpy as np
+
+    return np.asarray(rows, dtype=np.int64) - first  # type: ignore[return-value]  # an array is a sequence here
+
+
+def _extremes(kind: str, values: Sequence[Any] | Numbers) -> tuple[float | None, float | None, int]:
+    if kind not in NUMERIC:
+        return None, None, 0
+    if isinstance(values, (list, tuple)) and len(values) < _SHORT:
+        numbers = [value for value in values if value == value]  # noqa: PLR0124  # drops NaN
+        if not numbers:
+            return None, None, len(values)
+        return float(min(numbers)), float(max(numbers)), len(values) - len(numbers)
+    import numpy as np
+
+    array_ = np.asarray(values)
+    if kind == "float64":
+        nan_count = int(np.count_nonzero(array_ != array_))  # noqa: PLR0124  # NaN differs from itself
+        if nan_count == len(array_):
+            return None, None, nan_count
+        return float(np.fmin.reduce(array_)), float(np.fmax.reduce(array_)), nan_count
+    return float(array_.min()), float(array_.max()), 0
+
+
+def _encode_numbers(kind: str, values: Sequence[Any] | Numbers) -> bytes:
+    if len(values) < _SHORT:
+        raw = array(_ARRAY_CODE[kind], values if isinstance(values, (list, tuple, range)) else values.tolist())  # type: ignore[union-attr]  # an array
+        if sys.byteorder == "big":
+            raw.byteswap()
+        return bytes((_RAW,)) + raw.tobytes()
+    import numpy as np
+    from pcodec import ChunkConfig, standalone
+
+    numbers = np.ascontiguousarray(values, dtype=kind)
+    return bytes((_PCO,)) + standalone.simple_compress(numbers, ChunkConfig())
+
+
+def _encode_objects(values: Sequence[Any] | Numbers) -> bytes:
+    plain = encode(values if isinstance(values, (list, tuple)) else values.tolist())  # type: ignore[union-attr]  # an array
+    if len(plain) > 256:
+        import zstandard
+
+        packed = zstandard.compress(plain, 3)
+        if len(packed) < len(plain):
+            return bytes((_MSGPACK_ZSTD,)) + packed
+    return bytes((_MSGPACK,)) + plain
+
+
+def decode_chunk(chunk: Chunk, where: str = "") -> tuple[npt.NDArray[np.int64], Any]:
+    """Return a chunk's row numbers and values.
+
+    Args:
+        chunk: as stored.
+        where: run and column, for the error's text.
+
+    Returns:
+        rows: (count,) int64; values: (count,) float64, int64 or bool array, or a list for the other kinds, in which
+        media are `Carried`.
+
+    Raises:
+        CorruptData: the checksum or the format does not fit; the text names `where` and the rows.
+    """
+    import numpy as np
+    import xxhash
+
+    if xxhash.xxh3_64_intdigest((chunk.rows or b"") + chunk.data) - 2**63 != chunk.checksum:
+        raise CorruptData(_damage(chunk, where, "checksum does not match"))
+    try:
+        if chunk.rows is None:
+            rows = np.arange(chunk.first_row, chunk.last_row + 1, dtype=np.int64)
+        else:
+            rows = _decode_numbers("int64", chunk.rows) + chunk.first_row
+        values = _decode_numbers(chunk.kind, chunk.data) if chunk.kind in _ARRAY_CODE else _decode_objects(chunk)
+    except CorruptData:
+        raise
+    except Exception as error:
+        raise CorruptData(_damage(chunk, where, str(error))) from error
+    if not len(rows) == len(values) == chunk.count:
+        raise CorruptData(_damage(chunk, where, f"{len(values)} values in {len(rows)} rows"))
+    return rows, values
+
+
+def _damage(chunk: Chunk, where: str, why: str) -> str:
+    place = f"{where}: " if where else ""
+    return (
+        f"{place}rows {chunk.first_row} to {chunk.last_row} are damaged ({why}); everything else stays readable. "
+        "`treering doctor` lists all damage."
+    )
+
+
+def _decode_numbers(kind: str, data: bytes) -> Any:
+    import numpy as np
+
+    if data[0] == _RAW:
+        return np.frombuffer(data, dtype="<f8" if kind == "float64" else "<i8", offset=1)
+    if data[0] == _PCO:
+        from pcodec import standalone
+
+        return standalone.simple_decompress(data[1:])
+    raise CorruptData(f"number encoding {data[0]} is newer than this treering")
+
+
+def _decode_objects(chunk: Chunk) -> Any:
+    data = memoryview(chunk.data)
+    if data[0] == _MSGPACK_ZSTD:
+        import zstandard
+
+        values = decode(zstandard.decompress(data[1:]))
+    elif data[0] == _MSGPACK:
+        values = decode(data[1:])
+    else:
+        raise CorruptData(f"encoding {data[0]} is newer than this treering")
+    if chunk.kind == "bool":
+        import numpy as np
+
+        return np.array(values, dtype=np.bool_)
+    return values
+
+
+def merge_chunks(chunks: Sequence[Chunk], where: str = "") -> list[Chunk]:
+    """Merge chunks of one column and kind, in order of their rows, into as few as possible."""
+    import numpy as np
+
+    parts = [decode_chunk(chunk, where) for chunk in sorted(chunks, key=lambda chunk: chunk.first_row)]
+    rows = np.concatenate([rows for rows, _ in parts])
+    kind = chunks[0].kind
+    if kind in NUMERIC:
+        values: Any = np.concatenate([values for _, values in parts])
+    else:
+        values = [value for _, values in parts for value in values]
+    return list(encode_chunks(kind, rows, values))  # type: ignore[arg-type]  # an array of row numbers

@@ -1,0 +1,270 @@
+"""One small face over two databases: SQLite through the standard library, PostgreSQL through SQLAlchemy.
+
+Statements are plain SQL with `:named` parameters that both take (`INSERT ... ON CONFLICT` among them). SQLite is not
+reached through SQLAlchemy here, because a run that starts has no time to import it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from treering.errors import NotFound, StoreError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+__all__ = ["Database", "Postgres", "Sqlite", "open_database"]
+
+Parameters = Mapping[str, Any]
+
+#: Version of the tables; equal to `schema.FORMAT`, repeated so that SQLAlchemy is not imported for it.
+FORMAT = 1
+_LOCK_TIMEOUT_S = 60.0
+
+
+class Database(ABC):
+    """A connection that any one thread at a time may use."""
+
+    #: "sqlite" or "postgresql".
+    dialect: str
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    @abstractmethod
+    def query(self, sql: str, parameters: Parameters | None = None) -> list[tuple[Any, ...]]:
+        """Return all rows of a SELECT, or of a statement with RETURNING."""
+
+    @abstractmethod
+    def execute(self, sql: str, parameters: Parameters | None = None) -> int:
+        """Run one statement and return the number of rows it changed."""
+
+    @abstractmethod
+    def execute_many(self, sql: str, parameters: Iterable[Parameters]) -> None:
+        """Run one statement once for each set of parameters."""
+
+    @abstractmethod
+    def transaction(self) -> contextlib.AbstractContextManager[None]:
+        """Make what happens inside visible whole or not at all; nested ones belong to the outer one.
+
+        SQLite's takes the write lock at once, waiting for other writers up to a minute.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the connection; a second call does nothing."""
+
+
+class Sqlite(Database):
+    """The embedded store's file, or a bundle.
+
+    Args:
+        path: the file.
+        create: make the file, its tables and its folder when they are missing.
+        read_only: open without the right to write, for stores on read-only media.
+        wal: write-ahead log, so that readers never wait; False on network file systems, where it is unsafe.
+
+    Raises:
+        NotFound: no file there and not `create`.
+        StoreError: not a database of ours, or one written by a newer treering.
+    """
+
+    dialect = "sqlite"
+
+    def __init__(self, path: Path, *, create: bool = False, read_only: bool = False, wal: bool = True) -> None:
+        super().__init__()
+        self.path = path
+        self._depth = 0
+        if create:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        elif not path.is_file():
+            raise NotFound(f"there is no store at {path.parent}; name one with --dir or TREERING_DIR")
+        mode = "ro" if read_only else "rwc" if create else "rw"
+        with _translated(path):
+            self._connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode={mode}",
+                uri=True,
+                timeout=_LOCK_TIMEOUT_S,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=256,
+            )
+            try:
+                self._prepare(read_only=read_only, wal=wal)
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def _prepare(self, *, read_only: bool, wal: bool) -> None:
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        if not read_only:
+            # Each commit is on the disk when it returns, so a journal may be deleted after it, power loss or not.
+            self._connection.execute("PRAGMA synchronous = FULL")
+        version = self._version()
+        if version == 0 and not read_only:
+            self._create(wal=wal)
+            version = self._version()
+        if version > FORMAT:
+            raise StoreError(
+                f"{self.path} has format {version} and this treering reads up to {FORMAT}; upgrade with "
+                "`pip install -U treering`"
+            )
+        if version < FORMAT:
+            raise StoreError(f"{self.path} has format {version}; run `treering doctor` to bring it to {FORMAT}")
+
+    def _version(self) -> int:
+        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+
+    def _create(self, *, wal: bool) -> None:
+        deadline = time.monotonic() + _LOCK_TIMEOUT_S
+        self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        while True:
+            try:
+                self._connection.execute(f"PRAGMA journal_mode = {'WAL' if wal else 'DELETE'}")
+                break
+            except sqlite3.OperationalError as error:
+                # Switching to the log needs the file alone, and does not wait as other statements do.
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+        with self.transaction():
+            if self._version() == 0:
+                script = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+                for statement in script.split(";\n"):
+                    self._connection.execute(statement)
+
+    def query(self, sql: str, parameters: Parameters | None = None) -> list[tuple[Any, ...]]:
+        with self._lock, _translated(self.path):
+            return self._connection.execute(sql, parameters or {}).fetchall()
+
+    def execute(self, sql: str, parameters: Parameters | None = None) -> int:
+        with self._lock, _translated(self.path):
+            return self._connection.execute(sql, parameters or {}).rowcount
+
+    def execute_many(self, sql: str, parameters: Iterable[Parameters]) -> None:
+        with self._lock, _translated(self.path):
+            self._connection.executemany(sql, parameters)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._lock:
+            if self._depth:
+                yield
+                return
+            with _translated(self.path):
+                self._connection.execute("BEGIN IMMEDIATE")
+            self._depth += 1
+            try:
+                yield
+                with _translated(self.path):
+                    self._connection.execute("COMMIT")
+            except BaseException:
+                # A failed COMMIT (full disk) may have rolled back by itself.
+                with contextlib.suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+                raise
+            finally:
+                self._depth -= 1
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+
+@contextlib.contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise StoreError(f"{path}: {error}") from error
+
+
+class Postgres(Database):
+    """The team store.
+
+    Args:
+        url: SQLAlchemy's, such as "postgresql+psycopg://user@host/name".
+        create: make the tables when they are missing.
+    """
+
+    dialect = "postgresql"
+
+    def __init__(self, url: str, *, create: bool = False) -> None:
+        super().__init__()
+        try:
+            import sqlalchemy
+        except ModuleNotFoundError as error:  # pragma: no cover - a base dependency
+            raise StoreError("PostgreSQL needs SQLAlchemy; run: pip install 'treering[postgres]'") from error
+        if url.startswith("postgresql://"):
+            url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+        self._text = sqlalchemy.text
+        self._engine = sqlalchemy.create_engine(url)
+        self._connection: Connection | None = None
+        self._error = sqlalchemy.exc.SQLAlchemyError
+        if create:
+            from treering.store import schema
+
+            with self._translated(), self._engine.begin() as connection:
+                # Two servers that start together must not both create.
+                connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(7461)"))
+                schema.metadata.create_all(connection)
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except self._error as error:
+            raise StoreError(f"PostgreSQL: {error}") from error
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        with self._lock, self._translated():
+            if self._connection is not None:
+                yield self._connection
+                return
+            with self._engine.begin() as connection:
+                yield connection
+
+    def query(self, sql: str, parameters: Parameters | None = None) -> list[tuple[Any, ...]]:
+        with self._connected() as connection:
+            return [tuple(row) for row in connection.execute(self._text(sql), parameters or {})]
+
+    def execute(self, sql: str, parameters: Parameters | None = None) -> int:
+        with self._connected() as connection:
+            return connection.execute(self._text(sql), parameters or {}).rowcount
+
+    def execute_many(self, sql: str, parameters: Iterable[Parameters]) -> None:
+        batch: Sequence[Parameters] = list(parameters)
+        if batch:
+            with self._connected() as connection:
+                connection.execute(self._text(sql), batch)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._lock:
+            if self._connection is not None:
+                yield
+                return
+            with self._translated(), self._engine.begin() as connection:
+                self._connection = connection
+                try:
+                    yield
+                finally:
+                    self._connection = None
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def open_database(place: Path | str, *, create: bool = False, read_only: bool = False, wal: bool = True) -> Database:
+    """Open a file as SQLite or a "postgresql://" address."""
+    if isinstance(place, str) and place.startswith(("postgresql:", "postgresql+")):
+        return Postgres(place, create=create)
+    return Sqlite(Path(place), create=create, read_only=read_only, wal=wal)

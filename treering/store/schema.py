@@ -1,0 +1,218 @@
+"""The one definition of the database, for SQLite and PostgreSQL alike.
+
+Reading starts at `runs`. A run's recorded streams (`history`, `system`, `console`, `events`) are sparse column
+tables: `streams` counts their rows, `columns` names their columns with running statistics, and `chunks` holds the
+values of one column over a range of rows. `attempts` says which rows a resumed run has superseded.
+
+Structured values (config, summary, environment ...) are MessagePack, which keeps NaN, infinities and bytes apart
+where JSON could not; `run_values` repeats config and summary as one row a key, so that 100,000 runs can be filtered
+and sorted inside the database. Times are microseconds since 1970 (UTC). Names are exact Unicode, except that NUL
+is written as U+2400, since PostgreSQL's text has no NUL.
+
+The embedded store is created from `schema.sql`, compiled from here (`python -m treering.store.schema`), because
+importing SQLAlchemy takes longer than starting a run may.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+__all__ = ["FORMAT", "SQL_FILE", "metadata", "sqlite_script"]
+
+#: Raised with every migration; SQLite keeps it in `PRAGMA user_version`, PostgreSQL in `store_info`.
+FORMAT = 1
+SQL_FILE = Path(__file__).with_name("schema.sql")
+
+metadata = MetaData()
+
+# SQLite numbers rows by itself only for a plain INTEGER key.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _run_column(**options: bool) -> Column[str]:
+    return Column("run_id", String, ForeignKey("runs.id", ondelete="CASCADE"), **options)  # type: ignore[arg-type]  # keyword options of Column are untyped
+
+
+Table(
+    "store_info",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+Table(
+    "runs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("project", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("updated_us", BigInteger, nullable=False),
+    Column("ended_us", BigInteger),
+    Column("attempt", Integer, nullable=False, server_default="1"),
+    Column("group_name", String),
+    Column("job_type", String),
+    Column("notes", Text),
+    Column("parent_id", String),
+    Column("parent_step", BigInteger),
+    Column("resume_key", String),
+    Column("next_step", BigInteger, nullable=False, server_default="0"),
+    Column("tags", LargeBinary),
+    Column("config", LargeBinary),
+    Column("summary", LargeBinary),
+    Column("metrics", LargeBinary),
+    Column("failure", LargeBinary),
+    Column("capture", LargeBinary),
+    Index("runs_by_project", "project", "created_us"),
+    Index("runs_by_state", "state"),
+    Index("runs_by_resume_key", "resume_key"),
+)
+
+Table(
+    "attempts",
+    metadata,
+    _run_column(primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("state", String, nullable=False),
+    Column("started_us", BigInteger, nullable=False),
+    Column("ended_us", BigInteger),
+    # Earlier attempts' rows whose step is at or after `from_step` are superseded; NULL supersedes nothing.
+    Column("from_step", BigInteger),
+    # The first history row of this attempt.
+    Column("first_row", BigInteger, nullable=False),
+    Column("failure", LargeBinary),
+    Column("config_changes", LargeBinary),
+    Column("process", LargeBinary),
+    # Where in this attempt's journal the database has got to; rows up to here are never appended again.
+    Column("journal_segment", BigInteger, nullable=False, server_default="0"),
+    Column("journal_offset", BigInteger, nullable=False, server_default="0"),
+    Column("dropped_rows", BigInteger, nullable=False, server_default="0"),
+)
+
+Table(
+    "run_values",
+    metadata,
+    _run_column(primary_key=True),
+    Column("scope", String, primary_key=True),  # "config" or "summary"
+    Column("key", String, primary_key=True),
+    Column("number", Double),
+    Column("text", Text),
+    Index("run_values_by_number", "scope", "key", "number"),
+)
+
+Table(
+    "run_tags",
+    metadata,
+    _run_column(primary_key=True),
+    Column("tag", String, primary_key=True),
+    Index("run_tags_by_tag", "tag"),
+)
+
+Table(
+    "streams",
+    metadata,
+    _run_column(primary_key=True),
+    Column("stream", String, primary_key=True),
+    Column("next_row", BigInteger, nullable=False),
+)
+
+Table(
+    "columns",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    _run_column(nullable=False),
+    Column("stream", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("kind", String, nullable=False),  # of the newest chunk
+    Column("count", BigInteger, nullable=False),
+    Column("stats", LargeBinary, nullable=False),
+    UniqueConstraint("run_id", "stream", "key"),
+)
+
+Table(
+    "chunks",
+    metadata,
+    Column("column_id", _Id, ForeignKey("columns.id", ondelete="CASCADE"), primary_key=True),
+    Column("first_row", BigInteger, primary_key=True),
+    Column("last_row", BigInteger, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("min", Double),
+    Column("max", Double),
+    Column("nan_count", Integer, nullable=False),
+    Column("rows", LargeBinary),  # NULL: every row of the range
+    Column("data", LargeBinary, nullable=False),
+    Column("checksum", BigInteger, nullable=False),
+)
+
+Table(
+    "versions",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("project", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("type", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("description", Text),
+    Column("metadata", LargeBinary),
+    UniqueConstraint("project", "name", "version"),
+    Index("versions_by_run", "run_id"),
+)
+
+Table(
+    "version_files",
+    metadata,
+    Column("version_id", String, ForeignKey("versions.id", ondelete="CASCADE"), primary_key=True),
+    Column("path", String, primary_key=True),
+    Column("digest", String, nullable=False),
+    Column("size", BigInteger, nullable=False),
+)
+
+Table(
+    "aliases",
+    metadata,
+    Column("project", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("alias", String, primary_key=True),
+    Column("version_id", String, ForeignKey("versions.id", ondelete="CASCADE"), nullable=False),
+    Column("moved_us", BigInteger, nullable=False),
+)
+
+
+def sqlite_script() -> str:
+    """Return the script that creates an embedded store: what `schema.sql` must hold."""
+    dialect = sqlite.dialect()
+    statements = ["-- Compiled from schema.py by `python -m treering.store.schema`; do not edit."]
+    for table in metadata.sorted_tables:
+        statements.append(str(CreateTable(table).compile(dialect=dialect)).strip())
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            statements.append(str(CreateIndex(index).compile(dialect=dialect)).strip())
+    body = ";\n\n".join(line.replace("\t", "    ").replace(" \n", "\n") for line in statements[1:])
+    return f"{statements[0]}\n\n{body};\n\nPRAGMA user_version = {FORMAT};\n"
+
+
+if __name__ == "__main__":
+    SQL_FILE.write_text(sqlite_script(), encoding="utf-8")

@@ -1,0 +1,172 @@
+"""Values on their way to disk: MessagePack with two extensions, and the kind of column each value belongs to.
+
+Kinds: `float64`, `int64` and `bool` are numbers; `text` is a string; `histogram` and `media` are `treering.media`
+objects; everything else that MessagePack holds (None, lists, empty dicts, bytes, integers beyond 64 bits) is `json`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from treering.errors import UnsupportedValue
+
+__all__ = ["KINDS", "NUMERIC", "Carried", "decode", "encode", "explain", "kind_of", "to_number"]
+
+NUMERIC = frozenset({"float64", "int64", "bool"})
+KINDS = (*sorted(NUMERIC), "text", "json", "histogram", "media")
+
+_BIG_INT = 1
+_CARRIED = 2
+# A list in a row is read back whole; beyond this it is an array that wants a picture or a histogram.
+_MAX_ARRAY_SIZE = 4096
+
+
+class Carried:
+    """A media object as it travels and lies in a column: the name of its class and plain data.
+
+    Attributes:
+        kind: a key of `treering.media.KINDS`, such as "histogram" or "image".
+        payload: MessagePack-able data.
+    """
+
+    __slots__ = ("kind", "payload")
+
+    def __init__(self, kind: str, payload: Any) -> None:
+        self.kind = kind
+        self.payload = payload
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Carried) and (self.kind, self.payload) == (other.kind, other.payload)
+
+    __hash__ = None  # type: ignore[assignment]  # payloads are mutable
+
+    def __repr__(self) -> str:
+        return f"Carried({self.kind!r})"
+
+
+def _enc_hook(value: object) -> object:
+    """Turn what MessagePack does not know into what it does; runs on the caller's thread, so it only looks."""
+    if isinstance(value, Carried):
+        return msgspec.msgpack.Ext(_CARRIED, encode((value.kind, value.payload)))
+    to_payload = getattr(value, "to_payload", None)
+    if to_payload is not None and hasattr(value, "kind"):
+        return msgspec.msgpack.Ext(_CARRIED, encode((value.kind, to_payload())))  # type: ignore[attr-defined]  # checked above
+    return to_number(value)
+
+
+def to_number(value: object) -> object:
+    """Return the number (or small nested list) inside a NumPy scalar, array or tensor, whatever library made it.
+
+    Raises:
+        UnsupportedValue: none of these; the text does not know the key, `explain` adds it.
+    """
+    size = getattr(value, "size", None)
+    if callable(size):  # torch: size() is the shape
+        numel = getattr(value, "numel", None)
+        size = numel() if callable(numel) else None
+    if size is None and hasattr(value, "shape") and hasattr(value, "numpy"):  # tensorflow's eager tensors
+        value = value.numpy()  # type: ignore[attr-defined]  # checked above
+        size = getattr(value, "size", None)
+    if size is not None:
+        return _array_to_number(value, int(size))
+    if hasattr(value, "__float__") and not isinstance(value, complex):
+        with contextlib.suppress(TypeError, ValueError):
+            return float(value)  # type: ignore[arg-type]  # checked above
+    if hasattr(value, "__fspath__"):
+        return str(value)
+    raise UnsupportedValue(f"a value of type {type(value).__module__}.{type(value).__qualname__}")
+
+
+def _array_to_number(value: Any, size: int) -> object:
+    detach = getattr(value, "detach", None)
+    if detach is not None:
+        value = detach()
+    if "complex" in str(getattr(value, "dtype", "")):
+        raise UnsupportedValue(f"a complex array of {size} elements")
+    if size == 1:
+        return value.item() if hasattr(value, "item") else value.reshape(-1)[0]
+    if size > _MAX_ARRAY_SIZE:
+        raise UnsupportedValue(f"an array of shape {tuple(value.shape)}")
+    return value.tolist()
+
+
+def _ext_hook(code: int, data: memoryview) -> object:
+    if code == _BIG_INT:
+        return int(bytes(data))
+    if code == _CARRIED:
+        kind, payload = decode(data)
+        return Carried(kind, payload)
+    raise UnsupportedValue(f"extension {code} is newer than this treering")
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_enc_hook)
+#: Encode any storable value; raises what msgspec raises, which `explain` turns into `UnsupportedValue`.
+encode: Callable[[Any], bytes] = _encoder.encode
+#: The way back; media come as `Carried`.
+decode: Callable[[Any], Any] = msgspec.msgpack.Decoder(ext_hook=_ext_hook).decode
+
+_INT64 = range(-(2**63), 2**63)
+
+
+def kind_of(value: object) -> str:
+    """Name the kind of column that holds `value`, a value as `decode` returns it."""
+    kind = type(value)
+    if kind is float:
+        return "float64"
+    if kind is bool:
+        return "bool"
+    if kind is int:
+        return "int64" if value in _INT64 else "json"
+    if kind is str:
+        return "text"
+    if kind is Carried:
+        return "histogram" if value.kind == "histogram" else "media"  # type: ignore[attr-defined]  # a Carried
+    return "json"
+
+
+def tidy(value: object) -> object:
+    """Rewrite the few values that MessagePack refuses but that have an exact form: huge integers, odd text."""
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return msgspec.msgpack.Ext(_BIG_INT, str(int(value)).encode())
+    if isinstance(value, str):
+        # Lone surrogates have no UTF-8 form; they stay visible as \udcXX.
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {tidy(key) if isinstance(key, str) else str(key): tidy(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [tidy(item) for item in value]
+    return value
+
+
+def explain(data: object, path: str = "") -> None:
+    """Raise `UnsupportedValue` for the first value below `data` that cannot be stored, naming its key and the fix."""
+    if isinstance(data, Mapping):
+        for key, item in data.items():
+            explain(item, f"{path}/{key}" if path else str(key))
+        return
+    if isinstance(data, (list, tuple)):
+        for number, item in enumerate(data):
+            explain(item, f"{path}[{number}]")
+        return
+    try:
+        encode(data)
+    except Exception as error:
+        what = str(error) if isinstance(error, UnsupportedValue) else f"{type(data).__name__} {str(data)[:80]!r}"
+        raise UnsupportedValue(
+            f"log() got {what} under {path!r}; it takes numbers, strings, bools, None, nested dicts and lists of "
+            f"these, NumPy scalars, small arrays and tensors, and treering media. {_fix(data)}"
+        ) from error
+
+
+def _fix(value: object) -> str:
+    if isinstance(value, complex) or "complex" in str(getattr(value, "dtype", "")):
+        return "Log its real and imaginary part, or abs(), as metrics of their own."
+    if hasattr(value, "shape"):
+        return "Log a statistic such as x.mean(), treering.Histogram(x) or treering.Image(x)."
+    return "Convert it first, for example with float(x) or str(x)."
