@@ -1,0 +1,173 @@
+"""Every task of this repository: `nox -l` lists them, `nox -s NAME` sets one up in its own environment and runs it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import nox
+import nox.project
+
+ROOT = Path(__file__).parent
+PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+CONSTRAINTS = "constraints.txt"
+OTHER_PYTHONS = ["3.10", "3.12", "3.13"]  # besides the one that runs nox
+WORKERS = str(max(2, min(4, (os.cpu_count() or 2) // 2)))
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"
+nox.options.reuse_venv = "yes"
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["tests", "lint", "types", "docs"]
+
+# What a machine says to pip holds for uv too: above all where a CPU build of torch lies.
+for _pip_name, _uv_name, _separator in (
+    ("PIP_FIND_LINKS", "UV_FIND_LINKS", ","),
+    ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", " "),
+    ("PIP_EXTRA_INDEX_URL", "UV_INDEX", " "),
+    ("PIP_DEFAULT_TIMEOUT", "UV_HTTP_TIMEOUT", " "),
+):
+    if os.environ.get(_pip_name):
+        os.environ.setdefault(_uv_name, _separator.join(os.environ[_pip_name].split()))
+    elif os.environ.get(_uv_name):
+        os.environ[_pip_name] = " ".join(os.environ[_uv_name].replace(_separator, " ").split())
+
+
+def groups(*names: str) -> list[str]:
+    """The requirements of dependency groups, spelled out: old versions of pip cannot read groups themselves."""
+    return list(nox.project.dependency_groups(PROJECT, *names))
+
+
+def setup(session: nox.Session, *names: str, extras: str = "") -> None:
+    """Install this tree (editable) and some dependency groups, at the tested versions."""
+    project = f".[{extras}]" if extras else "."
+    session.install("-c", CONSTRAINTS, "-e", project, *groups(*names))
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """The main job: a PPO agent on CartPole and a small supervised model, recorded; then the printed result."""
+    setup(session, "demo")
+    store = Path(os.environ.get("TREERING_DIR", ROOT / ".nox" / "demo-store"))
+    env = {"TREERING_DIR": str(store)}
+    session.run("python", "examples/sb3_ppo.py", env=env)
+    session.run("python", "examples/torch_loop.py", env=env)
+    session.run("treering", "runs", env=env)
+    prefix = f"TREERING_DIR={store} {Path(session.bin) / 'treering'}"
+    session.log("everything above is in the store %s; look around with", store)
+    for command in ("runs", "show RUN", "plot RUN METRIC", "diff RUN RUN", "--help"):
+        session.log("    %s %s", prefix, command)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The whole test suite, every framework included."""
+    setup(session, "test")
+    session.run("pytest", "-n", WORKERS, "--dist", "worksteal", *session.posargs)
+
+
+@nox.session(python=OTHER_PYTHONS)
+def python(session: nox.Session) -> None:
+    """The core's tests, which need no framework, on the other supported versions of Python."""
+    setup(session, "core-test", extras="arrow,pandas,polars")
+    folders = [f"tests/{name}" for name in ("core", "store", "capture", "cli")]
+    session.run("pytest", "-n", WORKERS, "--dist", "worksteal", *(session.posargs or folders))
+
+
+# What the framework sessions test: the test file, and what the framework needs beside its extra.
+FRAMEWORKS: dict[str, tuple[str, list[str]]] = {
+    "gymnasium": ("test_gymnasium.py", []),
+    "keras": ("test_keras.py", ["torch"]),
+    "lightning": ("test_lightning.py", ["torch"]),
+    "sb3": ("test_sb3.py", ["torch", "gymnasium"]),
+    "tensorflow": ("test_keras.py", ["keras"]),
+    "transformers": ("test_transformers.py", ["torch"]),
+}
+MATRIX = [nox.param(name, age, id=f"{name}-{age}") for name in FRAMEWORKS for age in ("oldest", "latest")]
+
+
+@nox.session
+@nox.parametrize("name,age", MATRIX)
+def framework(session: nox.Session, name: str, age: str) -> None:
+    """One framework at the floor of its extra, or at its newest release: nox -s "framework(sb3-latest)"."""
+    (requirement,) = PROJECT["project"]["optional-dependencies"][name]
+    pin = requirement.replace(">=", "==") if age == "oldest" else requirement
+    test_file, companions = FRAMEWORKS[name]
+    session.install("-e", f".[{name}]", pin, *companions, "scikit-learn", *groups("core-test"))
+    env = {"TREERING_NO_SKIP": "1", "KERAS_BACKEND": "tensorflow" if name == "tensorflow" else "torch"}
+    session.run("pytest", f"tests/frameworks/{test_file}", *session.posargs, env=env)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Rules and layout of the code; `nox -s lint -- --fix` repairs what can be repaired."""
+    session.install("-c", CONSTRAINTS, *groups("lint"))
+    fix = "--fix" in session.posargs
+    session.run("ruff", "check", *(["--fix"] if fix else []), ".")
+    session.run("ruff", "format", *([] if fix else ["--check"]), ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Two type checkers, both strict."""
+    setup(session, "test", "types", "docs")
+    session.install("-c", CONSTRAINTS, "nox")
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation into site/; a broken link or a missing docstring target fails. `-- serve` shows it live."""
+    setup(session, "docs")
+    if session.posargs[:1] == ["serve"]:
+        session.run("mkdocs", *session.posargs)
+    else:
+        session.run("mkdocs", "build", "--strict", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Timings beside other trackers in the same run, as a table."""
+    setup(session, "bench", "demo")
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """The test suite with line and branch coverage."""
+    setup(session, "test")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "combine")
+    session.run("coverage", "report")
+
+
+@nox.session(default=False)
+def lock(session: nox.Session) -> None:
+    """Renew constraints.txt: `nox -s lock` keeps pins that still fit, `nox -s lock -- --upgrade` takes the newest."""
+    session.install("uv")
+    names = [argument for name in sorted(PROJECT["dependency-groups"]) for argument in ("--group", name)]
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder, CONSTRAINTS)
+        shutil.copyfile(CONSTRAINTS, target)
+        command = ["uv", "pip", "compile", "pyproject.toml", "--universal", "--python-version", "3.10", "--all-extras"]
+        quiet = ["--quiet", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
+        session.run(*command, *names, *quiet, "--output-file", str(target), *session.posargs)
+        lines = target.read_text(encoding="utf-8").splitlines()
+    # A CPU build of torch takes no CUDA libraries, a CUDA build pins its own: neither needs a word from us. A local
+    # version (2.13.0+cpu) satisfies the pin 2.13.0, while a pin on it would lock out everybody else.
+    cuda = re.compile(r"nvidia-(cu|nc|nvj|nvs|nvt)|cuda-|triton")
+    kept = [
+        re.sub(r"\+cpu\b", "", line) for line in lines if line and not line.startswith("#") and not cuda.match(line)
+    ]
+    head = "# The versions that the tests ran with; `nox -s lock` writes this file."
+    Path(CONSTRAINTS).write_text("\n".join([head, *(pin for pin in pins if not cuda.match(pin)), ""]), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit("run this with nox: nox -l")
