@@ -162,9 +162,7 @@ def lock(session: nox.Session) -> None:
     # A CPU build of torch takes no CUDA libraries, a CUDA build pins its own: neither needs a word from us. A local
     # version (2.13.0+cpu) satisfies the pin 2.13.0, while a pin on it would lock out everybody else.
     cuda = re.compile(r"nvidia-(cu|nc|nvj|nvs|nvt)|cuda-|triton")
-    kept = [
-        re.sub(r"\+cpu\b", "", line) for line in lines if line and not line.startswith("#") and not cuda.match(line)
-    ]
+    pins = [line.replace("+cpu", "") for line in lines if line and not line.startswith("#")]
     head = "# The versions that the tests ran with; `nox -s lock` writes this file."
     Path(CONSTRAINTS).write_text("\n".join([head, *(pin for pin in pins if not cuda.match(pin)), ""]), encoding="utf-8")
 
