@@ -1,0 +1,59 @@
+"""The runs of this process that adapters opened, told apart from those that the user opened.
+
+A run that an adapter opened is not joined by the next training, stays open for late evaluations, and is closed when
+another training of its thread opens one, or at exit.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from treering._run import Run
+
+__all__ = ["Opened", "close_previous", "opened_by_adapters", "remember"]
+
+
+@dataclass
+class Opened:
+    """A run that an adapter opened, in which thread, and whether its training is still going on."""
+
+    run: Run
+    thread: int
+    training: bool = False
+
+
+opened_by_adapters: dict[str, Opened] = {}
+
+
+def remember(run: Run) -> None:
+    """Enter a run that an adapter has just opened."""
+    opened_by_adapters[run.id] = Opened(run, threading.get_ident())
+    # Ours must come before the core's own hook, which finishes what is still open; the last registered comes first.
+    atexit.unregister(_at_exit)
+    atexit.register(_at_exit)
+
+
+def close_previous() -> None:
+    """Finish what earlier trainings of this thread left open, now that another begins."""
+    for run_id, opened in list(opened_by_adapters.items()):
+        if opened.thread == threading.get_ident():
+            _mark_unended(opened)
+            # One that did not reach its end may be going on around the one that begins: it is not closed under it.
+            if not opened.training:
+                opened.run.finish()
+                del opened_by_adapters[run_id]
+
+
+def _mark_unended(opened: Opened) -> None:
+    # No hook tells that fit() was left through an exception which the program handled; that no end came does.
+    if opened.training and opened.run.state == "running":
+        opened.run.mark("failed", error="the training did not reach its end: it was left through an exception")
+
+
+def _at_exit() -> None:
+    for opened in opened_by_adapters.values():
+        _mark_unended(opened)

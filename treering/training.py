@@ -1,0 +1,488 @@
+"""What all callbacks share: which run a training writes to, under which names and axes, and how it ended.
+
+An adapter turns the hooks of its framework into calls on one `Training`; what two adapters would both decide is
+decided here. The shape of an adapter:
+
+    self._training = Training("keras", run, log_every=10, **options)    # opens nothing yet
+    with self._training.guard("on_train_begin"):
+        self._training.begin(step=0, resumed=state_from_the_checkpoint)
+        self._training.configure("model", {...})
+    with self._training.guard("on_train_batch_end"):
+        if self._training.due(step):
+            self._training.log({"loss": 0.5}, step=step, prefix="train", epoch=1, batch=7)
+    with self._training.guard("on_save"):
+        self._training.checkpoint(path, step=step, score=Score("val/loss", 0.4))
+    with self._training.guard("on_train_end"):
+        self._training.end()
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
+
+from treering._adopted import close_previous, opened_by_adapters, remember
+from treering._names import learning_rates, metric_name, number
+from treering._ranks import process_rank
+from treering.errors import NotFound, RunExists, TreeringWarning, UnsupportedValue, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from typing_extensions import Unpack
+
+    from treering._run import Run
+
+__all__ = ["Options", "Score", "Training", "learning_rates", "metric_name", "number"]
+
+Checkpoints = Literal["all", "best+last", "last", False]
+
+
+class Options(TypedDict, total=False):
+    """What every adapter takes, under the same names.
+
+    `project`, `name`, `id`, `resume`, `group`, `job_type`, `tags`, `notes` and `config` go to `treering.init` when the
+    training opens a run of its own. `checkpoints` says which files that the framework saves are recorded; `rank`
+    overrides the rank that this process believes to have (0 writes, any other records nothing).
+    """
+
+    project: str | None
+    name: str | None
+    id: str | None
+    resume: str | None
+    group: str | None
+    job_type: str | None
+    tags: Sequence[str] | None
+    notes: str | None
+    config: Mapping[str, object] | None
+    checkpoints: Checkpoints
+    rank: int | None
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a checkpoint was judged by.
+
+    Attributes:
+        monitor: the series, as it is named in the run (`"val/loss"`).
+        value: its value for this checkpoint; None when the framework does not say.
+        mode: whether small or large values are good.
+        best: what the framework says about this file; None lets `Training` compare it with the best so far.
+    """
+
+    monitor: str
+    value: float | None = None
+    mode: Literal["min", "max"] = "min"
+    best: bool | None = None
+
+
+class Training:
+    """One training as its adapter sees it; may be begun and ended several times and still be one run.
+
+    Opens its run at the first thing to record, never at construction. Everything is a no-op on ranks other than zero.
+    Pickled and copied without the live run: the copy finds the same run again by its id.
+
+    Args:
+        framework: the adapter's name, `"keras"`; the key of the adapter's part of the run's config.
+        run: a run that the user opened; without it the run is chosen as `run` says.
+        log_every: steps between two logged rows, asked through `due`.
+        **options: see `Options`.
+
+    Raises:
+        UsageError: an option that no adapter knows or a value that it does not take.
+    """
+
+    def __init__(
+        self, framework: str, run: Run | None = None, *, log_every: int = 1, **options: Unpack[Options]
+    ) -> None:
+        self.framework = framework
+        self.log_every = log_every
+        self.options = options
+        self.framework_rank: int | None = None
+        """The rank as the framework gives it; an adapter sets it in its first hook."""
+        self.step = 0
+        """The last step that was logged or begun at."""
+        self.errors = 0
+        self._check(run)
+        self._run = run
+        self._run_id = run.id if run is not None else None
+        self._resumed: Mapping[str, object] = {}
+        self._config: dict[str, object] = {}
+        self._best: dict[str, float] = {}
+        self._logged_at: int | None = None
+        self._shut = False
+        self._errors_told = 0
+        self._warned: set[str] = set()
+        self._not_finite: set[str] = set()
+        self._waiting: list[tuple[list[Path], dict[str, Any]]] = []
+
+    def _check(self, run: Run | None) -> None:
+        unknown = self.options.keys() - Options.__annotations__.keys()
+        if unknown:
+            raise UsageError(
+                f"{self.framework}: unknown option {min(unknown)!r}; options are run, log_every, "
+                + ", ".join(Options.__annotations__)
+            )
+        if run is not None and self.options.get("id"):
+            raise UsageError(f"{self.framework}: got both run= and id=; give one of them")
+        if self.options.get("checkpoints", "last") not in {"all", "best+last", "last", False}:
+            raise UsageError(
+                f"{self.framework}: checkpoints={self.options.get('checkpoints')!r}; "
+                "use 'all', 'best+last' (default), 'last' or False"
+            )
+        if self.log_every < 1:
+            raise UsageError(f"{self.framework}: log_every={self.log_every!r}; use a number of steps, 1 or more")
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_run": None, "_run_id": self._run.id if self._run else self._run_id}
+
+    # -- which run ----------------------------------------------------------------------------------------------------
+
+    @property
+    def opened(self) -> Run | None:
+        """The run if it is open already."""
+        return self._run
+
+    @property
+    def run(self) -> Run | None:
+        """The run, opened now if nothing was recorded before; None where this process records nothing.
+
+        In this order: the run or id that the user gave; the id in the checkpoint that is being resumed; the run that
+        the user opened and that is active here; a new one.
+        """
+        if self._run is None and not self._shut:
+            if self.rank != 0:
+                self._shut = True
+            else:
+                self._open()
+        return self._run
+
+    @property
+    def rank(self) -> int:
+        """This process's place among the ones that train together; the one at 0 records."""
+        rank = self.options.get("rank")
+        if rank is None:
+            rank = self.framework_rank
+        return process_rank() if rank is None else rank
+
+    def _open(self) -> None:
+        import treering
+
+        wanted = self.options.get("id") or self._run_id or cast("str | None", self._resumed.get("run"))
+        active = treering.run
+        try:
+            if wanted is not None and wanted in opened_by_adapters:
+                self._adopt(opened_by_adapters[wanted].run)
+            elif wanted is not None and active is not None and active.id == wanted:
+                self._adopt(active)
+            elif wanted is None and active is not None and active.id not in opened_by_adapters:
+                self._adopt(active, warn=True)
+            else:
+                self._create(wanted)
+        except Exception:
+            # One try: a store that cannot be opened must not cost every later hook the same delay and warning.
+            self._shut = True
+            raise
+
+    def _adopt(self, run: Run, *, warn: bool = False) -> None:
+        self._run = run
+        ignored = [name for name in ("project", "name", "group", "job_type", "notes") if self.options.get(name)]
+        if warn and ignored:
+            self._warn(f"{', '.join(ignored)} ignored: the training joins the active run {run.name!r}")
+        if config := self.options.get("config"):
+            run.config.update(config)
+        step = self._resumed_step(run.id)
+        if step is not None and run.step > step + 1:
+            run.rewind(step)
+
+    def _create(self, wanted: str | None) -> None:
+        import treering
+
+        close_previous()
+        options = self.options
+        resume = options.get("resume")
+        if wanted is not None and resume is None and wanted in {self._run_id, self._resumed.get("run")}:
+            resume = "allow"
+        self._run = treering.init(
+            options.get("project") or cast("str | None", self._resumed.get("project")),
+            options.get("name"),
+            id=wanted,
+            resume=resume,
+            resume_step=self._resumed_step(wanted),
+            group=options.get("group"),
+            job_type=options.get("job_type"),
+            tags=options.get("tags"),
+            notes=options.get("notes"),
+            config=options.get("config"),
+        )
+        remember(self._run)
+
+    def _resumed_step(self, run_id: str | None) -> int | None:
+        same = run_id is not None and self._resumed.get("run") == run_id
+        return cast("int", self._resumed["step"]) if same else None
+
+    def renew(self) -> None:
+        """Let the next thing that is recorded open a new run (two trainings through one callback object)."""
+        close_previous()
+        self._run, self._run_id, self._shut = None, None, False
+        self._resumed, self._config, self._best, self._logged_at = {}, {}, {}, None
+        self.step = 0
+
+    def state(self) -> dict[str, object]:
+        """What a checkpoint must carry so that the training resumed from it goes on in this run (plain JSON)."""
+        if self._run is None:
+            return {}
+        run = self._run
+        return {
+            "run": run.id,
+            "project": run.project,
+            "attempt": run.attempt,
+            "step": self.step,
+            "best": dict(self._best),
+        }
+
+    # -- how it goes --------------------------------------------------------------------------------------------------
+
+    def guard(self, hook: str) -> _Guard:
+        """Around the body of a hook: what fails inside is one warning, never the end of the training."""
+        return _Guard(self, hook)
+
+    def begin(self, *, step: int = 0, resumed: Mapping[str, object] | None = None) -> None:
+        """A training starts, or starts again, at `step`.
+
+        Args:
+            step: steps done before; rows beyond it that an earlier attempt of the same run left are superseded.
+            resumed: what `state` returned when the checkpoint was written that the training goes on from.
+        """
+        if resumed and resumed.get("run"):
+            self._resumed = {**resumed, "step": step}
+            self._best.update(cast("dict[str, float]", resumed.get("best") or {}))
+            if self._run is not None and self._run.id == resumed["run"] and self._run.step > step + 1:
+                self._run.rewind(step)
+        self.step = step
+        self._logged_at = None
+        run = self.run
+        if run is None:
+            return
+        if opened := opened_by_adapters.get(run.id):
+            opened.training = True
+        if run.state != "running":
+            run.mark("running")
+
+    def end(self) -> None:
+        """The training reached its end; its run stays open for a late evaluation."""
+        self._secure_waiting()
+        run = self._run
+        if run is None:
+            return
+        if self.errors > self._errors_told:
+            self._errors_told = self.errors
+            run.log({"treering/errors": self.errors}, step=self.step)
+        if opened := opened_by_adapters.get(run.id):
+            opened.training = False
+            run.mark("finished")
+
+    def fail(self, error: BaseException) -> None:
+        """The training was left through `error`: failed, interrupted (Ctrl-C) or preempted (SIGTERM)."""
+        run = self._run
+        if run is None:
+            return
+        if opened := opened_by_adapters.get(run.id):
+            opened.training = False
+        run.mark(_state_after(error), error=error)
+
+    # -- what it records ----------------------------------------------------------------------------------------------
+
+    def due(self, step: int) -> bool:
+        """Whether `step` is to be logged: the first one is, then one each `log_every`, however far steps jump."""
+        return self._logged_at is None or abs(step - self._logged_at) >= self.log_every
+
+    def log(self, values: Mapping[str, object], *, step: int, prefix: str | None = None, **axes: float | None) -> None:
+        """Record one row.
+
+        Args:
+            values: metrics under the framework's own names, see `metric_name`; tensors of one element become numbers.
+            step: optimizer updates done, or environment steps.
+            prefix: section of the names that have none, `"train"`.
+            **axes: what else the row can be drawn over, `epoch=3`; None is left out.
+        """
+        run = self.run
+        if run is None:
+            return
+        row: dict[str, object] = {}
+        for name, value in values.items():
+            full = metric_name(name, prefix)
+            row[full] = plain = number(value)
+            if type(plain) is float and not math.isfinite(plain):
+                self._first_not_finite(full, plain, step)
+        row.update({name: axis for name, axis in axes.items() if axis is not None})
+        if self.errors > self._errors_told:
+            self._errors_told = self.errors
+            row["treering/errors"] = self.errors
+        self.step = self._logged_at = step
+        try:
+            run.log(row, step=step)
+        except UnsupportedValue:
+            run.log({name: value for name, value in row.items() if _surely_stored(value)}, step=step)
+            raise  # to the guard: one warning that names the key, after the rest of the row was kept
+
+    def _first_not_finite(self, name: str, value: float, step: int) -> None:
+        if name not in self._not_finite and self._run is not None:
+            self._not_finite.add(name)
+            self._run.log_event(
+                "non_finite",
+                f"{name} is {value} at step {step}",
+                level="warn",
+                series=name,
+                step=step,
+                value=str(value),
+            )
+
+    def configure(self, part: str, values: object) -> None:
+        """Put `values` (any object) into the run's config as `config[framework][part]`."""
+        run = self.run
+        if run is not None:
+            self._config[part] = values
+            run.config.update({self.framework: dict(self._config)})
+
+    def hyperparameters(self, values: Mapping[str, object]) -> None:
+        """Put the user's own settings into the run's config, at its top; what he gave as `config=` wins."""
+        run = self.run
+        if run is not None:
+            run.config.update({**values, **(self.options.get("config") or {})})
+
+    def summarize(self, values: Mapping[str, object], prefix: str | None = None) -> None:
+        """Put values that stand for the whole training into the run's summary."""
+        run = self.run
+        if run is not None:
+            for name, value in values.items():
+                run.summary[metric_name(name, prefix)] = number(value)
+
+    def checkpoint(
+        self,
+        path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        *,
+        step: int,
+        score: Score | None = None,
+        is_last: bool = True,
+        linkable: bool = False,
+        metadata: Mapping[str, object] | None = None,
+    ) -> None:
+        """Record a checkpoint that the framework has written.
+
+        When this returns, the framework may overwrite or delete the files. Files that do not exist yet are taken at
+        the next call or at the end of the training.
+
+        Args:
+            path: a file or a folder, or several that belong together.
+            step: the step that it holds; becomes the alias `step-N`.
+            score: what it was judged by. Gives the aliases `best:<monitor>` and, for the first monitor seen, `best`.
+            is_last: whether it is the newest state of the training; False for a copy of an earlier best.
+            linkable: its writer makes a new file each time (no rewriting in place), so a hard link is a safe copy.
+            metadata: anything more to keep with the version.
+        """
+        mode = self.options.get("checkpoints", "best+last")
+        if mode is False or self.run is None:
+            return
+        paths = [Path(one) for one in ([path] if isinstance(path, (str, os.PathLike)) else path)]
+        facts: dict[str, object] = {"step": step, "framework": self.framework, **(metadata or {})}
+        if not all(one.exists() for one in paths):
+            rest = {"step": step, "score": score, "is_last": is_last, "linkable": linkable, "metadata": metadata}
+            self._waiting.append((paths, rest))
+            return
+        best = score is not None and self._is_best(score)
+        if score is not None:
+            facts |= {"monitor": score.monitor, "score": score.value, "mode": score.mode}
+        aliases = [f"step-{step}"] + ["last"] * is_last
+        if best and score is not None and mode != "last":
+            aliases += ["best"] * (score.monitor == next(iter(self._best))) + [f"best:{score.monitor}"]
+        if mode != "all" and len(aliases) == 1:
+            return
+        self._secure(paths, aliases, facts, linkable=linkable)
+
+    def _secure(self, paths: list[Path], aliases: list[str], facts: dict[str, object], *, linkable: bool) -> None:
+        run = self._run
+        if run is None:
+            return
+        facts["path"] = os.path.relpath(paths[0])
+        start = time.perf_counter()
+        run.log_artifact(
+            paths[0] if len(paths) == 1 else paths,
+            name=f"model-{run.id}",
+            type="model",
+            aliases=aliases,
+            metadata=facts,
+            linkable=linkable,
+        )
+        took_ms = (time.perf_counter() - start) * 1e3
+        run.log({"treering/checkpoint_ms": took_ms}, step=max(self.step, cast("int", facts["step"])))
+
+    def _secure_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for paths, rest in waiting:
+            if all(path.exists() for path in paths):
+                self.checkpoint(paths, **rest)
+            else:
+                self._warn(f"checkpoint {paths[0]} was announced at step {rest['step']} and never written")
+
+    def _is_best(self, score: Score) -> bool:
+        value = math.nan if score.value is None else score.value
+        before = self._best.get(score.monitor, math.nan)
+        if score.best is None:  # NaN is never best, and anything is better than NaN
+            better = value < before if score.mode == "min" else value > before
+            best = not math.isnan(value) and (math.isnan(before) or better)
+        else:
+            best = score.best
+        if best:
+            self._best[score.monitor] = value
+        return best
+
+    # -- what goes wrong ----------------------------------------------------------------------------------------------
+
+    def _warn(self, message: str) -> None:
+        warnings.warn(f"treering ({self.framework}): {message}", TreeringWarning, stacklevel=3)
+
+    def swallow(self, hook: str, error: BaseException) -> bool:
+        """Count and tell what a hook raised; False where it has to go on up."""
+        if not isinstance(error, Exception) or os.environ.get("TREERING_DEBUG", "") not in {"", "0", "false"}:
+            return False
+        if isinstance(error, (UsageError, RunExists, NotFound)) and self._run is None and self._logged_at is None:
+            return False  # misuse, found before any step was trained: nothing is lost by saying so at once
+        self.errors += 1
+        kind = f"{hook} {type(error).__name__}"
+        if kind not in self._warned:
+            self._warned.add(kind)
+            nothing = "; nothing of this training is recorded" if self._run is None else ""
+            self._warn(f"{hook}: {type(error).__name__}: {error}{nothing}; the training goes on")
+        return True
+
+
+class _Guard:
+    __slots__ = ("_hook", "_training")
+
+    def __init__(self, training: Training, hook: str) -> None:
+        self._training, self._hook = training, hook
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        return error is not None and self._training.swallow(self._hook, error)
+
+
+def _surely_stored(value: object) -> bool:
+    return isinstance(value, (float, int, str)) or hasattr(value, "to_payload")
+
+
+def _state_after(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    # Frameworks raise an exception of their own for a polite kill: Lightning's SIGTERMException.
+    return "preempted" if "SIGTERM" in type(error).__name__ else "failed"
