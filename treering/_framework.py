@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from treering.errors import MissingFramework
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 
 @contextmanager
-def framework(name: str, *, extra: str) -> Iterator[None]:
+def framework(name: str, *, extra: str) -> Generator[None]:
     """Turn the absence of one framework into one sentence with the command that cures it.
 
     Only the framework's own absence is translated: a framework that is installed but broken (one of *its* imports
