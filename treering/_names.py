@@ -33,7 +33,7 @@ def learning_rates(rates: Mapping[str, object] | Sequence[object]) -> dict[str, 
 
 def number(value: object) -> object:
     """A tensor or array of one element as a Python number (this waits for its device); anything else as it is."""
-    if isinstance(value, (float, int, str)):
+    if type(value) in {float, int, str, bool}:
         return value
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple) and all(size == 1 for size in cast("tuple[int, ...]", shape)):

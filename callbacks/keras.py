@@ -1,0 +1,217 @@
+"""Keras: `model.fit(x, y, callbacks=[TreeringCallback()])` records the training.
+
+    from treering.callbacks.keras import TreeringCallback
+
+    model.fit(x, y, epochs=5, callbacks=[TreeringCallback(project="digits")])
+
+Recorded: losses and metrics while it trains and after every epoch, learning rates, the model's settings, and the files
+that `ModelCheckpoint` saves. The step is the number of optimizer updates. Works on every backend; only `keras` is
+imported here.
+"""
+
+from __future__ import annotations
+
+import gc
+import glob
+import json
+import math
+import os
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from treering._framework import framework
+from treering.training import Options, Score, Training, learning_rates, metric_name
+
+with framework("keras", extra="keras"):
+    import keras
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from typing_extensions import Unpack
+
+    from treering import Run
+
+__all__ = ["TreeringCallback"]
+
+SIDECAR = "treering.json"
+
+Signature = tuple[int, int, int]
+
+
+class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no types
+    """Records what `fit` and `evaluate` do.
+
+    The place in the list does not matter. One object can be passed to `fit()` again, and to a later `evaluate()`: the
+    run goes on. A training that `BackupAndRestore` brings back after a crash goes on in its run.
+
+    Args:
+        run: a run from `treering.init`; without it the active run is used, or one is opened when training starts.
+        log_every: optimizer updates between two rows within an epoch. Each epoch has its row in any case.
+        **options: see `treering.training.Options`.
+    """
+
+    def __init__(self, run: Run | None = None, *, log_every: int = 10, **options: Unpack[Options]) -> None:
+        super().__init__()
+        self._training = Training("keras", run, log_every=log_every, **options)
+        self._fitting = False
+        self._begun = False
+        self._epoch = 0
+        self._epoch_started_s = 0.0
+        self._epoch_logs: Mapping[str, float] = {}
+        self._batch = -1
+        self._batches = 0  # since the last row
+        self._savers: dict[Any, dict[str, Signature]] = {}
+        self._backups: list[str] = []
+
+    @property
+    def run(self) -> Run | None:
+        """The run that is written to, opened if nothing was recorded before; None on ranks other than zero."""
+        return self._training.run
+
+    def set_params(self, params: Mapping[str, Any] | None) -> None:
+        super().set_params(params)
+        self._fitting = False  # each fit() and evaluate() begins here; within fit() the validation does not
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        self._fitting, self._begun = True, False
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        with self._training.guard("on_epoch_begin"):
+            if not self._begun:
+                # Only now every callback has had its on_train_begin, the one that restores a backup among them.
+                self._begun = True
+                self._begin()
+            self._look_for_files()
+            self._leave_sidecars()
+        self._epoch, self._batch, self._epoch_started_s = epoch, -1, time.monotonic()
+
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        if any(saver.save_freq != "epoch" for saver in self._savers):
+            with self._training.guard("on_train_batch_begin"):
+                self._look_for_files()
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        with self._training.guard("on_train_batch_end"):
+            # With several steps to an execution only the last index of each group is told, and it may overshoot.
+            self._batches += batch - self._batch if batch > self._batch else batch + 1
+            self._batch = batch
+            if self._batches >= self._training.log_every or self._training.due(self._training.step):
+                step = self._step()
+                if self._training.due(step):
+                    self._batches = 0
+                    row = {**(logs or {}), **_rates(self.model)}
+                    self._training.log(row, step=step, prefix="train", epoch=self._epoch, batch=batch)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        with self._training.guard("on_epoch_end"):
+            self._epoch_logs = dict(logs or {})
+            took_s = time.monotonic() - self._epoch_started_s
+            row = {**self._epoch_logs, **_rates(self.model), "time/epoch_s": took_s}
+            self._training.log(row, step=self._step(), prefix="train", epoch=epoch)
+
+    def on_test_end(self, logs: Mapping[str, float] | None = None) -> None:
+        if not self._fitting and logs:
+            with self._training.guard("on_test_end"):
+                self._training.log(logs, step=self._step(), prefix="test")
+
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        self._fitting = False
+        with self._training.guard("on_train_end"):
+            self._look_for_files()
+            self._training.end()
+
+    # -- private ------------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        savers, backups = _siblings(self._model)
+        self._savers = {saver: dict(_written(saver.filepath)) for saver in savers}
+        self._backups = [os.fspath(backup.backup_dir) for backup in backups]
+        self._training.begin(step=self._step(), resumed=next(_read_sidecars(self._backups), None))
+        for part, values in _settings(self.model, self.params or {}):
+            self._training.configure(part, values)
+
+    def _step(self) -> int:
+        """Optimizer updates done. Read through the model: on JAX that brings its variables up to date."""
+        counts = [int(keras.ops.convert_to_numpy(one.iterations)) for one in _optimizers(self.model).values()]
+        return max(counts, default=self._training.step + self._batches)
+
+    def _look_for_files(self) -> None:
+        for saver, seen in self._savers.items():
+            now = dict(_written(saver.filepath))
+            changed = [path for path, signature in now.items() if seen.get(path) != signature]
+            self._savers[saver] = now
+            for path in sorted(changed, key=lambda path: now[path]):
+                self._training.checkpoint(
+                    path, step=self._step(), score=self._score(saver), metadata={"epoch": self._epoch}
+                )
+
+    def _score(self, saver: Any) -> Score | None:
+        if saver.monitor_op is None or saver.monitor not in self._epoch_logs:
+            return None
+        best = float(saver.best) if saver.save_best_only else float(self._epoch_logs[saver.monitor])
+        mode = "min" if saver.monitor_op is keras.ops.less else "max"
+        # With save_best_only a file is written only for a new best; else every epoch, and the scores decide.
+        return Score(metric_name(saver.monitor, "train"), best, mode, best=True if saver.save_best_only else None)
+
+    def _leave_sidecars(self) -> None:
+        for folder in self._backups:
+            if self._training.opened is not None and os.path.isdir(folder):
+                with open(os.path.join(folder, SIDECAR), "w", encoding="utf-8") as file:
+                    json.dump(self._training.state(), file)
+
+
+def _siblings(model: Any) -> tuple[list[Any], list[Any]]:
+    """The callbacks of the same fit() that write files.
+
+    Keras gives a callback no way to the others in its list, so they are looked for among all objects, once for each
+    fit(). One of an earlier fit() does no harm: nothing happens before its files change.
+    """
+    savers, backups = keras.callbacks.ModelCheckpoint, keras.callbacks.BackupAndRestore
+    found = [one for one in gc.get_objects() if issubclass(type(one), (savers, backups)) and one._model is model]
+    return [one for one in found if isinstance(one, savers)], [one for one in found if isinstance(one, backups)]
+
+
+def _written(template: str) -> Iterator[tuple[str, Signature]]:
+    """The files that exist for a ModelCheckpoint's `filepath`, with what tells that one was written again."""
+    pattern = "*".join(glob.escape(part) for part in re.split(r"\{[^{}]*\}", template))
+    for path in glob.iglob(pattern):
+        stat = os.stat(path)
+        yield path, (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+
+
+def _read_sidecars(folders: list[str]) -> Iterator[dict[str, object]]:
+    for folder in folders:
+        path = os.path.join(folder, SIDECAR)
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                yield json.load(file)
+
+
+def _optimizers(model: Any) -> dict[str, Any]:
+    """The optimizer of `compile()`, or those that a model with a training step of its own keeps as attributes."""
+    compiled = getattr(model, "optimizer", None)
+    if compiled is not None:
+        return {"0": compiled}
+    return {name: one for name, one in vars(model).items() if isinstance(one, keras.optimizers.Optimizer)}
+
+
+def _rates(model: Any) -> dict[str, object]:
+    rates = {name: float(keras.ops.convert_to_numpy(one.learning_rate)) for name, one in _optimizers(model).items()}
+    return learning_rates(rates)
+
+
+def _settings(model: Any, fit: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """The parts of the run's config."""
+    yield "version", keras.__version__
+    yield "backend", keras.backend.backend()
+    yield "fit", {name: fit[name] for name in ("epochs", "steps") if fit.get(name) is not None}
+    yield "optimizer", {name: one.get_config() for name, one in _optimizers(model).items()}
+    compiled = dict(model.get_compile_config() or {}) if getattr(model, "compiled", False) else {}
+    yield "compile", {name: value for name, value in compiled.items() if name != "optimizer"}
+    counts = {
+        "parameters": sum(math.prod(variable.shape) for variable in model.variables),
+        "trainable_parameters": sum(math.prod(variable.shape) for variable in model.trainable_variables),
+    }
+    yield "model", {"name": model.name, "class": type(model).__name__, **counts}
