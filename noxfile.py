@@ -125,6 +125,7 @@ def types(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """The documentation into site/; a broken link or a missing docstring target fails. `-- serve` shows it live."""
     setup(session, "docs")
+    session.env["NO_MKDOCS_2_WARNING"] = "1"
     if session.posargs[:1] == ["serve"]:
         session.run("mkdocs", *session.posargs)
     else:

@@ -33,7 +33,9 @@ FRAMEWORKS = {
     "tensorflow": {"tensorflow"},
     "transformers": {"transformers", "torch"},
 }
-FORBIDDEN = frozenset().union(*FRAMEWORKS.values(), {"torchvision", "accelerate", "sb3_contrib", "optuna"})
+FORBIDDEN: frozenset[str] = frozenset[str]().union(
+    *FRAMEWORKS.values(), {"torchvision", "accelerate", "sb3_contrib", "optuna"}
+)
 HEAVY = {"pandas", "polars", "pyarrow", "scipy", "sklearn", "matplotlib", "IPython"}
 
 
