@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from treering import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 GENERATED: dict[str, Callable[[], str]] = {
     "<!-- settings -->": settings.markdown_table,
