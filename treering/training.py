@@ -21,13 +21,15 @@ from __future__ import annotations
 import math
 import os
 import time
+import uuid
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from treering._adopted import close_previous, opened_by_adapters, remember
+from treering._lazy import LazyRun
 from treering._names import learning_rates, metric_name, number
+from treering._options import Options, Score, check_options
 from treering._ranks import process_rank
 from treering.errors import NotFound, RunExists, TreeringWarning, UnsupportedValue, UsageError
 
@@ -39,47 +41,7 @@ if TYPE_CHECKING:
 
     from treering._run import Run
 
-__all__ = ["Options", "Score", "Training", "learning_rates", "metric_name", "number"]
-
-Checkpoints = Literal["all", "best+last", "last", False]
-
-
-class Options(TypedDict, total=False):
-    """What every adapter takes, under the same names.
-
-    `project`, `name`, `id`, `resume`, `group`, `job_type`, `tags`, `notes` and `config` go to `treering.init` when the
-    training opens a run of its own. `checkpoints` says which files that the framework saves are recorded; `rank`
-    overrides the rank that this process believes to have (0 writes, any other records nothing).
-    """
-
-    project: str | None
-    name: str | None
-    id: str | None
-    resume: str | None
-    group: str | None
-    job_type: str | None
-    tags: Sequence[str] | None
-    notes: str | None
-    config: Mapping[str, object] | None
-    checkpoints: Checkpoints
-    rank: int | None
-
-
-@dataclass(frozen=True)
-class Score:
-    """What a checkpoint was judged by.
-
-    Attributes:
-        monitor: the series, as it is named in the run (`"val/loss"`).
-        value: its value for this checkpoint; None when the framework does not say.
-        mode: whether small or large values are good.
-        best: what the framework says about this file; None lets `Training` compare it with the best so far.
-    """
-
-    monitor: str
-    value: float | None = None
-    mode: Literal["min", "max"] = "min"
-    best: bool | None = None
+__all__ = ["LazyRun", "Options", "Score", "Training", "learning_rates", "metric_name", "number"]
 
 
 class Training:
@@ -109,9 +71,11 @@ class Training:
         self.step = 0
         """The last step that was logged or begun at."""
         self.errors = 0
-        self._check(run)
+        check_options(framework, run, log_every, options)
         self._run = run
         self._run_id = run.id if run is not None else None
+        self._given = run is not None or bool(options.get("id"))
+        self._reserved_id: str | None = None
         self._resumed: Mapping[str, object] = {}
         self._config: dict[str, object] = {}
         self._best: dict[str, float] = {}
@@ -121,23 +85,6 @@ class Training:
         self._warned: set[str] = set()
         self._not_finite: set[str] = set()
         self._waiting: list[tuple[list[Path], dict[str, Any]]] = []
-
-    def _check(self, run: Run | None) -> None:
-        unknown = self.options.keys() - Options.__annotations__.keys()
-        if unknown:
-            raise UsageError(
-                f"{self.framework}: unknown option {min(unknown)!r}; options are run, log_every, "
-                + ", ".join(Options.__annotations__)
-            )
-        if run is not None and self.options.get("id"):
-            raise UsageError(f"{self.framework}: got both run= and id=; give one of them")
-        if self.options.get("checkpoints", "last") not in {"all", "best+last", "last", False}:
-            raise UsageError(
-                f"{self.framework}: checkpoints={self.options.get('checkpoints')!r}; "
-                "use 'all', 'best+last' (default), 'last' or False"
-            )
-        if self.log_every < 1:
-            raise UsageError(f"{self.framework}: log_every={self.log_every!r}; use a number of steps, 1 or more")
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_run": None, "_run_id": self._run.id if self._run else self._run_id}
@@ -162,6 +109,27 @@ class Training:
             else:
                 self._open()
         return self._run
+
+    @property
+    def chosen_id(self) -> str | None:
+        """The run's id if it is open or the user said which one it is to be."""
+        return self._run.id if self._run is not None else self.options.get("id") or self._run_id
+
+    @property
+    def run_id(self) -> str:
+        """The id that the run has or is going to have, for frameworks that name folders after it; opens nothing.
+
+        Only with `resume=` and no id is the run opened, for then the store knows which one goes on.
+        """
+        import treering
+
+        if self.options.get("resume") not in {None, "never"} and self.chosen_id is None and self.rank == 0:
+            self._open()
+        active = treering.run
+        if self.chosen_id is None and active is not None and active.id not in opened_by_adapters:
+            return active.id
+        self._reserved_id = self._reserved_id or uuid.uuid4().hex[:12]
+        return self.chosen_id or self._reserved_id
 
     @property
     def rank(self) -> int:
@@ -212,7 +180,7 @@ class Training:
         self._run = treering.init(
             options.get("project") or cast("str | None", self._resumed.get("project")),
             options.get("name"),
-            id=wanted,
+            id=wanted or self._reserved_id,
             resume=resume,
             resume_step=self._resumed_step(wanted),
             group=options.get("group"),
@@ -228,9 +196,13 @@ class Training:
         return cast("int", self._resumed["step"]) if same else None
 
     def renew(self) -> None:
-        """Let the next thing that is recorded open a new run (two trainings through one callback object)."""
-        close_previous()
-        self._run, self._run_id, self._shut = None, None, False
+        """Let the next thing that is recorded open a new run (two trainings through one callback object).
+
+        A run or an id that the user gave stays.
+        """
+        if not self._given:
+            close_previous()
+            self._run, self._run_id, self._reserved_id, self._shut = None, None, None, False
         self._resumed, self._config, self._best, self._logged_at = {}, {}, {}, None
         self.step = 0
 

@@ -1,0 +1,78 @@
+"""What every adapter takes, under the same names, and what it says about a checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+from treering.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from treering._run import Run
+
+__all__ = ["Options", "Score", "check_options"]
+
+Checkpoints = Literal["all", "best+last", "last", False]
+
+
+class Options(TypedDict, total=False):
+    """What every adapter takes, under the same names.
+
+    `project`, `name`, `id`, `resume`, `group`, `job_type`, `tags`, `notes` and `config` go to `treering.init` when the
+    training opens a run of its own. `checkpoints` says which files that the framework saves are recorded; `rank`
+    overrides the rank that this process believes to have (0 writes, any other records nothing).
+    """
+
+    project: str | None
+    name: str | None
+    id: str | None
+    resume: str | None
+    group: str | None
+    job_type: str | None
+    tags: Sequence[str] | None
+    notes: str | None
+    config: Mapping[str, object] | None
+    checkpoints: Checkpoints
+    rank: int | None
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a checkpoint was judged by.
+
+    Attributes:
+        monitor: the series, as it is named in the run (`"val/loss"`).
+        value: its value for this checkpoint; None when the framework does not say.
+        mode: whether small or large values are good.
+        best: what the framework says about this file; None lets `Training` compare it with the best so far.
+    """
+
+    monitor: str
+    value: float | None = None
+    mode: Literal["min", "max"] = "min"
+    best: bool | None = None
+
+
+def check_options(framework: str, run: Run | None, log_every: int, options: Options) -> None:
+    """See that the options are ones that an adapter takes.
+
+    Raises:
+        UsageError: they are not.
+    """
+    unknown = options.keys() - Options.__annotations__.keys()
+    if unknown:
+        raise UsageError(
+            f"{framework}: unknown option {min(unknown)!r}; options are run, log_every, "
+            + ", ".join(Options.__annotations__)
+        )
+    if run is not None and options.get("id"):
+        raise UsageError(f"{framework}: got both run= and id=; give one of them")
+    if options.get("checkpoints", "last") not in {"all", "best+last", "last", False}:
+        raise UsageError(
+            f"{framework}: checkpoints={options.get('checkpoints')!r}; "
+            "use 'all', 'best+last' (default), 'last' or False"
+        )
+    if log_every < 1:
+        raise UsageError(f"{framework}: log_every={log_every!r}; use a number of steps, 1 or more")
