@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 CONSTRAINTS = "constraints.txt"
 OTHER_PYTHONS = ["3.10", "3.12", "3.13"]  # besides the one that runs nox
+CORE_TESTS = [f"tests/{name}" for name in ("core", "store", "capture", "cli")]
 WORKERS = str(max(2, min(4, (os.cpu_count() or 2) // 2)))
 
 nox.needs_version = ">=2025.5.1"
@@ -36,6 +37,13 @@ for _pip_name, _uv_name, _separator in (
         os.environ.setdefault(_uv_name, _separator.join(os.environ[_pip_name].split()))
     elif os.environ.get(_uv_name):
         os.environ[_pip_name] = " ".join(os.environ[_uv_name].replace(_separator, " ").split())
+
+# pyenv's shims answer for the versions that are switched on only: switch on what is installed, this one first.
+_pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+if "PYENV_VERSION" not in os.environ and _pyenv.is_dir():
+    _current = ".".join(map(str, sys.version_info[:3]))
+    _installed = sorted((path.name for path in _pyenv.iterdir()), key=lambda name: (name != _current, name))
+    os.environ["PYENV_VERSION"] = ":".join(_installed)
 
 
 def groups(*names: str) -> list[str]:
@@ -75,8 +83,15 @@ def tests(session: nox.Session) -> None:
 def python(session: nox.Session) -> None:
     """The core's tests, which need no framework, on the other supported versions of Python."""
     setup(session, "core-test", extras="arrow,pandas,polars")
-    folders = [f"tests/{name}" for name in ("core", "store", "capture", "cli")]
-    session.run("pytest", "-n", WORKERS, "--dist", "worksteal", *(session.posargs or folders))
+    session.run("pytest", "-n", WORKERS, "--dist", "worksteal", *(session.posargs or CORE_TESTS))
+
+
+@nox.session
+def floors(session: nox.Session) -> None:
+    """The core's tests with every dependency of the core at the lowest version that pyproject.toml takes."""
+    lowest = [re.sub(r">=([^,;]+)(,[^;]+)?", r"==\1", line) for line in PROJECT["project"]["dependencies"]]
+    session.install("-e", ".", *lowest, *groups("core-test"))
+    session.run("pytest", "-n", WORKERS, "--dist", "worksteal", *(session.posargs or CORE_TESTS))
 
 
 # What the framework sessions test: the test file, and what the framework needs beside its extra.
