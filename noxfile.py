@@ -62,14 +62,10 @@ def demo(session: nox.Session) -> None:
     """The main job: a PPO agent on CartPole and a small supervised model, recorded; then the printed result."""
     setup(session, "demo")
     store = Path(os.environ.get("TREERING_DIR", ROOT / ".nox" / "demo-store"))
-    env = {"TREERING_DIR": str(store)}
-    session.run("python", "examples/sb3_ppo.py", env=env)
-    session.run("python", "examples/torch_loop.py", env=env)
+    env = {"TREERING_DIR": str(store), "KERAS_BACKEND": "torch", "CUDA_VISIBLE_DEVICES": ""}
+    session.run("python", "-m", "examples.demo", *session.posargs, env=env)
     session.run("treering", "runs", env=env)
-    prefix = f"TREERING_DIR={store} {Path(session.bin) / 'treering'}"
-    session.log("everything above is in the store %s; look around with", store)
-    for command in ("runs", "show RUN", "plot RUN METRIC", "diff RUN RUN", "--help"):
-        session.log("    %s %s", prefix, command)
+    session.log("The store is %s; the command is %s", store, Path(session.bin, "treering"))
 
 
 @nox.session
@@ -86,11 +82,11 @@ def python(session: nox.Session) -> None:
     session.run("pytest", "-n", WORKERS, "--dist", "worksteal", *(session.posargs or CORE_TESTS))
 
 
-@nox.session
+@nox.session(venv_backend="uv")
 def floors(session: nox.Session) -> None:
     """The core's tests with every dependency of the core at the lowest version that pyproject.toml takes."""
-    lowest = [re.sub(r">=([^,;]+)(,[^;]+)?", r"==\1", line) for line in PROJECT["project"]["dependencies"]]
-    session.install("-e", ".", *lowest, *groups("core-test"))
+    session.install("--resolution", "lowest-direct", "-e", ".")
+    session.install(*groups("core-test"))
     session.run("pytest", "-n", WORKERS, "--dist", "worksteal", *(session.posargs or CORE_TESTS))
 
 
