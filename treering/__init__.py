@@ -1,0 +1,101 @@
+"""treering: an open experiment tracker that people add to a training with one line.
+
+    import treering
+
+    run = treering.init(project="digits", config={"lr": 0.1})
+    run.log({"loss": 0.5})
+    run.finish()
+
+The callbacks for Lightning, Keras, Hugging Face and Stable-Baselines3 are in `treering.callbacks`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from treering.active import (
+    alert,
+    define_metric,
+    finish,
+    init,
+    log,
+    log_artifact,
+    log_event,
+    log_model,
+    save,
+)
+from treering.errors import TreeringError, TreeringWarning
+
+if TYPE_CHECKING:
+    from treering._run import Run
+    from treering.api import Api
+    from treering.files import Version
+    from treering.media import Histogram, Image, Table, Text
+    from treering.settings import Settings
+    from treering.values import Config, Summary
+
+    run: Run | None
+    config: Config
+    summary: Summary
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "alert",
+    "Api",
+    "config",
+    "define_metric",
+    "finish",
+    "Histogram",
+    "Image",
+    "init",
+    "log",
+    "log_artifact",
+    "log_event",
+    "log_model",
+    "run",
+    "Run",
+    "save",
+    "Settings",
+    "summary",
+    "Table",
+    "Text",
+    "TreeringError",
+    "TreeringWarning",
+    "Version",
+]
+
+# Loaded when first used, since a training that only logs has no need of them.
+_LAZY = {
+    "Api": "treering.api",
+    "Histogram": "treering.media",
+    "Image": "treering.media",
+    "Run": "treering._run",
+    "Settings": "treering.settings",
+    "Table": "treering.media",
+    "Text": "treering.media",
+    "Version": "treering.files",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Return the active run and its parts, and load what is lazy."""
+    if name in _LAZY:
+        value = globals()[name] = getattr(import_module(_LAZY[name]), name)
+        return value
+    if name in ("run", "config", "summary"):
+        from treering.active import active_run
+        from treering.errors import UsageError
+
+        active = active_run()
+        if name == "run":
+            return active
+        if active is None:
+            raise UsageError(f"treering.{name} needs a run; call treering.init() first")
+        return getattr(active, name)
+    raise AttributeError(f"module 'treering' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

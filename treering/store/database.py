@@ -7,6 +7,7 @@ reached through SQLAlchemy here, because a run that starts has no time to import
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 import time
@@ -101,6 +102,7 @@ class Sqlite(Database):
             except BaseException:
                 self._connection.close()
                 raise
+        self._inode = os.stat(path).st_ino
 
     def _prepare(self, *, read_only: bool, wal: bool) -> None:
         self._connection.execute("PRAGMA foreign_keys = ON")
@@ -139,6 +141,13 @@ class Sqlite(Database):
                 script = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
                 for statement in script.split(";\n"):
                     self._connection.execute(statement)
+
+    def is_at(self, path: Path) -> bool:
+        """Tell whether the file that is open here is still the one at `path`."""
+        try:
+            return os.stat(path).st_ino == self._inode
+        except OSError:
+            return False
 
     def query(self, sql: str, parameters: Parameters | None = None) -> list[tuple[Any, ...]]:
         with self._lock, _translated(self.path):

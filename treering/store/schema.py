@@ -78,7 +78,8 @@ Table(
     Column("tags", LargeBinary),
     Column("config", LargeBinary),
     Column("summary", LargeBinary),
-    Column("metrics", LargeBinary),
+    Column("summary_set", LargeBinary),  # the part of the summary that the user set
+    Column("definitions", LargeBinary),  # what define_metric said
     Column("failure", LargeBinary),
     Column("capture", LargeBinary),
     Index("runs_by_project", "project", "created_us"),

@@ -19,7 +19,8 @@ CREATE TABLE runs (
     tags BLOB,
     config BLOB,
     summary BLOB,
-    metrics BLOB,
+    summary_set BLOB,
+    definitions BLOB,
     failure BLOB,
     capture BLOB,
     PRIMARY KEY (id)

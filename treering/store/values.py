@@ -125,6 +125,8 @@ def kind_of(value: object) -> str:
         return "text"
     if kind is Carried:
         return "histogram" if value.kind == "histogram" else "media"  # type: ignore[attr-defined]  # a Carried
+    if kind is list and any(type(item) is Carried for item in value):  # type: ignore[attr-defined]  # a list
+        return "media"
     return "json"
 
 

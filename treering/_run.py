@@ -1,0 +1,562 @@
+"""The run: the face that a training sees.
+
+The module's name begins with an underscore because `treering.run` is the active run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import operator
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from treering import failures, lifecycle, records
+from treering.errors import UnsupportedValue, UsageError
+from treering.files import Version, pin_version
+from treering.journal import JournalClosed, JournalFull
+from treering.metrics import parse_definition
+from treering.recording import Recording, Start
+from treering.store.values import encode, explain, tidy
+from treering.values import Config, Summary
+
+__all__ = ["Run"]
+
+_INT64 = range(-(2**63), 2**63)
+_LEVELS = ("info", "warn", "error")
+
+
+class Run:
+    """One training as it is recorded; `treering.init` makes it.
+
+    All methods may be called from any thread. None raises for trouble around the training (disk, store); all raise
+    for a mistake in the call, with the fix in the text. In a process forked off the one that made the run, every call
+    does nothing.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        start = recording.start
+        self.id = start.id
+        self.project = start.project
+        self._recording = recording
+        self._journal = recording.journal
+        self._lock = recording.journal.lock
+        self._append = recording.journal.append
+        self._busy = False
+        self._deferred: deque[tuple[object, int | None, float | None]] = deque()
+        self._pending: dict[str, Any] = {}
+        self._row = start.first_row
+        self._step = start.next_step
+        self._rows = {records.SYSTEM: 0, records.CONSOLE: 0, records.EVENTS: 0, **start.next_rows}
+        self._config = Config(dict(start.config), recording.to_plain, self._config_changed)
+        self._summary = Summary(self._read_summary, self._summary_changed)
+
+    # -- logging ------------------------------------------------------------------------------------------------------
+
+    def log(
+        self,
+        data: Mapping[str, object],
+        step: int | None = None,
+        commit: bool | None = None,
+        *,
+        time_s: float | None = None,
+    ) -> None:
+        """Record one row; it survives whatever happens to the process once this has returned.
+
+        Args:
+            data: metrics by name. Numbers, strings, bools, None, lists, NumPy scalars, small arrays and tensors, and
+                treering media; nested dicts become `a/b`. Copied before this returns.
+            step: the row's step, any 64-bit integer; may repeat and go back. Default: the last one plus 1, first 0.
+            commit: False keeps the values back for the next row, as in W&B.
+            time_s: seconds since 1970; default now.
+
+        Raises:
+            UnsupportedValue: a value that no column can hold; the text names its key and the fix. Nothing is logged.
+            UsageError: a step that is not an integer of 64 bits.
+        """
+        with self._lock:
+            # A signal handler or a finaliser may log while this thread is in here.
+            if self._busy:
+                self._deferred.append((data, step, time_s))
+                return
+            self._busy = True
+            try:
+                if type(data) is not dict or commit is not None or time_s is not None or self._pending:
+                    self._log_with(data, step, commit, time_s)
+                    return
+                if step is None:
+                    step = self._step
+                elif type(step) is not int or not -0x8000000000000000 <= step < 0x7FFFFFFFFFFFFFFF:
+                    step = _checked_step(step)
+                row = self._row
+                self._append(encode((0, row, step, time.time_ns(), data)))
+                self._row = row + 1
+                self._step = step + 1
+            except Exception as error:  # noqa: BLE001  # sorted out there
+                self._log_again(error, data, step, time.time_ns())
+            finally:
+                self._busy = False
+
+    def _log_with(self, data: object, step: int | None, commit: bool | None, time_s: float | None) -> None:
+        if not isinstance(data, Mapping):
+            raise UsageError(
+                f"log() got {type(data).__name__}; it takes a mapping of names to values, such as {{'loss': 0.1}}"
+            )
+        self._pending.update(data)
+        if commit is False:
+            if step is not None:
+                self._step = _checked_step(step)
+            return
+        data, self._pending = self._pending, {}
+        step = self._step if step is None else _checked_step(step)
+        time_ns = time.time_ns() if time_s is None else int(time_s * 1e9)
+        try:
+            self._append(encode((0, self._row, step, time_ns, data)))
+        except Exception as error:  # noqa: BLE001  # sorted out there
+            self._log_again(error, data, step, time_ns)
+            return
+        self._row += 1
+        self._step = step + 1
+
+    def _log_again(self, error: Exception, data: object, step: int | None, time_ns: int) -> None:
+        """Log what the short way could not take, or say what is wrong with it."""
+        if isinstance(error, UsageError):
+            raise error
+        if isinstance(error, JournalFull):
+            self._recording.drop_row(error)
+            return
+        if isinstance(error, JournalClosed):
+            self._log_after_end(data, step, time_ns)
+            return
+        explain(data := tidy(data))
+        step = self._step if step is None else step
+        try:
+            self._append(encode((0, self._row, step, time_ns, data)))
+        except JournalFull as full:
+            self._recording.drop_row(full)
+            return
+        except (TypeError, ValueError, OverflowError, RecursionError) as still:
+            raise UnsupportedValue(f"log() cannot store this row: {still}") from still
+        self._row += 1
+        self._step = step + 1
+
+    def _log_after_end(self, data: object, step: int | None, time_ns: int) -> None:
+        if self._recording.inert:
+            return
+        self._recording.warn_once(
+            "log() after finish()",
+            f"log() was called after run {self.id} had finished; the run is open again. Call finish() after the last log().",
+        )
+        self._reopen()
+        self._busy = False
+        self.log(data, step, time_s=time_ns / 1e9)  # type: ignore[arg-type]  # as the caller gave it
+
+    def _reopen(self) -> None:
+        self._journal = self._recording.reopen()
+        self._lock, self._append = self._journal.lock, self._journal.append
+        self._operate("reopen", {})
+        lifecycle.watch(self)
+
+    def log_event(self, kind: str, message: str = "", *, level: str = "info", **fields: object) -> None:
+        """Record that something happened: one row in the stream `events`.
+
+        Args:
+            kind: what, in a word or two ("nan", "alert", "learning rate drop").
+            message: for people.
+            level: "info", "warn" or "error".
+            **fields: plain data that belongs to it.
+        """
+        if level not in _LEVELS:
+            raise UsageError(f"log_event() got level={level!r}; it takes {', '.join(_LEVELS)}")
+        event = {"kind": kind, "message": message, "level": level, **fields}
+        self._log_stream(records.EVENTS, self._recording.to_plain(event))
+
+    def alert(self, title: str, text: str = "", level: str = "info", **_options: object) -> None:
+        """Raise an alert: an event of kind "alert" that dashboards and targets show to people."""
+        self.log_event("alert", text or title, level=getattr(level, "value", level).lower(), title=title)
+
+    def _log_stream(self, stream: int, data: Mapping[str, Any]) -> None:
+        """Append a row to a stream other than the history."""
+        if self._recording.inert:
+            return
+        with self._lock:
+            row = self._rows[stream]
+            with contextlib.suppress(JournalFull, JournalClosed):  # its loss is not worth a word; ended runs take none
+                self._append(encode((stream, row, max(self._step - 1, 0), time.time_ns(), data)))
+                self._rows[stream] = row + 1
+
+    def define_metric(
+        self,
+        name: str,
+        x: str | None = None,
+        *,
+        summary: str | Sequence[str] | None = None,
+        goal: str | None = None,
+        hidden: bool = False,
+        step_metric: str | None = None,
+        **_options: object,
+    ) -> None:
+        """Say how a metric is to be read.
+
+        Args:
+            name: its key, or a glob such as "val/*".
+            x: key of the metric to draw it over; default the step. `step_metric` is another word for it.
+            summary: what of it the summary shows: last, first, min, max, mean, best, copy, none; several as a list.
+            goal: "minimize" or "maximize", for `best`.
+            hidden: do not draw it by itself.
+        """
+        definition = parse_definition(name, x or step_metric, summary, goal, hidden=hidden)
+        fields = {"name": name, "x": definition.x, "summary": definition.summary, "goal": goal, "hidden": hidden}
+        self._operate("define", fields)
+
+    # -- what the run is about ----------------------------------------------------------------------------------------
+
+    @property
+    def config(self) -> Config:
+        """The run's configuration."""
+        return self._config
+
+    @property
+    def summary(self) -> Summary:
+        """What its metrics came to."""
+        return self._summary
+
+    @property
+    def name(self) -> str:
+        """Name for people; may be set."""
+        return self._recording.start.name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._set(name=str(name))
+
+    @property
+    def notes(self) -> str | None:
+        """Longer description; may be set."""
+        return self._recording.start.notes
+
+    @notes.setter
+    def notes(self, notes: str | None) -> None:
+        self._set(notes=None if notes is None else str(notes))
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Its tags; may be set to any iterable of strings."""
+        return self._recording.start.tags
+
+    @tags.setter
+    def tags(self, tags: Iterable[str]) -> None:
+        self._set(tags=tuple(dict.fromkeys(map(str, (tags,) if isinstance(tags, str) else tags))))
+
+    @property
+    def group(self) -> str | None:
+        """Group that the run belongs to."""
+        return self._recording.start.group_name
+
+    @property
+    def job_type(self) -> str | None:
+        """Kind of work, such as "train" or "eval"."""
+        return self._recording.start.job_type
+
+    @property
+    def mode(self) -> str:
+        """"local", "offline" or "disabled"."""
+        return self._recording.start.mode
+
+    @property
+    def attempt(self) -> int:
+        """1, and one more with each resumption."""
+        return self._recording.start.attempt
+
+    @property
+    def state(self) -> str:
+        """running, finished, failed, interrupted or preempted."""
+        return self._recording.state
+
+    @property
+    def ended(self) -> bool:
+        """Whether `finish` was called and nothing has been logged since."""
+        return self._recording.ended
+
+    @property
+    def step(self) -> int:
+        """The step that the next row gets when none is given."""
+        return self._step
+
+    @property
+    def store_dir(self) -> Path:
+        """Folder of the store."""
+        return self._recording.start.folder
+
+    @property
+    def dir(self) -> str:
+        """The same as text, for code written for W&B."""
+        return str(self.store_dir)
+
+    @property
+    def path(self) -> str:
+        """`project/id`."""
+        return f"{self.project}/{self.id}"
+
+    def _set(self, **fields: Any) -> None:
+        for name, value in fields.items():
+            setattr(self._recording.start, name, value)
+        self._operate("set", fields)
+
+    def _config_changed(self, changed: dict[str, Any], deleted: list[str]) -> None:
+        self._operate("config", {"set": changed, "deleted": deleted})
+
+    def _summary_changed(self, changed: dict[str, Any]) -> None:
+        plain = {key: value if type(value) is float else self._recording.to_plain(value) for key, value in changed.items()}
+        self._operate("summary", {"set": plain})
+
+    def _read_summary(self) -> dict[str, Any]:
+        self.flush(timeout_s=30.0)
+        return self._recording.read_summary()
+
+    def _operate(self, name: str, fields: Mapping[str, Any]) -> None:
+        if self._recording.inert:
+            return
+        if self._recording.ended:
+            self._reopen()
+        try:
+            with self._lock:
+                self._append(records.write_operation(name, fields))
+        except JournalFull as error:
+            self._recording.drop_row(error)
+
+    # -- files --------------------------------------------------------------------------------------------------------
+
+    def log_artifact(
+        self,
+        source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        *,
+        name: str | None = None,
+        type: str = "file",
+        aliases: Sequence[str] = (),
+        metadata: Mapping[str, object] | None = None,
+        description: str | None = None,
+        linkable: bool = False,
+    ) -> Version:
+        """Keep a file, several, or a folder as the next version of `name`.
+
+        The present content is secured before this returns, so the source may be changed or deleted at once; it is
+        hashed and filed in the background. The same content again is the same version.
+
+        Args:
+            source: a file, a folder with all below it, or several of them.
+            name: of the versions' collection; default the file's own name after the run's id.
+            type: what kind of thing it is, such as "model" or "dataset".
+            aliases: names that point to this version from now on, beside "latest".
+            metadata: plain data kept with the version.
+            description: for people.
+            linkable: whoever wrote the files makes new ones each time instead of writing over them, so a hard link
+                secures them without copying.
+
+        Raises:
+            UsageError: a name or alias that cannot be taken.
+            FileNotFoundError: no such file.
+        """
+        recording = self._recording
+        if recording.inert:
+            return Version.nothing(name or "")
+        version, fields = pin_version(
+            recording.start.folder,
+            self.id,
+            source,
+            name=name,
+            type=type,
+            aliases=aliases,
+            metadata=recording.to_plain(metadata or {}),
+            description=description,
+            linkable=linkable,
+        )
+        recording.expect_version(version, self.flush)
+        self._operate("version", fields)
+        return version
+
+    def log_model(
+        self, path: str | os.PathLike[str], name: str | None = None, aliases: Sequence[str] = (), **options: Any
+    ) -> Version:
+        """Keep a model: `log_artifact` with the type "model"."""
+        return self.log_artifact(path, name=name, type="model", aliases=aliases, **options)
+
+    def save(self, pattern: str | os.PathLike[str], base_path: str | os.PathLike[str] | None = None) -> list[Version]:
+        """Keep files with the run.
+
+        Args:
+            pattern: a file, a folder or a glob.
+            base_path: names are relative to it; default the working folder, or the file's own.
+
+        Raises:
+            FileNotFoundError: nothing there.
+        """
+        base = Path(base_path) if base_path is not None else Path.cwd()
+        text = os.fspath(pattern)
+        found = [Path(text)] if Path(text).exists() else sorted(_glob(base, text))
+        if not found:
+            raise FileNotFoundError(f"save() found nothing at {text!r}")
+        versions = []
+        for path in found:
+            relative = os.path.relpath(path, base)
+            label = path.name if relative.startswith("..") else relative
+            versions.append(self.log_artifact(path, name=f"{self.id}-{_safe(label)}", metadata={"path": label}))
+        return versions
+
+    # -- its life -----------------------------------------------------------------------------------------------------
+
+    def begin(self, begin: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+        """Open the run; for `treering.start` alone."""
+        self._operate("begin", begin)
+        if config:
+            self._config.update(config)
+        self._recording.begin()
+        lifecycle.watch(self)
+
+    def flush(self, timeout_s: float | None = None) -> bool:
+        """Wait until everything logged so far is in the store; False when `timeout_s` runs out first."""
+        self._log_deferred()
+        return self._recording.flush(timeout_s)
+
+    def _log_deferred(self) -> None:
+        while self._deferred:
+            data, step, time_s = self._deferred.popleft()
+            self.log(data, step, time_s=time_s)  # type: ignore[arg-type]  # as the caller gave it
+
+    def mark(self, state: str, error: BaseException | str | None = None) -> None:
+        """Say how the run goes without closing it: what callbacks call when a fit fails or is stopped.
+
+        Args:
+            state: one of running, finished, failed, interrupted, preempted; `finish` keeps it.
+            error: what happened; kept with its traceback and the last step.
+        """
+        state = failures.checked_state(state)
+        failure = failures.describe(error, self._step - 1) if error is not None else None
+        self._recording.state = state
+        self._recording.failure = failure
+        self._operate("state", {"state": state, "failure": failure})
+
+    def rewind(self, step: int) -> None:
+        """Go back to `step`: rows beyond it are superseded, and the next row's step is `step` + 1."""
+        step = _checked_step(step)
+        start = self._recording.start
+        with self._lock:
+            start.attempt += 1
+            fields = {
+                "attempt": start.attempt,
+                "first_row": self._row,
+                "from_step": step + 1,
+                "process": start.process,
+            }
+            self._operate("rewind", fields)
+            self._step = step + 1
+
+    def finish(self, state: str | None = None, error: BaseException | str | None = None, **_options: object) -> None:
+        """End the run and wait until all of it is in the store.
+
+        Args:
+            state: default what `mark` said last, else "finished". An exit code, as in W&B, is taken too.
+            error: what ended it; implies "failed".
+        """
+        if isinstance(state, int):
+            state = "finished" if state == 0 else "failed"
+        if error is not None:
+            failures_state = state or "failed"
+            self.mark(failures_state, error)
+        elif state is not None:
+            self.mark(state)
+        if self._pending:
+            self.log({})
+        self._log_deferred()
+        self._recording.finish(self._end)
+        lifecycle.forget(self)
+
+    def _end(self, state: str, failure: Any) -> None:
+        self._operate("end", {"state": state, "failure": failure})
+
+    def signalled(self, state: str, name: str, *, dying: bool, timeout_s: float) -> None:
+        """Take note of a signal; the thread it interrupted may be inside any of these methods."""
+        failure = failures.describe(f"the process got {name}", self._step - 1)
+        self._recording.state, self._recording.failure = state, failure
+        self._recording.note("end" if dying else "state", {"state": state, "failure": failure}, timeout_s)
+
+    def become_inert(self) -> None:
+        """Turn this copy, in a forked child, into one whose calls do nothing."""
+        self._lock = threading.RLock()
+        self._recording.become_inert()
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        if error is None or (isinstance(error, SystemExit) and not error.code):
+            self.finish()
+        else:
+            self.finish(failures.state_after(error), error)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.name!r} ({self.path}, {self.state}, step {self._step})>"
+
+
+def _checked_step(step: object) -> int:
+    try:
+        number = operator.index(step)  # type: ignore[arg-type]  # what it is for
+    except TypeError:
+        if isinstance(step, float) and step.is_integer():
+            number = int(step)
+        else:
+            raise UsageError(
+                f"log() got step={step!r}; a step is an integer. Log a fraction as a metric and draw over it with "
+                "define_metric(name, x=...)"
+            ) from None
+    if number + 1 not in _INT64 or number not in _INT64:
+        raise UsageError(f"log() got step={number}; a step is an integer of 64 bits")
+    return number
+
+
+def _glob(base: Path, pattern: str) -> Iterable[Path]:
+    import glob
+
+    return (Path(path) for path in glob.glob(os.path.join(base, pattern), recursive=True))
+
+
+def _safe(label: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in label.replace(os.sep, "-"))
+
+
+class DisabledRun(Run):
+    """A run that records nothing: what `mode="disabled"` gives, with the same calls."""
+
+    def __init__(self, start: Start, config: object = None) -> None:
+        recording = Recording.nothing(start)
+        super().__init__(recording)
+        if config is not None:
+            self._config.update(config)
+
+    def log(
+        self,
+        data: Mapping[str, object],  # noqa: ARG002  # the signature is `Run`'s
+        step: int | None = None,
+        commit: bool | None = None,  # noqa: ARG002  # the signature is `Run`'s
+        *,
+        time_s: float | None = None,  # noqa: ARG002  # the signature is `Run`'s
+    ) -> None:
+        """Count the step."""
+        self._step = (self._step if step is None else step) + 1
+
+    def rewind(self, step: int) -> None:
+        """Set the step."""
+        self._step = step + 1
+
+    def finish(self, state: str | None = None, error: BaseException | str | None = None, **_options: object) -> None:
+        """Keep the state."""
+        super().finish(state, error)
+        if self._recording.state == "running":
+            self._recording.state = "finished"

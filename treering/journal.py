@@ -1,0 +1,355 @@
+"""The journal: a crash-proof buffer between the training loop and everything else.
+
+A journal is a folder of segments, each a preallocated file mapped into memory. A record is two words of 8 bytes, the
+xxh3 hash of its bytes and their length, then the bytes, padded to 8. The length is stored last and in one
+instruction, so a reader sees the record whole or not at all, and once `append` has returned the kernel owns the
+record: `kill -9`, the OOM killer and a segfault of this process cannot take it back.
+
+The thread that appends and the thread that reads share no lock. Only appenders wait for each other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import mmap
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from xxhash import xxh3_64_intdigest
+
+__all__ = [
+    "SEGMENT_BYTES",
+    "ClosedJournal",
+    "Journal",
+    "JournalClosed",
+    "JournalFull",
+    "Position",
+    "Record",
+    "Segment",
+    "read_segment",
+    "segments_in",
+]
+
+SEGMENT_BYTES = 16 << 20
+_HEADER = b"treering-journal"  # 16 bytes, then records
+_START = len(_HEADER)
+#: Stored in place of a length: this segment holds no further record.
+_END = 2**64 - 1
+# Pages are faulted in this many bytes at a time, since a fault in the middle of `append` costs 5 us and a
+# bulk one 1 us a page.
+_STRIDE = 256 << 10
+_POPULATE_WRITE = 23  # MADV_POPULATE_WRITE, Linux 5.14; not named by the mmap module
+
+
+class JournalFull(OSError):
+    """The journal may not or cannot grow: its limit, or the disk."""
+
+
+class JournalClosed(ValueError):
+    """The journal takes no more records."""
+
+
+class Position(NamedTuple):
+    """A place between two records."""
+
+    segment: int
+    offset: int
+
+
+class Record(NamedTuple):
+    """One record as read.
+
+    Attributes:
+        data: its bytes, a copy.
+        end: the position behind it.
+    """
+
+    data: bytes
+    end: Position
+
+
+class Segment:
+    """One mapped file.
+
+    Args:
+        path: the file; its stem is the segment's number.
+        size: bytes to preallocate for a new file; None maps an existing one to read it.
+    """
+
+    def __init__(self, path: Path, size: int | None = None) -> None:
+        self.path = path
+        self.number = int(path.stem)
+        flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        if size is not None:
+            flags |= os.O_CREAT | os.O_EXCL
+        descriptor = os.open(path, flags, 0o600)
+        try:
+            if size is not None:
+                _allocate(descriptor, size)
+            self.size = os.fstat(descriptor).st_size
+            self.map = mmap.mmap(descriptor, self.size)
+        except BaseException:
+            if size is not None:
+                # Half a segment is of no use, and on a full disk its blocks are wanted elsewhere.
+                with contextlib.suppress(OSError):
+                    path.unlink()
+            raise
+        finally:
+            os.close(descriptor)
+        if size is not None:
+            self.map[:_START] = _HEADER
+        self.words = memoryview(self.map).cast("Q")
+        self.ready = 0
+        self.populate()
+
+    def populate(self) -> None:
+        """Fault in the next stride of pages, where the system can; `ready` is the end of what may be written."""
+        start = self.ready
+        self.ready = min(start + _STRIDE, self.size)
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):
+                self.map.madvise(_POPULATE_WRITE, start, self.ready - start)
+
+    def close(self, *, unlink: bool = False) -> None:
+        """Unmap, and delete the file when asked."""
+        self.words.release()
+        # A reader's slice may still be alive for a moment; the map then goes with it.
+        with contextlib.suppress(BufferError):
+            self.map.close()
+        if unlink:
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+
+
+def _allocate(descriptor: int, size: int) -> None:
+    """Reserve blocks, so that a full disk is an error here and never a SIGBUS at a later store."""
+    allocate = getattr(os, "posix_fallocate", None)
+    if allocate is None:  # macOS, Windows: reserve by writing
+        block = bytes(1 << 20)
+        for start in range(0, size, len(block)):
+            os.write(descriptor, block[: size - start])
+        return
+    try:
+        allocate(descriptor, 0, size)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+            raise
+        os.ftruncate(descriptor, size)
+
+
+class Journal:
+    """The appending end.
+
+    Args:
+        folder: made if missing; its segments must be numbered below `first_segment`.
+        first_segment: number of the first segment to write.
+        limit_bytes: bound on the bytes of all live segments together.
+        segment_bytes: size of a segment; a larger record gets one of its own size.
+
+    Raises:
+        OSError: the first segment cannot be made (disk full, read-only folder).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        first_segment: int = 1,
+        limit_bytes: int = 1 << 30,
+        segment_bytes: int = SEGMENT_BYTES,
+    ) -> None:
+        self.folder = folder
+        self.segment_bytes = segment_bytes
+        self.limit_bytes = limit_bytes
+        # Reentrant, since a signal handler or a __del__ may log while this thread is logging.
+        self.lock = threading.RLock()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._closed = False
+        self._segments = [Segment(_segment_path(folder, first_segment), segment_bytes)]
+        self._spare: Segment | None = None
+        self._use(self._segments[0])
+
+    def _use(self, segment: Segment) -> None:
+        self._map, self._words = segment.map, segment.words
+        self._room = segment.ready - 16
+        self._position = _START
+
+    def append(self, data: bytes) -> None:
+        """Add one record; the caller holds `lock`.
+
+        Raises:
+            JournalFull: no room; nothing was added.
+        """
+        start = self._position
+        end = start + 16 + len(data)
+        if end > self._room:
+            start = self._make_room(len(data))
+            end = start + 16 + len(data)
+        self._map[start + 16 : end] = data
+        start >>= 3
+        self._words[start] = xxh3_64_intdigest(data)
+        # The next two statements call nothing, so no signal handler (Ctrl-C) can come between them and
+        # leave a committed record at a place that is written again.
+        self._words[start + 1] = len(data)
+        self._position = (end + 7) & ~7
+
+    def _make_room(self, length: int) -> int:
+        """Fault in more of the segment, or go on to a new one; returns where the record of `length` bytes goes."""
+        if self._closed:
+            raise JournalClosed("the journal is closed")
+        segment = self._segments[-1]
+        needed = self._position + 16 + length
+        if needed > segment.size - 16:
+            self._grow(length)
+            segment = self._segments[-1]
+            needed = self._position + 16 + length
+        while needed > segment.ready - 16:
+            segment.populate()
+        self._room = segment.ready - 16
+        return self._position
+
+    def _grow(self, length: int) -> None:
+        size = max(self.segment_bytes, (length + 64 + 4095) & ~4095)
+        segment, self._spare = self._spare, None
+        if segment is not None and segment.size < size:
+            segment.close(unlink=True)
+            segment = None
+        if segment is None:
+            segment = self._new_segment(size)
+        self._segments.append(segment)
+        # A reader goes on to the next segment when it meets this word.
+        self._words[(self._position >> 3) + 1] = _END
+        self._use(segment)
+
+    def _new_segment(self, size: int) -> Segment:
+        if self.size_bytes() + size > self.limit_bytes:
+            raise JournalFull(errno.ENOSPC, f"journal is at its limit of {self.limit_bytes >> 20} MiB")
+        try:
+            return Segment(_segment_path(self.folder, self._segments[-1].number + 1), size)
+        except OSError as error:
+            raise JournalFull(error.errno, f"journal cannot grow: {error.strerror}") from error
+
+    def prepare(self) -> None:
+        """Make pages and the next segment ready before they are needed; called now and then by the reading thread."""
+        # Not waited for: a signal handler may be waiting for this thread while it holds the lock.
+        if not self.lock.acquire(blocking=False):
+            return
+        try:
+            segment = self._segments[-1]
+            if self._room - self._position < _STRIDE // 2 and segment.ready < segment.size:
+                segment.populate()
+                self._room = segment.ready - 16
+            if self._spare is not None or self._position < segment.size // 2:
+                return
+            with contextlib.suppress(JournalFull):  # the appender will meet it, and says so
+                self._spare = self._new_segment(self.segment_bytes)
+        finally:
+            self.lock.release()
+
+    def restore_folder(self) -> None:
+        """Go on in a new segment after the folder was deleted: the old ones have no name to be found by."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.lock, contextlib.suppress(JournalFull):
+            if self._spare is not None:
+                self._spare.close()
+                self._spare = None
+            self._grow(0)
+
+    def size_bytes(self) -> int:
+        """Return the bytes that all live segments take."""
+        return sum(segment.size for segment in self._segments) + (self._spare.size if self._spare else 0)
+
+    def position(self) -> Position:
+        """Return the place behind the last record; not for the reading thread, which must never wait."""
+        with self.lock:
+            return Position(self._segments[-1].number, self._position)
+
+    def read(self, start: Position, limit_bytes: int) -> Iterator[Record]:
+        """Yield the records from `start` on, up to about `limit_bytes`; for the reading thread, without a lock."""
+        for segment in list(self._segments):
+            if segment.number < start.segment:
+                continue
+            offset = start.offset if segment.number == start.segment else _START
+            for record in read_segment(segment, offset, check=False):
+                yield record
+                limit_bytes -= len(record.data)
+                if limit_bytes <= 0:
+                    return
+
+    def release(self, position: Position) -> None:
+        """Delete the segments that lie wholly before `position`: their records are safe elsewhere."""
+        while self._segments[0].number < position.segment:
+            self._segments.pop(0).close(unlink=True)
+
+    def disable(self) -> None:
+        """Take no more records, without touching the files."""
+        self._closed = True
+        self._room = -1
+
+    def close(self, *, delete: bool) -> None:
+        """Take no more records and unmap everything; delete the files when their records are safe elsewhere."""
+        with self.lock:
+            self.disable()
+            segments = [*self._segments, *([self._spare] if self._spare else [])]
+            self._spare = None
+        for segment in segments:
+            segment.close(unlink=delete or segment.number > self._segments[-1].number)
+
+
+class ClosedJournal(Journal):
+    """A journal that takes nothing, for runs that record nothing."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self._position = _START
+        self.disable()
+
+
+def _segment_path(folder: Path, number: int) -> Path:
+    return folder / f"{number:08d}.journal"
+
+
+def segments_in(folder: Path) -> list[Path]:
+    """Return the segment files of a folder in order."""
+    return sorted(path for path in folder.glob("*.journal") if path.stem.isdigit())
+
+
+def read_segment(segment: Segment, offset: int = _START, *, check: bool = True) -> Iterator[Record]:
+    """Yield the records of one segment from `offset` on, stopping at the first empty word.
+
+    Args:
+        segment: mapped.
+        offset: behind the last record already read.
+        check: compare checksums; the living process that wrote the records need not.
+
+    Raises:
+        ValueError: a record does not match its checksum, or does not fit; the text gives the offset. What was
+            yielded before is sound.
+    """
+    if segment.map[:_START] != _HEADER:
+        if not any(segment.map[:_START]):
+            return  # killed between making the file and writing its first bytes
+        raise ValueError("it does not begin as a journal does")
+    words, last = segment.words, segment.size - 16
+    offset = max(offset, _START)
+    while offset <= last:
+        length = words[(offset >> 3) + 1]
+        if length in (0, _END):
+            return
+        end = offset + 16 + length
+        if end > segment.size:
+            raise ValueError(f"at byte {offset}: a record of {length} bytes does not fit")
+        data = segment.map[offset + 16 : end]
+        if check and xxh3_64_intdigest(data) != words[offset >> 3]:
+            raise ValueError(f"at byte {offset}: a record of {length} bytes does not match its checksum")
+        offset = (end + 7) & ~7
+        yield Record(data, Position(segment.number, offset))
+
+
+if sys.byteorder == "big":  # pragma: no cover - no such machine at hand
+    raise ImportError("treering's journal supports little-endian machines only")

@@ -1,0 +1,133 @@
+"""Who writes a run: a lock that the kernel takes back when its holder dies, however it dies."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+import weakref
+from pathlib import Path
+
+import msgspec
+
+__all__ = ["Lease", "holder_of"]
+
+# Where locks of other machines cannot be seen, a holder that has not shown itself for this long is gone.
+_SILENCE_S = 300.0
+
+_held: weakref.WeakSet[Lease] = weakref.WeakSet()
+
+
+class Lease:
+    """An exclusive lock on a file, held until `release` or the end of the process.
+
+    The lock belongs to this open file: a second `Lease` on it fails in this process as in any other. Children made
+    by `os.fork` close their copy at once, so they cannot keep it alive.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+
+    def acquire(self) -> bool:
+        """Take the lock; False when someone else holds it.
+
+        Raises:
+            OSError: the file cannot be made or locked at all.
+        """
+        while True:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+            if not _lock(descriptor):
+                os.close(descriptor)
+                return False
+            # Whoever held it before may have deleted the file on leaving; a lock on that helps nobody.
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), os.stat(self.path)):
+                    break
+            os.close(descriptor)
+        self._descriptor = descriptor
+        _held.add(self)
+        self._sign()
+        return True
+
+    def _sign(self) -> None:
+        signature = msgspec.json.encode({"pid": os.getpid(), "host": socket.gethostname(), "boot": boot_id()})
+        assert self._descriptor is not None
+        with contextlib.suppress(OSError):  # a full disk; the lock itself holds
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, signature, 0) if hasattr(os, "pwrite") else None
+
+    def touch(self) -> None:
+        """Show that the holder lives, for machines that cannot see the lock."""
+        with contextlib.suppress(OSError):
+            os.utime(self.path)
+
+    def release(self, *, unlink: bool = False) -> None:
+        """Give the lock back; a second call does nothing."""
+        if self._descriptor is None:
+            return
+        if unlink:
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+        self.forget()
+
+    def forget(self) -> None:
+        """Close this process's copy of the file; the lock stays with a parent that has it too."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+            _held.discard(self)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # Windows
+        import msvcrt
+
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]  # Windows only
+        except OSError:
+            return False
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def holder_of(path: Path) -> dict[str, object]:
+    """Return what the last holder of a lease wrote into it: pid, host, boot; empty when unreadable."""
+    try:
+        signature: dict[str, object] = msgspec.json.decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return {}
+    return signature
+
+
+def seems_alive_elsewhere(path: Path) -> bool:
+    """Tell whether a lease of another machine, whose lock may be invisible here, was touched lately."""
+    holder = holder_of(path)
+    if not holder or holder.get("host") == socket.gethostname():
+        return False
+    with contextlib.suppress(OSError):
+        return time.time() - path.stat().st_mtime < _SILENCE_S
+    return False
+
+
+def boot_id() -> str:
+    """Return what changes with each start of the machine; "" where the system does not tell."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return ""
+
+
+def _forget_in_child() -> None:
+    for lease in list(_held):
+        lease.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)

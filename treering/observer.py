@@ -1,0 +1,103 @@
+"""What is recorded beside the rows: console, environment, code, and the machine's load."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from treering.settings import Settings
+
+if TYPE_CHECKING:
+    from treering.capture.console import Console
+
+__all__ = ["Observer"]
+
+Emit = Callable[[Mapping[str, Any]], None]
+
+
+class Observer:
+    """Watches one process for one run.
+
+    Args:
+        settings: what to watch.
+        folder: of the store, whose disk is measured.
+        emit_console, emit_system: take rows of these streams.
+        emit_capture: takes parts of the run's `capture` as they become known.
+    """
+
+    def __init__(
+        self, settings: Settings, folder: Path, *, emit_console: Emit, emit_system: Emit, emit_capture: Emit
+    ) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._emit_console = emit_console
+        self._emit_system = emit_system
+        self._emit_capture = emit_capture
+        self._console: Console | None = None
+        self._stopped = threading.Event()
+        self._captured = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="treering-observer", daemon=True)
+
+    def start(self) -> None:
+        """Begin; the console from now on, the rest on a thread of its own."""
+        if self._settings.console:
+            from treering.capture.console import Console
+
+            self._console = Console(self._emit_console)
+            self._console.start()
+        self._thread.start()
+
+    def tick(self) -> None:
+        """Let the console write down lines that change in place; called about once a second."""
+        if self._console is not None:
+            self._console.tick()
+
+    def stop(self) -> None:
+        """End; waits a little for what is known only once (environment, code)."""
+        self._stopped.set()
+        self._captured.wait(5.0)
+        if self._console is not None:
+            self._console.stop()
+            self._console = None
+
+    def forget(self) -> None:
+        """In a forked child: let the child's output alone."""
+        self._stopped.set()
+        if self._console is not None:
+            self._console.stop()
+            self._console = None
+
+    def _watch(self) -> None:
+        try:
+            self._capture()
+        finally:
+            self._captured.set()
+        interval_s = self._settings.system_interval_s
+        if interval_s <= 0 or self._stopped.is_set():
+            return
+        from treering.capture.system import SystemSampler
+
+        sampler = SystemSampler(self._folder)
+        while True:
+            sample = sampler.sample()
+            if sample:
+                self._emit_system(sample)
+            if self._stopped.wait(interval_s):
+                return
+
+    def _capture(self) -> None:
+        settings = self._settings
+        if settings.capture_environment:
+            from treering.capture import environment
+
+            self._emit_capture({"environment": environment.snapshot()})
+        if settings.capture_source:
+            from treering.capture import source
+
+            self._emit_capture({"source": source.snapshot()})
+        if settings.capture_git:
+            from treering.capture import git
+
+            self._emit_capture({"git": git.snapshot(Path.cwd())})

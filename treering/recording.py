@@ -1,0 +1,259 @@
+"""A run's machinery: journal, lease, writer thread and observers, opened and closed together."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from treering.errors import TreeringWarning
+from treering.files import Version
+from treering.journal import ClosedJournal, Journal
+from treering.lease import Lease
+from treering.observer import Observer
+from treering.plain import to_plain
+from treering.records import Operation
+from treering.secrets import mask_mapping
+from treering.settings import Settings
+from treering.store import Store
+from treering.store.versions import FiledVersion
+from treering.writer import Background
+
+__all__ = ["Recording", "Start"]
+
+# A finish that takes longer than this says what it waits for.
+_PATIENCE_S = 2.0
+_FINISH_TIMEOUT_S = 120.0
+
+
+@dataclass
+class Start:
+    """What a run begins with; kept up to date with what the user sets.
+
+    Attributes:
+        folder: of the store.
+        bundle: the run is written to a file of its own.
+        first_row: number of this attempt's first history row; `next_rows` those of the other streams, by number.
+        first_segment: number of the journal's first segment, beyond those of earlier attempts.
+        process: who writes this attempt.
+    """
+
+    id: str
+    project: str
+    name: str
+    mode: str
+    folder: Path
+    settings: Settings
+    bundle: bool = False
+    attempt: int = 1
+    first_row: int = 0
+    next_step: int = 0
+    first_segment: int = 1
+    next_rows: dict[int, int] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    group_name: str | None = None
+    job_type: str | None = None
+    notes: str | None = None
+    tags: tuple[str, ...] = ()
+    process: dict[str, Any] = field(default_factory=dict)
+
+
+class Recording:
+    """All that works behind one `Run`.
+
+    Args:
+        start: of the run; its journal's folder is leased here.
+        lease: acquired.
+    """
+
+    def __init__(self, start: Start, lease: Lease) -> None:
+        self.start = start
+        self.state = "running"
+        self.failure: dict[str, Any] | None = None
+        self.ended = False
+        #: Nothing is recorded: the run is disabled, or this is a forked child's copy.
+        self.inert = False
+        self._lease = lease
+        self._warned: set[str] = set()
+        self._expected: dict[str, Version] = {}
+        self._lock = threading.RLock()
+        self.observer: Observer | None = None
+        self._open(start.first_segment)
+
+    def _open(self, first_segment: int) -> None:
+        self.journal = self._new_journal(first_segment)
+        self.background = self._new_background()
+
+    @classmethod
+    def nothing(cls, start: Start) -> Recording:
+        """Return the machinery of a run that records nothing."""
+        recording = _Nothing(start, Lease(Path(os.devnull)))
+        recording.inert = True
+        return recording
+
+    def _new_journal(self, first_segment: int) -> Journal:
+        limit_bytes = self.start.settings.journal_limit_mb << 20
+        folder = Store.journal_path(self.start.folder, self.start.id)
+        return Journal(folder, first_segment=first_segment, limit_bytes=limit_bytes)
+
+    def _new_background(self) -> Background:
+        return Background(
+            self.open_store,
+            self.journal,
+            self.start.id,
+            interval_s=self.start.settings.flush_interval_s,
+            on_filed=self._filed,
+            on_tick=self._tick,
+        )
+
+    def open_store(self) -> Store:
+        """Open what the run is written to, made when missing."""
+        if self.start.bundle:
+            return Store.open_bundle(self.start.folder, self.start.id, create=True)
+        return Store.open(self.start.folder, create=True)
+
+    def begin(self) -> None:
+        """Start the writer; the operation "begin" is in the journal."""
+        self.background.start()
+
+    def observe(self, observer: Observer) -> None:
+        """Start watching the process."""
+        self.observer = observer
+        observer.start()
+
+    def _tick(self) -> None:
+        self._lease.touch()
+        if self.observer is not None:
+            self.observer.tick()
+
+    @staticmethod
+    def to_plain(value: object) -> Any:
+        """Return any object as plain data with its secrets masked."""
+        return mask_mapping(to_plain(value))
+
+    # -- versions -----------------------------------------------------------------------------------------------------
+
+    def expect_version(self, version: Version, flush: Callable[[float | None], bool]) -> None:
+        """Remember whom to tell when a version is in the store."""
+        version.watch(flush)
+        self._expected[version.id] = version
+
+    def _filed(self, version_id: str, filed: FiledVersion) -> None:
+        version = self._expected.pop(version_id, None)
+        if version is not None:
+            version.resolve(filed)
+
+    # -- trouble ------------------------------------------------------------------------------------------------------
+
+    def drop_row(self, error: OSError) -> None:
+        """Count something that the journal had no room for; the first is a warning."""
+        self.background.dropped_rows += 1
+        self.warn_once(
+            "journal full",
+            f"run {self.start.id} cannot keep what is logged: {error.strerror or error}. The training goes on; rows "
+            "are counted, not kept, until there is room again.",
+        )
+
+    def warn_once(self, kind: str, text: str) -> None:
+        """Warn, once for each kind of trouble."""
+        if kind not in self._warned:
+            self._warned.add(kind)
+            warnings.warn(text, TreeringWarning, stacklevel=5)
+
+    # -- reading and waiting ------------------------------------------------------------------------------------------
+
+    def flush(self, timeout_s: float | None = None) -> bool:
+        """See `Background.flush`."""
+        return self.inert or self.ended or self.background.flush(timeout_s)
+
+    def read_summary(self) -> dict[str, Any]:
+        """Return the summary as the writer has it."""
+        return {} if self.inert else dict(self.background.summary)
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def finish(self, write_end: Callable[[str, dict[str, Any] | None], None]) -> None:
+        """End the run; a second call does nothing.
+
+        Args:
+            write_end: puts the operation "end" into the journal.
+        """
+        with self._lock:
+            if self.ended or self.inert:
+                return
+            if self.observer is not None:
+                self.observer.stop()
+                self.observer = None
+            if self.state == "running":
+                self.state = "finished"
+            write_end(self.state, self.failure)
+            complete = self._close_background()
+            self.ended = True
+            self._close_journal(complete=complete)
+
+    def _close_background(self) -> bool:
+        if self.background.close(_PATIENCE_S):
+            return True
+        if not self.background.is_alive():
+            return False
+        print(f"treering: writing the last rows of run {self.start.id} ...", file=sys.stderr)  # noqa: T201  # a long wait explained
+        deadline = time.monotonic() + _FINISH_TIMEOUT_S
+        while self.background.is_alive() and time.monotonic() < deadline:
+            self.background.join(0.2)
+        return self.background.close(0.0)
+
+    def _close_journal(self, *, complete: bool) -> None:
+        self.journal.close(delete=complete)
+        folder = self.journal.folder
+        self._lease.release(unlink=complete)
+        if complete:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        else:
+            self.warn_once(
+                "unwritten rows",
+                f"run {self.start.id} could not be written to the store completely; its last rows are kept in {folder} "
+                "and the next `treering` command there brings them in.",
+            )
+
+    def reopen(self) -> Journal:
+        """Go on after the end, as the same attempt."""
+        with self._lock:
+            if not self.ended:
+                return self.journal
+            folder = Store.journal_path(self.start.folder, self.start.id)
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lease = Lease(folder / "lock")
+            self._lease.acquire()
+            position = self.background.position
+            self.journal = self._new_journal(position.segment + 1)
+            dropped = self.background.dropped_rows
+            self.background = self._new_background()
+            self.background.dropped_rows = dropped
+            self.background.start()
+            self.state, self.failure, self.ended = "running", None, False
+            return self.journal
+
+    def note(self, name: str, fields: dict[str, Any], timeout_s: float) -> None:
+        """Have the writer apply an operation that cannot go through the journal, behind all that is in it."""
+        if not (self.inert or self.ended):
+            self.background.note(Operation(name, time.time_ns(), fields), timeout_s)
+
+    def become_inert(self) -> None:
+        """Turn this copy, in a forked child, into one that does nothing; the parent's goes on."""
+        self.inert = True
+        self.journal.disable()
+        if self.observer is not None:
+            self.observer.forget()
+
+
+class _Nothing(Recording):
+    def _open(self, first_segment: int) -> None:  # noqa: ARG002  # the signature is `Recording`'s
+        self.journal = ClosedJournal()

@@ -1,0 +1,291 @@
+"""Starting a run: settings to `Run`, whether new, resumed or forked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import secrets
+import socket
+import sys
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from treering import lifecycle, records
+from treering._run import DisabledRun, Run
+from treering.errors import NotFound, RunExists, StoreError, TreeringWarning, UsageError
+from treering.lease import Lease, boot_id, holder_of
+from treering.observer import Observer
+from treering.places import find_store, is_network_file_system
+from treering.recording import Recording, Start
+from treering.settings import Settings
+from treering.store import DATABASE, KnownRun, Store
+from treering.store.batch import NUL
+
+__all__ = ["start_run"]
+
+_ID_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
+_ADJECTIVES = "amber ancient bold bright calm clear copper crisp deep early fair golden hardy keen lively mossy noble old pale quiet rugged silver slender steady still sturdy tall tender upright verdant warm young"  # noqa: E501
+_TREES = "acacia alder ash aspen baobab beech birch cedar cherry cypress elm fir ginkgo hazel hickory holly juniper larch linden maple oak olive pear pine plum poplar redwood rowan spruce sycamore walnut willow yew"  # noqa: E501
+
+
+def start_run(settings: Settings, config: object = None) -> Run:
+    """Make a run as `settings` say.
+
+    Raises:
+        RunExists: the id is taken and `resume` is "never".
+        NotFound: `resume` is "must" and there is no such run, or the run to fork from is not there.
+        UsageError: the run is being written by a living process.
+    """
+    if settings.mode == "disabled":
+        return DisabledRun(_new_start(settings, Path(), settings.id), config)
+    folder = find_store(settings)
+    try:
+        return _start_in(folder, settings, config)
+    except (OSError, StoreError) as error:
+        if isinstance(error, (NotFound, RunExists, UsageError)):
+            raise
+        return _start_elsewhere(folder, settings, config, error)
+
+
+def _start_elsewhere(folder: Path, settings: Settings, config: object, error: OSError) -> Run:
+    """Record somewhere else what cannot be recorded where it should: the training must go on, and nothing be lost."""
+    refuge = Path(tempfile.gettempdir()) / f"treering-{os.getuid() if hasattr(os, 'getuid') else 'runs'}"
+    try:
+        run = _start_in(refuge, settings, config)
+    except (OSError, StoreError):
+        _warn(f"the store {folder} cannot be written ({error}), nor can {refuge}; this run is not recorded")
+        return DisabledRun(_new_start(settings, folder, settings.id), config)
+    _warn(
+        f"the store {folder} cannot be written ({error}); this run is recorded in {refuge}. Bring it over with "
+        f"`treering merge {refuge}` once the store can be written."
+    )
+    return run
+
+
+def _start_in(folder: Path, settings: Settings, config: object) -> Run:
+    known = _find_known(folder, settings)
+    run_id = known.id if known is not None else settings.id or new_id()
+    start = _new_start(settings, folder, run_id)
+    start.bundle = settings.mode == "offline" or is_network_file_system(_existing(folder))
+    fork: dict[str, Any] = {"parent_id": None, "parent_step": None}
+    if known is not None:
+        _continue(start, known, settings)
+    elif settings.fork_from is not None:
+        fork = _fork(start, folder, settings)
+    lease = _lease(folder, run_id)
+    if known is None and settings.id is not None and known_run(folder, run_id) is not None:
+        # Another process made it between our look and our lease.
+        lease.release()
+        raise RunExists(f"run {run_id!r} was made by another process just now; use resume='allow', or another id")
+    recording = Recording(start, lease)
+    run = Run(recording)
+    plain = recording.to_plain(config) if config is not None else {}
+    if not isinstance(plain, Mapping):
+        plain = {"value": plain}
+    begin = {
+        "run": {
+            "project": start.project,
+            "name": start.name,
+            "group_name": start.group_name,
+            "job_type": start.job_type,
+            "notes": start.notes,
+            "resume_key": resume_key(settings),
+            "next_step": start.next_step,
+            **fork,
+        },
+        "attempt": start.attempt,
+        "first_row": start.first_row,
+        "from_step": start.next_step if settings.resume_step is not None and known is not None else None,
+        "process": start.process,
+        "changes": _changes(start, settings, known),
+        "config_changes": _config_changes(start, plain, known),
+    }
+    run.begin(begin, plain if known is not None else {**start.config, **plain})
+    recording.observe(_observer(run, recording))
+    _recover_others(folder)
+    return run
+
+
+def _config_changes(start: Start, plain: Mapping[str, Any], known: KnownRun | None) -> dict[str, Any] | None:
+    """Return [before, now] of the config entries that a resumed run is given anew."""
+    if known is None:
+        return None
+    config = start.config
+    return {key: [config[key], value] for key, value in plain.items() if key in config and config[key] != value}
+
+
+def _observer(run: Run, recording: Recording) -> Observer:
+    return Observer(
+        recording.start.settings,
+        recording.start.folder,
+        emit_console=lambda row: run._log_stream(records.CONSOLE, row),  # noqa: SLF001  # the run's own observer
+        emit_system=lambda row: run._log_stream(records.SYSTEM, row),  # noqa: SLF001  # the run's own observer
+        emit_capture=lambda part: run._operate("set", {"capture": part}),  # noqa: SLF001  # the run's own observer
+    )
+
+
+def _new_start(settings: Settings, folder: Path, run_id: str | None) -> Start:
+    return Start(
+        id=run_id or new_id(),
+        project=settings.project.replace("\0", NUL),
+        name=(settings.name or new_name()).replace("\0", NUL),
+        mode=settings.mode,
+        folder=folder,
+        settings=settings,
+        group_name=settings.group,
+        job_type=settings.job_type,
+        notes=settings.notes,
+        tags=settings.tags,
+        process={
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "boot": boot_id(),
+            "python": sys.version.split()[0],
+            "mode": settings.mode,
+        },
+    )
+
+
+def _find_known(folder: Path, settings: Settings) -> KnownRun | None:
+    """Return the run to go on with, or None for a new one."""
+    resume = settings.resume
+    if settings.id is None and resume in ("never", "allow"):
+        return None
+    from treering.store.recover import recover_folder
+
+    found = None
+    if (folder / DATABASE).exists() or (folder / "bundles").is_dir() or (folder / "journal").is_dir():
+        recover_folder(folder)
+        run_id = settings.id
+        if run_id is None and resume == "auto":
+            run_id = _unfinished(folder, settings)
+        if run_id is not None:
+            found = known_run(folder, run_id)
+    if found is None and resume == "must":
+        raise NotFound(
+            f"init(resume='must') found no run {settings.id!r} in {folder}; check the id with `treering runs`, or use "
+            "resume='allow'"
+        )
+    if found is not None and resume == "never":
+        raise RunExists(
+            f"run {found.id!r} exists in {folder}; use resume='allow' to go on with it, or another id"
+        )
+    return found
+
+
+def known_run(folder: Path, run_id: str) -> KnownRun | None:
+    """Look a run up in a store's database and bundles."""
+    places = []
+    if Store.bundle_path(folder, run_id).exists():
+        places.append(lambda: Store.open_bundle(folder, run_id))
+    if (folder / DATABASE).exists():
+        places.append(lambda: Store.open(folder))
+    for place in places:
+        with place() as store:
+            found = store.known_run(run_id)
+        if found is not None:
+            return found
+    return None
+
+
+def _unfinished(folder: Path, settings: Settings) -> str | None:
+    if not (folder / DATABASE).exists():
+        return None
+    with Store.open(folder) as store:
+        return store.unfinished_run(settings.project, resume_key(settings))
+
+
+def resume_key(settings: Settings) -> str:
+    """Return what two starts of one program have in common, by which `resume="auto"` finds the run to go on with."""
+    script = os.path.abspath(sys.argv[0]) if sys.argv and sys.argv[0] else ""
+    parts = (settings.project, settings.name or "", settings.group or "", settings.job_type or "", script)
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _continue(start: Start, known: KnownRun, settings: Settings) -> None:
+    start.project, start.name = known.project, settings.name or known.name
+    start.attempt = known.attempt + 1
+    start.first_row = known.next_row
+    start.next_rows = known.next_rows
+    start.first_segment = known.journal_segment + 1
+    start.next_step = known.next_step if settings.resume_step is None else settings.resume_step + 1
+    start.config = known.config
+    start.group_name = settings.group or known.group
+    start.job_type = settings.job_type or known.job_type
+    start.notes = settings.notes or known.notes
+    start.tags = tuple(dict.fromkeys((*known.tags, *settings.tags)))
+
+
+def _changes(start: Start, settings: Settings, known: KnownRun | None) -> dict[str, Any]:
+    """Return the columns of `runs` that this start sets beyond those of a new row."""
+    if known is None:
+        return {"tags": start.tags} if start.tags else {}
+    given = {
+        "name": settings.name,
+        "notes": settings.notes,
+        "job_type": settings.job_type,
+        "group_name": settings.group,
+        "tags": start.tags if set(start.tags) != set(known.tags) else None,
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+def _fork(start: Start, folder: Path, settings: Settings) -> dict[str, Any]:
+    from treering.store.recover import recover_folder
+
+    assert settings.fork_from is not None
+    parent_id, step = settings.fork_from
+    recover_folder(folder)
+    parent = known_run(folder, parent_id)
+    if parent is None:
+        raise NotFound(f"init(fork_from=...) found no run {parent_id!r} in {folder}; see `treering runs`")
+    step = parent.next_step - 1 if step is None else step
+    start.next_step = step + 1
+    start.config = parent.config
+    start.group_name = start.group_name or parent.group
+    return {"parent_id": parent_id, "parent_step": step}
+
+
+def _lease(folder: Path, run_id: str) -> Lease:
+    place = Store.journal_path(folder, run_id)
+    place.mkdir(parents=True, exist_ok=True)
+    lease = Lease(place / "lock")
+    if not lease.acquire():
+        holder = holder_of(lease.path)
+        raise UsageError(
+            f"run {run_id!r} is being written by process {holder.get('pid', '?')} on {holder.get('host', '?')}; "
+            "finish it there first, or use another id"
+        )
+    return lease
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
+def _recover_others(folder: Path) -> None:
+    from treering.store.recover import recover_in_background
+
+    recover_in_background(folder)
+
+
+def new_id() -> str:
+    """Return a fresh run id: 10 letters and digits, none easily taken for another."""
+    return "".join(secrets.choice(_ID_LETTERS) for _ in range(10))
+
+
+def new_name() -> str:
+    """Return a name that people can say."""
+    # Not the program's random numbers: a seeded training would give every run one name, and lose a number.
+    chance = random.SystemRandom()
+    return f"{chance.choice(_ADJECTIVES.split())}-{chance.choice(_TREES.split())}-{chance.randrange(10, 100)}"
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, TreeringWarning, stacklevel=5)

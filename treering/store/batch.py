@@ -1,0 +1,145 @@
+"""Rows to columns: what the writer does with each batch of rows it takes from a journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from treering.records import Row
+from treering.store.values import Carried, kind_of
+
+__all__ = ["ColumnPart", "Settle", "flatten", "to_columns"]
+
+Settle = Callable[[Carried], Carried]
+
+_SIMPLE_KINDS = {float: "float64", bool: "bool", str: "text"}
+#: Written for NUL in keys, since PostgreSQL's text has none.
+NUL = "\N{SYMBOL FOR NULL}"
+
+
+class ColumnPart(NamedTuple):
+    """New values of one kind for one column, in order of their rows.
+
+    Attributes:
+        rows: a `range` where contiguous, else a list.
+        values: as many.
+    """
+
+    key: str
+    kind: str
+    rows: Sequence[int]
+    values: Sequence[Any]
+
+
+def to_columns(rows: Sequence[Row], settle: Settle | None = None) -> list[ColumnPart]:
+    """Turn rows, ascending by number, into columns; `_step` and `_time` (microseconds) come first.
+
+    Rows with the same keys are transposed together, which is what makes this cheap: a training logs the same few
+    sets of keys over and over. `settle` replaces each media value by what goes into its column.
+    """
+    numbers = [row.row for row in rows]
+    parts = [
+        ColumnPart("_step", "int64", _compact(numbers), [row.step for row in rows]),
+        ColumnPart("_time", "int64", _compact(numbers), [row.time_ns // 1000 for row in rows]),
+    ]
+    columns: dict[str, list[_Piece]] = {}
+    for keys, (row_numbers, records) in _by_shape((row.row, row.data) for row in rows).items():
+        pieces = _transpose(row_numbers, records)
+        if _is_flat(keys, pieces):
+            for key, piece in zip(keys, pieces, strict=True):
+                columns.setdefault(key, []).append(piece)
+            continue
+        flat = _by_shape((number, flatten(data)) for number, data in zip(row_numbers, records, strict=True))
+        for flat_keys, (flat_numbers, flat_records) in flat.items():
+            for key, piece in zip(flat_keys, _transpose(flat_numbers, flat_records), strict=True):
+                columns.setdefault(key, []).append(piece)
+    for key, pieces in columns.items():
+        column = _join(pieces)
+        if settle is not None and not column.types.isdisjoint((Carried, list)):
+            column = column._replace(values=[_settled(value, settle) for value in column.values])
+        parts.extend(_by_kind(key, column))
+    return parts
+
+
+def _settled(value: Any, settle: Settle) -> Any:
+    if isinstance(value, Carried):
+        return settle(value)
+    if isinstance(value, list):
+        return [_settled(item, settle) for item in value]
+    return value
+
+
+class _Piece(NamedTuple):
+    rows: list[int]
+    values: Sequence[Any]
+    types: set[type]
+
+
+def _by_shape(
+    rows: Iterable[tuple[int, dict[str, Any]]],
+) -> dict[tuple[str, ...], tuple[list[int], list[dict[str, Any]]]]:
+    shapes: dict[tuple[str, ...], tuple[list[int], list[dict[str, Any]]]] = {}
+    for number, data in rows:
+        keys = tuple(data)
+        shape = shapes.get(keys)
+        if shape is None:
+            shape = shapes[keys] = ([], [])
+        shape[0].append(number)
+        shape[1].append(data)
+    return shapes
+
+
+def _transpose(numbers: list[int], records: list[dict[str, Any]]) -> list[_Piece]:
+    return [
+        _Piece(numbers, values, set(map(type, values))) for values in zip(*map(dict.values, records), strict=True)
+    ]
+
+
+def _is_flat(keys: tuple[object, ...], pieces: list[_Piece]) -> bool:
+    return all(type(key) is str and "\0" not in key for key in keys) and not any(dict in p.types for p in pieces)
+
+
+def _join(pieces: list[_Piece]) -> _Piece:
+    """Put a column's values from several shapes back into the order of their rows."""
+    if len(pieces) == 1:
+        return pieces[0]
+    rows = [row for piece in pieces for row in piece.rows]
+    values = [value for piece in pieces for value in piece.values]
+    order = sorted(range(len(rows)), key=rows.__getitem__)
+    types = set().union(*(piece.types for piece in pieces))
+    return _Piece([rows[at] for at in order], [values[at] for at in order], types)
+
+
+def _by_kind(key: str, column: _Piece) -> Iterator[ColumnPart]:
+    if len(column.types) == 1:
+        (only,) = column.types
+        kind = _SIMPLE_KINDS.get(only)
+        if only is int and min(column.values) >= -(2**63) and max(column.values) < 2**63:
+            kind = "int64"
+        if kind is not None:
+            yield ColumnPart(key, kind, _compact(column.rows), column.values)
+            return
+    kinds: dict[str, tuple[list[int], list[Any]]] = {}
+    for row, value in zip(column.rows, column.values, strict=True):
+        rows, values = kinds.setdefault(kind_of(value), ([], []))
+        rows.append(row)
+        values.append(value)
+    for kind, (rows, values) in kinds.items():
+        yield ColumnPart(key, kind, _compact(rows), values)
+
+
+def _compact(rows: list[int]) -> Sequence[int]:
+    first, last = rows[0], rows[-1]
+    return range(first, last + 1) if last - first + 1 == len(rows) else rows
+
+
+def flatten(data: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+    """Write nested dicts as `a/b`; an empty dict stays a value."""
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        name = f"{prefix}{key}".replace("\0", NUL)
+        if isinstance(value, dict) and value:
+            flat.update(flatten(value, f"{name}/"))
+        else:
+            flat[name] = value
+    return flat

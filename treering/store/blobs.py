@@ -1,0 +1,136 @@
+"""Large bytes, kept once under the name of their BLAKE3 hash."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from treering.errors import CorruptData, NotFound
+
+__all__ = ["Blobs", "hash_file", "pin"]
+
+_FICLONE = 0x40049409  # Linux's ioctl that shares a file's blocks with another
+
+
+class Blobs:
+    """A folder of immutable files, `ab/abcdef...`.
+
+    Args:
+        folder: made at the first `put`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, digest: str) -> Path:
+        """Return where the blob `digest` lies, or would lie."""
+        return self.folder / digest[:2] / digest
+
+    def put(self, data: bytes) -> str:
+        """Keep bytes and return their digest; the file is whole and on the disk, or not there at all."""
+        from blake3 import blake3
+
+        digest = blake3(data).hexdigest()
+        place = self.path(digest)
+        if not place.exists():
+            temporary = self._temporary()
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            self._move(temporary, place)
+        return digest
+
+    def adopt(self, file: Path) -> tuple[str, int]:
+        """Move a file of this file system in; returns its digest and its size in bytes."""
+        digest, size = hash_file(file), file.stat().st_size
+        place = self.path(digest)
+        if place.exists():
+            file.unlink()
+        else:
+            self._move(file, place)
+        return digest, size
+
+    def get(self, digest: str) -> bytes:
+        """Return a blob's bytes.
+
+        Raises:
+            NotFound: no such blob.
+            CorruptData: its bytes no longer match its name.
+        """
+        from blake3 import blake3
+
+        try:
+            data = self.path(digest).read_bytes()
+        except FileNotFoundError:
+            raise NotFound(f"blob {digest} is not in {self.folder}") from None
+        if blake3(data).hexdigest() != digest:
+            raise CorruptData(f"blob {digest} in {self.folder} does not match its digest")
+        return data
+
+    def digests(self) -> Iterator[str]:
+        """Yield all that is kept."""
+        for path in self.folder.glob("??/*"):
+            if len(path.name) == 64:
+                yield path.name
+
+    def _temporary(self) -> Path:
+        folder = self.folder / "incoming"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / uuid.uuid4().hex
+
+    def _move(self, file: Path, place: Path) -> None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(file, place)
+
+
+def hash_file(path: Path) -> str:
+    """Return the BLAKE3 digest of a file as 64 hexadecimal digits."""
+    from blake3 import blake3
+
+    hasher = blake3(max_threads=1)
+    hasher.update_mmap(path)
+    return hasher.hexdigest()
+
+
+def pin(source: Path, target: Path, *, linkable: bool) -> None:
+    """Secure a file's present content under another name, as cheaply as is safe.
+
+    Args:
+        source: a regular file; may be deleted or overwritten as soon as this returns.
+        target: must not exist; its folder is made.
+        linkable: whoever writes `source` makes a new file each time, so a hard link keeps the old content.
+
+    Raises:
+        OSError: `source` cannot be read or `target` not be written.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if _clone(source, target):
+        return
+    if linkable:
+        with contextlib.suppress(OSError):
+            os.link(source, target)
+            return
+    shutil.copyfile(source, target)
+
+
+def _clone(source: Path, target: Path) -> bool:
+    """Share blocks copy-on-write (btrfs, XFS, bcachefs); False where the file system cannot."""
+    if sys.platform != "linux":
+        return False
+    import fcntl
+
+    with source.open("rb") as reader, target.open("xb") as writer:
+        try:
+            fcntl.ioctl(writer.fileno(), _FICLONE, reader.fileno())
+        except OSError:
+            pass
+        else:
+            return True
+    target.unlink()
+    return False

@@ -1,0 +1,153 @@
+"""Filters and orders as SQL: fixed text for what is asked, bound parameters for every name and value in it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from treering.store.read_filter import All, AnyOf, Compare, Field, Node, Not, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["RunQuery"]
+
+_COLUMNS = {
+    "id": "r.id",
+    "name": "r.name",
+    "project": "r.project",
+    "state": "r.state",
+    "group": "r.group_name",
+    "job_type": "r.job_type",
+    "notes": "r.notes",
+    "parent": "r.parent_id",
+    "created": "r.created_us",
+    "updated": "r.updated_us",
+    "ended": "r.ended_us",
+    "duration": "(COALESCE(r.ended_us, r.updated_us) - r.created_us) / 1000000.0",
+    "attempts": "r.attempt",
+}
+# How each dialect writes wildcards, and characters that its patterns would take for something else.
+_WILD = {"sqlite": {"*": "*", "?": "?"}, "postgresql": {"*": "%", "?": "_"}}
+_ESCAPED = {
+    "sqlite": {"*": "[*]", "?": "[?]", "[": "[[]"},
+    "postgresql": {"%": r"\%", "_": r"\_", "\\": r"\\"},
+}
+_COMPARISONS = frozenset({"=", "<", "<=", ">", ">="})
+
+
+class RunQuery:
+    """One SELECT over the table `runs`, named `r`, being put together.
+
+    Args:
+        dialect: "sqlite" or "postgresql".
+
+    Attributes:
+        parameters: the values bound so far.
+    """
+
+    def __init__(self, dialect: str) -> None:
+        self.dialect = dialect
+        self.parameters: dict[str, Any] = {}
+        self._joins: list[str] = []
+
+    def select(
+        self, columns: Sequence[str], where: Node, order: Sequence[tuple[Field, bool]] = (), limit: int | None = None
+    ) -> str:
+        """Return the statement.
+
+        Args:
+            columns: of `runs`. The order's keys follow them, two for each field: number (or value) and text.
+            where: which runs.
+            order: fields and whether each is descending; runs without the field come last. Then the newest first.
+            limit: at most this many.
+        """
+        condition = self._condition(where)
+        keys: list[str] = []
+        terms: list[str] = []
+        for field, descending in order:
+            for key in self._order_keys(field):
+                keys.append(key)
+                terms.append(f"{key} IS NULL, {key}{' DESC' if descending else ''}")
+        listed = ", ".join([f"r.{name}" for name in columns] + keys)
+        joins = "".join(self._joins)
+        terms += ["r.created_us DESC", "r.id"]
+        tail = "" if limit is None else f" LIMIT {self._bind(int(limit))}"
+        return f"SELECT {listed} FROM runs r{joins} WHERE {condition} ORDER BY {', '.join(terms)}{tail}"
+
+    def _bind(self, value: Value) -> str:
+        name = f"p{len(self.parameters)}"
+        self.parameters[name] = value
+        return f":{name}"
+
+    def _order_keys(self, field: Field) -> list[str]:
+        if field.scope == "run":
+            return [_COLUMNS[field.key]]
+        alias = f"o{len(self._joins)}"
+        self._joins.append(
+            f" LEFT JOIN run_values {alias} ON {alias}.run_id = r.id AND {alias}.scope = {self._bind(field.scope)} "
+            f"AND {alias}.key = {self._bind(field.key)}"
+        )
+        return [f"{alias}.number", f"{alias}.text"]
+
+    def _condition(self, node: Node) -> str:
+        if isinstance(node, Not):
+            return f"NOT {self._condition(node.node)}"
+        if isinstance(node, All):
+            return self._group(node.nodes, " AND ", "1 = 1")
+        if isinstance(node, AnyOf):
+            return self._group(node.nodes, " OR ", "1 = 0")
+        if node.field.scope != "run":
+            return self._value_condition(node)
+        if node.field.key == "tag":
+            return self._tag_condition(node)
+        column = _COLUMNS[node.field.key]
+        if node.operator == "exists":
+            return f"({column} IS NOT NULL)"
+        # NULL compares as unknown, and the opposite of unknown is not true; COALESCE makes it false.
+        return f"COALESCE({self._comparison(column, node.operator, node.values)}, {self._false()})"
+
+    def _false(self) -> str:
+        return "FALSE" if self.dialect == "postgresql" else "0"
+
+    def _group(self, nodes: Sequence[Node], joint: str, empty: str) -> str:
+        return f"({joint.join(self._condition(node) for node in nodes) or empty})"
+
+    def _tag_condition(self, node: Compare) -> str:
+        test = "1 = 1" if node.operator == "exists" else self._comparison("t.tag", node.operator, node.values)
+        return f"EXISTS (SELECT 1 FROM run_tags t WHERE t.run_id = r.id AND {test})"
+
+    def _value_condition(self, node: Compare) -> str:
+        scope, key = self._bind(node.field.scope), self._bind(node.field.key)
+        numbers = tuple(float(value) for value in node.values if isinstance(value, (bool, int, float)))
+        texts = tuple(value for value in node.values if isinstance(value, str))
+        tests = [
+            self._comparison(column, node.operator, values)
+            for column, values in (("v.number", numbers), ("v.text", texts))
+            if values
+        ]
+        if not tests:
+            tests = ["1 = 1" if node.operator == "exists" else "1 = 0"]
+        return (
+            f"EXISTS (SELECT 1 FROM run_values v WHERE v.run_id = r.id AND v.scope = {scope} AND v.key = {key} "
+            f"AND ({' OR '.join(tests)}))"
+        )
+
+    def _comparison(self, column: str, operator: str, values: Sequence[Value]) -> str:
+        if operator == "in":
+            return f"{column} IN ({', '.join(self._bind(value) for value in values)})"
+        bound = [self._bind(self._pattern(value) if operator == "~" else value) for value in values]
+        if operator == "contains":
+            function = "strpos" if self.dialect == "postgresql" else "instr"
+            return f"{function}({column}, {bound[0]}) > 0"
+        if operator == "~":
+            return f"{column} {'LIKE' if self.dialect == 'postgresql' else 'GLOB'} {bound[0]}"
+        if operator not in _COMPARISONS:
+            raise ValueError(operator)
+        return f"{column} {operator} {bound[0]}"
+
+    def _pattern(self, glob: Value) -> Value:
+        """Return a glob (`*`, `?`, and `[x]` for a literal x) as SQLite's GLOB or PostgreSQL's LIKE takes it."""
+        wild, escaped = _WILD[self.dialect], _ESCAPED[self.dialect]
+        parts = re.findall(r"\[(.)\]|([*?])|(.)", str(glob), re.DOTALL)
+        return "".join(wild[star] if star else escaped.get(quoted or one, quoted or one) for quoted, star, one in parts)

@@ -1,0 +1,209 @@
+"""Bringing in what the dead left behind: their journals, and runs written as bundles."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from treering.errors import StoreError
+from treering.journal import Position, Record, Segment, read_segment, segments_in
+from treering.lease import Lease, boot_id, holder_of, seems_alive_elsewhere
+from treering.records import Operation
+from treering.store import Store
+from treering.writer import BATCH_BYTES, Writer
+
+import msgspec
+
+__all__ = ["RecoveredRun", "Report", "recover", "recover_folder", "recover_in_background"]
+
+
+class RecoveredRun(msgspec.Struct):
+    """What became of one dead run's journal.
+
+    Attributes:
+        id: of the run.
+        state: it has now.
+        rows: records taken from the journal.
+        damage: what could not be read, in words; empty when nothing.
+    """
+
+    id: str
+    state: str
+    rows: int
+    damage: list[str]
+
+
+class Report(msgspec.Struct):
+    """What a recovery did.
+
+    Attributes:
+        runs: that were dead.
+        living: ids of runs whose process lives.
+        troubles: journals that could not be brought in now, in words; they stay where they are.
+    """
+
+    runs: list[RecoveredRun] = []
+    living: list[str] = []
+    troubles: list[str] = []
+
+
+def recover(store: Store) -> Report:
+    """Bring the journals of dead runs into their store; the living are left alone.
+
+    Safe beside any number of processes that log, read or recover.
+    """
+    return recover_folder(store.folder)
+
+
+def recover_folder(folder: Path) -> Report:
+    """The same, for a store that need not be open or even be there."""
+    report = Report()
+    for place in _journals(folder):
+        lease = Lease(place / "lock")
+        try:
+            if seems_alive_elsewhere(lease.path) or not lease.acquire():
+                report.living.append(place.name)
+                continue
+        except OSError as error:
+            report.troubles.append(f"{place}: {error}")
+            continue
+        try:
+            found = _replay(folder, place)
+            if found is not None:
+                report.runs.append(found)
+            _remove(folder, place, lease)
+        except (StoreError, OSError) as error:
+            report.troubles.append(f"{place}: {error}")
+        finally:
+            lease.release()
+    return report
+
+
+def recover_in_background(folder: Path) -> threading.Thread | None:
+    """Recover on a thread if there is any journal but this process's own; returns the thread."""
+    if not any(holder_of(place / "lock").get("pid") != os.getpid() for place in _journals(folder)):
+        return None
+    thread = threading.Thread(target=_quietly, args=(folder,), name="treering-recover", daemon=True)
+    thread.start()
+    return thread
+
+
+def _quietly(folder: Path) -> None:
+    # What goes wrong here goes wrong again, in words, for the next command that reads the store.
+    with contextlib.suppress(Exception):
+        recover_folder(folder)
+
+
+def _journals(folder: Path) -> list[Path]:
+    with contextlib.suppress(OSError):
+        return sorted(place for place in (folder / "journal").iterdir() if place.is_dir())
+    return []
+
+
+def _replay(folder: Path, place: Path) -> RecoveredRun | None:
+    run_id = place.name
+    paths = segments_in(place)
+    if not paths:
+        return None
+    found = RecoveredRun(run_id, "lost", 0, [])
+    with _open(folder, run_id) as store:
+        writer = Writer(store, run_id)
+        records = _read(folder, place, paths, writer.position, found.damage)
+        while True:
+            count = writer.write(_take(records, BATCH_BYTES))
+            if not count:
+                break
+            found.rows += count
+        if not writer.run.exists:
+            return None  # killed before it had said who it is
+        if writer.run.row["ended_us"] is None:
+            failure = _what_is_known(writer, place, found.damage)
+            state = writer.run.row["state"]
+            # A program that said how it went, and was killed before it could end, has said it.
+            state = "lost" if state == "running" else state
+            writer.conclude(Operation("end", _last_sign_ns(place), {"state": state, "failure": failure}))
+        found.state = writer.run.row["state"]
+    return found
+
+
+def _open(folder: Path, run_id: str) -> Store:
+    if Store.bundle_path(folder, run_id).exists():
+        return Store.open_bundle(folder, run_id)
+    return Store.open(folder, create=True)
+
+
+def _take(records: Iterator[Record], limit_bytes: int) -> Iterator[Record]:
+    for record in records:
+        yield record
+        limit_bytes -= len(record.data)
+        if limit_bytes <= 0:
+            return
+
+
+def _read(folder: Path, place: Path, paths: list[Path], start: Position, damage: list[str]) -> Iterator[Record]:
+    for path in paths:
+        if int(path.stem) < start.segment:
+            continue
+        try:
+            segment = Segment(path)
+        except (OSError, ValueError) as error:
+            _keep_damaged(folder, place, path, f"{path.name}: {error}", damage)
+            continue
+        try:
+            yield from read_segment(segment, start.offset if segment.number == start.segment else 0)
+        except ValueError as error:
+            _keep_damaged(folder, place, path, f"{path.name} {error}", damage)
+        finally:
+            segment.close()
+
+
+def _keep_damaged(folder: Path, place: Path, path: Path, what: str, damage: list[str]) -> None:
+    """Copy a segment aside, since what follows the damage in it is not read."""
+    damage.append(what)
+    with contextlib.suppress(OSError):
+        (folder / "damaged").mkdir(exist_ok=True)
+        shutil.copyfile(path, folder / "damaged" / f"{place.name}-{path.name}")
+
+
+def _what_is_known(writer: Writer, place: Path, damage: list[str]) -> dict[str, object]:
+    failure = writer.run.row["failure"]
+    if failure is not None:
+        return failure  # type: ignore[no-any-return]  # decoded MessagePack
+    boot = holder_of(place / "lock").get("boot_before") or writer_boot(writer)
+    rebooted = bool(boot) and boot != boot_id()
+    message = (
+        "the machine was restarted or lost power" if rebooted else "the process was killed (SIGKILL, out of memory, or a crash)"
+    )
+    if damage:
+        message += f"; the end of its journal is damaged: {'; '.join(damage)}"
+    return {"type": "", "message": message, "traceback": "", "step": writer.run.row["next_step"] - 1}
+
+
+def writer_boot(writer: Writer) -> str:
+    """Return the boot id of the machine that wrote the run's present attempt."""
+    from treering.store.values import decode
+
+    rows = writer.store.database.query(
+        "SELECT process FROM attempts WHERE run_id = :run_id AND attempt = :attempt",
+        {"run_id": writer.run.run_id, "attempt": writer.run.attempt},
+    )
+    return str(decode(rows[0][0]).get("boot", "")) if rows and rows[0][0] else ""
+
+
+def _last_sign_ns(place: Path) -> int:
+    """Return when the journal was last written to, in nanoseconds since 1970."""
+    times = [path.stat().st_mtime_ns for path in segments_in(place)]
+    return max(times)
+
+
+def _remove(folder: Path, place: Path, lease: Lease) -> None:
+    for path in segments_in(place):
+        path.unlink()
+    shutil.rmtree(folder / "blobs" / "incoming" / place.name, ignore_errors=True)
+    lease.release(unlink=True)
+    with contextlib.suppress(OSError):
+        place.rmdir()

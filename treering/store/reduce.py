@@ -1,0 +1,119 @@
+"""Choosing the points of a series that a picture needs: no extreme is ever lost.
+
+Points are put into as many bins as fit and the smallest and the largest of each bin are kept, as are the first and
+the last point of all. Where there are NaN or infinities, each bin also keeps the first of each sort, so that a gap in
+a curve stays a gap, and they never stand in for the finite extremes beside them.
+
+tsdownsample does the work where bins hold equally many points. Where points lie unevenly on the x axis (hours without
+a row, then a burst), half of the bins divide the axis instead, since a quiet hour would otherwise be one bin.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from treering.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Indices = npt.NDArray[np.intp]
+
+__all__ = ["MIN_SAMPLES", "thin"]
+
+#: First, last, smallest, largest.
+MIN_SAMPLES = 4
+
+
+def thin(values: npt.NDArray[Any], samples: int, x: npt.NDArray[Any] | None = None) -> Indices:
+    """Return the positions of at most `samples` points that keep the series' shape.
+
+    Args:
+        values: (n,) numbers; of objects, evenly spread ones are taken, as they have no extremes.
+        samples: at least `MIN_SAMPLES`.
+        x: (n,) places on the x axis; used where they are numbers in ascending order.
+
+    Returns:
+        Ascending positions; all of them when n <= samples.
+
+    Raises:
+        UsageError: `samples` is too small.
+    """
+    if samples < MIN_SAMPLES:
+        raise UsageError(f"samples={samples!r} is too few; give {MIN_SAMPLES} or more, or None for every point")
+    count = len(values)
+    if count <= samples:
+        return np.arange(count)
+    if values.dtype == object:
+        return np.unique(np.linspace(0, count - 1, samples).round().astype(np.intp))
+    numbers: npt.NDArray[Any] = values.view(np.uint8) if values.dtype == bool else values
+    odd = _odd_sorts(numbers)
+    bins = (samples - 2) // (2 + len(odd))
+    kept = [np.array([0, count - 1], dtype=np.intp)]
+    kept.extend(_first_of_each_bin(positions, count, bins) for positions in odd)
+    if odd:
+        numbers = np.where(np.isfinite(numbers), numbers, np.nan)
+    edges = None if x is None else _uneven_edges(x, bins // 2)
+    if edges is not None:
+        kept.extend(_extremes_between(numbers, edges))
+        bins -= len(edges) - 1
+    if bins > 0:
+        kept.append(_extremes_of_equal_bins(numbers, bins))
+    return np.unique(np.concatenate(kept))
+
+
+def _odd_sorts(numbers: npt.NDArray[Any]) -> list[Indices]:
+    """Return the positions of NaN, of infinity and of minus infinity, each as far as there are any."""
+    if numbers.dtype.kind != "f":
+        return []
+    with np.errstate(all="ignore"):
+        # One pass without a temporary array; a sum that overflows only costs the checks below.
+        if np.isfinite(numbers.sum()):
+            return []
+    sorts = (np.isnan(numbers), numbers == np.inf, numbers == -np.inf)
+    return [positions for positions in map(np.flatnonzero, sorts) if len(positions)]
+
+
+def _first_of_each_bin(positions: Indices, count: int, bins: int) -> Indices:
+    if len(positions) <= bins:
+        return positions
+    _, first = np.unique(positions * bins // count, return_index=True)
+    return positions[first]
+
+
+def _extremes_of_equal_bins(numbers: npt.NDArray[Any], bins: int) -> Indices:
+    from tsdownsample import MinMaxDownsampler
+
+    positions: npt.NDArray[Any] = MinMaxDownsampler().downsample(np.ascontiguousarray(numbers), n_out=2 * bins)
+    return positions.astype(np.intp)
+
+
+def _uneven_edges(x: npt.NDArray[Any], bins: int) -> Indices | None:
+    """Return where equally wide stretches of the x axis begin and end, or None where equal counts do as well."""
+    if bins <= 1 or x.dtype.kind not in "iuf" or not bool((x[1:] >= x[:-1]).all()):
+        return None
+    low, high = float(x[0]), float(x[-1])
+    if not 0 < high - low < np.inf:
+        return None
+    marks = np.linspace(low, high, bins + 1)[1:-1]
+    if x.dtype.kind in "iu":  # else searchsorted would copy all of x as floats
+        marks = np.ceil(marks).astype(x.dtype)
+    edges = np.concatenate(([0], np.searchsorted(x, marks), [len(x)]))
+    counts, even = np.diff(edges), len(x) / bins
+    if counts.min() >= even / 2 and counts.max() <= even * 2:
+        return None
+    return np.unique(edges)
+
+
+def _extremes_between(numbers: npt.NDArray[Any], edges: Indices) -> list[Indices]:
+    lows, highs = numbers, numbers
+    if numbers.dtype.kind == "f":
+        missing = np.isnan(numbers)
+        if missing.any():
+            lows, highs = np.where(missing, np.inf, numbers), np.where(missing, -np.inf, numbers)
+    spans = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+    smallest = [start + int(lows[start:stop].argmin()) for start, stop in spans]
+    largest = [start + int(highs[start:stop].argmax()) for start, stop in spans]
+    return [np.array(smallest, dtype=np.intp), np.array(largest, dtype=np.intp)]

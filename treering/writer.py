@@ -1,0 +1,386 @@
+"""From a journal to the store: `Writer` moves records, `Background` is the thread that keeps it going.
+
+Every batch is one transaction that also moves the journal's position in the database, so a record is applied exactly
+once whatever dies in between. Replaying a dead run's journal is the same code reading the same records.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from treering import records
+from treering.errors import CorruptData, TreeringError, TreeringWarning
+from treering.journal import Journal, Position, Record
+from treering.records import HISTORY, STREAMS, Operation, Row
+from treering.store import Store, versions
+from treering.store.history import ColumnState, HistoryWriter, PreparedRows
+from treering.store.runs import RunWriter
+from treering.store.superseded import restate
+from treering.store.values import Carried, decode
+
+__all__ = ["Background", "Writer"]
+
+#: Journal bytes taken into one transaction; bounds the writer's memory.
+BATCH_BYTES = 4 << 20
+_BEGINNING = Position(0, 0)
+_ESSENTIAL = frozenset({"begin", "config", "define", "set", "summary"})
+# After a failure the store is tried again this much later, and twice as late each time up to the second figure.
+_RETRY_S, _MAX_RETRY_S = 1.0, 30.0
+
+
+class _Batch(NamedTuple):
+    rows: dict[int, list[Row]]
+    operations: list[Operation]
+    end: Position
+
+
+class Writer:
+    """Applies the records of one run's journal to a store.
+
+    Args:
+        store: opened by the thread that uses the writer.
+        run_id: whose journal it is.
+        on_filed: told of each version that has become visible, by the id under which it was logged.
+    """
+
+    def __init__(
+        self, store: Store, run_id: str, on_filed: Callable[[str, versions.FiledVersion], None] | None = None
+    ) -> None:
+        self.store = store
+        self.run = RunWriter(store.database, run_id)
+        self.history = HistoryWriter(store.database, run_id)
+        self.position = _BEGINNING
+        #: Rows that the journal had no room for; kept with the attempt.
+        self.dropped_rows = 0
+        self._on_filed = on_filed
+        # The statistics still count rows that the present attempt replaces.
+        self._restate_due = False
+        # The present attempt's first row, while its `from_step` is not known.
+        self._awaits_row: int | None = None
+        #: Operations that would have to be done again in a new store.
+        self.essential: list[Operation] = []
+        self.reload()
+
+    def reload(self) -> None:
+        """Forget what a failed transaction has mixed up and read it back."""
+        self.run.load()
+        self.history.load()
+        if self.run.exists:
+            rows = self.store.database.query(
+                "SELECT journal_segment, journal_offset FROM attempts WHERE run_id = :run_id "
+                "ORDER BY journal_segment DESC, journal_offset DESC LIMIT 1",
+                {"run_id": self.run.run_id},
+            )
+            self.position = Position(*rows[0]) if rows else _BEGINNING
+            self._await_row()
+
+    def _await_row(self) -> None:
+        rows = self.store.database.query(
+            "SELECT first_row FROM attempts WHERE run_id = :run_id AND attempt = :attempt AND from_step IS NULL",
+            {"run_id": self.run.run_id, "attempt": self.run.attempt},
+        )
+        resumed = self.run.attempt > 1 and rows and self.history.next_row("history") == rows[0][0]
+        self._awaits_row = rows[0][0] if resumed else None
+
+    def write(self, source: Iterable[Record]) -> int:
+        """Apply records in one transaction and return how many there were.
+
+        Args:
+            source: records from `position` on, of about `BATCH_BYTES`.
+
+        Raises:
+            TreeringError, OSError: nothing was applied; call `reload` before the next try.
+        """
+        batch = self._parse(source)
+        if batch is None:
+            return 0
+        filed: list[tuple[Mapping[str, Any], versions.FiledVersion]] = []
+        begin = [operation for operation in batch.operations if operation.name == "begin"]
+        prepared = self._prepare_rows(batch)
+        new_versions = self._prepare_versions(batch)
+        database = self.store.database
+        with database.transaction():
+            for operation in begin:
+                self.run.apply(operation)
+                self._await_row()
+            touched = [(part.stream, self.history.append(part)) for part in prepared]
+            for operation in batch.operations:
+                if operation.name == "version":
+                    version = new_versions.get(operation.fields["id"])
+                    if version is not None:
+                        stored = versions.commit(database, self.run.run_id, version, operation.time_ns // 1000)
+                        filed.append((operation.fields, stored))
+                elif operation.name != "begin":
+                    self.run.apply(operation)
+            self._settle(batch, touched)
+            ended = any(operation.name == "end" for operation in batch.operations)
+            if ended:
+                self.history.compact()
+            self.run.save(final=ended)
+            self._save_position(batch.end)
+        self.position = batch.end
+        self.essential += [operation for operation in batch.operations if operation.name in _ESSENTIAL]
+        for fields, stored in filed:
+            versions.drop_pins(self.store.folder, fields)
+            if self._on_filed is not None:
+                self._on_filed(fields["id"], stored)
+        return len(batch.operations) + sum(map(len, batch.rows.values()))
+
+    def _parse(self, source: Iterable[Record]) -> _Batch | None:
+        rows: dict[int, list[Row]] = {}
+        operations: list[Operation] = []
+        end = None
+        for data, end in source:  # noqa: B007  # the last end is used
+            values = decode(data)
+            stream = values[0]
+            if stream == records.OPERATION:
+                operations.append(Operation(*values[1:]))
+            else:
+                found = rows.get(stream)
+                if found is None:
+                    found = rows[stream] = []
+                found.append(Row(*values))
+        return None if end is None else _Batch(rows, operations, end)
+
+    def _prepare_rows(self, batch: _Batch) -> list[PreparedRows]:
+        prepared = (self.history.prepare(STREAMS[stream], rows, self._store_media) for stream, rows in batch.rows.items())
+        return [part for part in prepared if part is not None]
+
+    def _prepare_versions(self, batch: _Batch) -> dict[str, versions.PreparedVersion]:
+        found = {}
+        for operation in batch.operations:
+            if operation.name == "version":
+                version = versions.prepare(self.store.blobs, self.store.folder, operation.fields)
+                if version is not None:
+                    found[operation.fields["id"]] = version
+        return found
+
+    def _store_media(self, value: Carried) -> Carried:
+        from treering import media
+
+        return Carried(value.kind, media.store(value.kind, value.payload, self.store.blobs))
+
+    def _settle(self, batch: _Batch, touched: list[tuple[str, list[ColumnState]]]) -> None:
+        """Bring the run's row up to its new history rows."""
+        columns = [column for stream, found in touched if stream == "history" for column in found]
+        rows = batch.rows.get(HISTORY)
+        names = {operation.name for operation in batch.operations}
+        self._restate_due |= bool(names & {"begin", "rewind"}) and self.run.attempt > 1
+        if rows and self._awaits_row is not None and rows[-1].row >= self._awaits_row:
+            # Resumed without being told from where: the first row says it.
+            first = next(row for row in rows if row.row >= self._awaits_row)
+            if first.step < self.run.row["next_step"]:
+                self.run.supersede(first.step)
+            self._awaits_row = None
+        if "define" in names or (columns and self._restate_due):
+            if columns and self._restate_due:
+                restate(self.store.database, self.history, self.run.run_id)
+                self._restate_due = False
+            columns = [column for (stream, _), column in self.history.columns.items() if stream == "history"]
+        self.run.summarise(columns)
+        if rows:
+            self.run.set(next_step=rows[-1].step + 1)
+
+    def _save_position(self, end: Position) -> None:
+        self.store.database.execute(
+            "UPDATE attempts SET journal_segment = :segment, journal_offset = :offset, dropped_rows = :dropped "
+            "WHERE run_id = :run_id AND attempt = :attempt",
+            {
+                "run_id": self.run.run_id,
+                "attempt": self.run.attempt,
+                "segment": end.segment,
+                "offset": end.offset,
+                "dropped": self.dropped_rows,
+            },
+        )
+
+    def conclude(self, operation: Operation) -> None:
+        """Apply an operation that is in no journal."""
+        with self.store.database.transaction():
+            self.run.apply(operation)
+            self.run.save(final=operation.name == "end")
+
+    def begin_again(self, store: Store) -> None:
+        """Go on in a store that took the place of the one that was deleted; what that one held is gone."""
+        self.store = store
+        self.run.database = self.history.database = store.database
+        position = self.position
+        self.reload()
+        with store.database.transaction():
+            for operation in self.essential:
+                self.run.apply(operation)
+            self.run.save()
+        self.position = position
+
+
+class Background(threading.Thread):
+    """The thread between a journal and its store.
+
+    Args:
+        open_store: called on this thread, and again when the store was deleted.
+        journal: its reading end is this thread's alone.
+        run_id: of the run.
+        interval_s: seconds between two moves; 0.01 or more.
+        on_filed: see `Writer`.
+        on_tick: called before each move; what it raises is a warning.
+    """
+
+    def __init__(
+        self,
+        open_store: Callable[[], Store],
+        journal: Journal,
+        run_id: str,
+        *,
+        interval_s: float = 1.0,
+        on_filed: Callable[[str, versions.FiledVersion], None] | None = None,
+        on_tick: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(name=f"treering-{run_id}", daemon=True)
+        self._open_store = open_store
+        self._journal = journal
+        self._run_id = run_id
+        self._interval_s = interval_s
+        self._on_filed = on_filed
+        self._on_tick = on_tick
+        self._writer: Writer | None = None
+        self._wake = threading.Event()
+        self._moved = threading.Condition()
+        self._position = _BEGINNING
+        self._note: Operation | None = None
+        self._noted = threading.Event()
+        self._closing = False
+        self._failures = 0
+        self._warned: set[str] = set()
+        self.dropped_rows = 0
+
+    def run(self) -> None:
+        """Move records until `close`."""
+        while True:
+            self._tick()
+            failed = self._try_to_move()
+            if self._closing:
+                break
+            delay_s = self._interval_s
+            if failed:
+                self._failures += 1
+                delay_s = min(_RETRY_S * 2 ** (self._failures - 1), _MAX_RETRY_S)
+            else:
+                self._failures = 0
+            self._wake.wait(delay_s)
+            self._wake.clear()
+        if self._writer is not None:
+            with contextlib.suppress(TreeringError):
+                self._writer.store.close()
+
+    def _tick(self) -> None:
+        if self._on_tick is not None:
+            try:
+                self._on_tick()
+            except Exception as error:  # noqa: BLE001  # a failing observer must not stop the writer
+                self.warn("observing the process", error)
+
+    def _try_to_move(self) -> bool:
+        try:
+            self._move()
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with the store, the training goes on
+            self.warn("writing to the store", error)
+            self._recover_writer()
+            return True
+        return False
+
+    def _move(self) -> None:
+        if self._writer is None:
+            self._writer = Writer(self._open_store(), self._run_id, self._on_filed)
+            self._advance(self._writer.position)
+        writer = self._writer
+        self._check_store(writer)
+        writer.dropped_rows = self.dropped_rows
+        while writer.write(self._journal.read(writer.position, BATCH_BYTES)):
+            self._advance(writer.position)
+            self._journal.release(writer.position)
+            self._journal.prepare()
+        self._journal.prepare()
+        note = self._note
+        if note is not None and writer.run.exists:
+            writer.conclude(note)
+            self._note = None
+            self._noted.set()
+
+    def _advance(self, position: Position) -> None:
+        with self._moved:
+            self._position = position
+            self._moved.notify_all()
+
+    def _check_store(self, writer: Writer) -> None:
+        """Notice that somebody deleted the store: SQLite would go on writing to a file that nobody sees."""
+        place = getattr(writer.store.database, "path", None)
+        if place is None or (place.exists() and writer.store.database.is_at(place)):  # type: ignore[attr-defined]  # has a path
+            return
+        self.warn(
+            "writing to the store",
+            TreeringError(f"{place} was deleted while the run was going on; it goes on in a new store at that place"),
+        )
+        with contextlib.suppress(TreeringError):
+            writer.store.close()
+        self._journal.restore_folder()
+        writer.begin_again(self._open_store())
+
+    def _recover_writer(self) -> None:
+        with contextlib.suppress(Exception):
+            if self._writer is not None:
+                self._writer.reload()
+
+    def warn(self, doing: str, error: BaseException) -> None:
+        """Say once for each kind of trouble what is wrong; the training goes on."""
+        kind = f"{doing}:{type(error).__name__}"
+        if kind in self._warned:
+            return
+        self._warned.add(kind)
+        keep = "" if isinstance(error, CorruptData) else " Rows are kept in the journal meanwhile."
+        with contextlib.suppress(TreeringWarning):  # warnings may be errors; not on this thread
+            warnings.warn(f"treering: trouble while {doing}: {error}. The training goes on.{keep}", TreeringWarning, stacklevel=2)
+
+    @property
+    def position(self) -> Position:
+        """How far the journal is in the store."""
+        return self._position
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The run's summary as of `position`."""
+        return dict(self._writer.run.row.get("summary") or {}) if self._writer is not None else {}
+
+    def note(self, operation: Operation, timeout_s: float) -> bool:
+        """Apply an operation behind all that is in the journal now; takes no lock. False when time runs out."""
+        self._noted.clear()
+        self._note = operation
+        self._wake.set()
+        return self._noted.wait(timeout_s)
+
+    def flush(self, timeout_s: float | None = None) -> bool:
+        """Wait until all that was appended before the call is in the store; False when time runs out."""
+        target = self._journal.position()
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        with self._moved:
+            while self._position < target:
+                if not self.is_alive():
+                    return False
+                self._wake.set()
+                left = 0.1 if deadline is None else min(0.1, deadline - time.monotonic())
+                if left <= 0:
+                    return False
+                self._moved.wait(left)
+        return True
+
+    def close(self, timeout_s: float | None = None) -> bool:
+        """Move what is left and end; True when everything is in the store."""
+        target = self._journal.position()
+        self._closing = True
+        self._wake.set()
+        self.join(timeout_s)
+        return not self.is_alive() and self._position >= target
