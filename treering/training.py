@@ -21,7 +21,6 @@ from __future__ import annotations
 import math
 import os
 import time
-import uuid
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -128,8 +127,11 @@ class Training:
         active = treering.run
         if self.chosen_id is None and active is not None and active.id not in opened_by_adapters:
             return active.id
-        self._reserved_id = self._reserved_id or uuid.uuid4().hex[:12]
-        return self.chosen_id or self._reserved_id
+        if self.chosen_id is None and self._reserved_id is None:
+            from treering.start import new_id
+
+            self._reserved_id = new_id()
+        return cast("str", self.chosen_id or self._reserved_id)
 
     @property
     def rank(self) -> int:
@@ -188,6 +190,7 @@ class Training:
             tags=options.get("tags"),
             notes=options.get("notes"),
             config=options.get("config"),
+            reinit="create_new",  # what is to be closed was closed above
         )
         remember(self._run)
 
