@@ -118,7 +118,8 @@ class RunReader:
                 {"run": segment.run_id, "stream": stream},
             ):
                 stats = msgspec.msgpack.decode(row[4], type=ColumnStats) if row[4] else ColumnStats()
-                found.setdefault(row[1], ColumnInfo(*row[:4], stats))
+                column_id, key, kind, count = row[:4]
+                found.setdefault(key, ColumnInfo(column_id, key, kind, count, stats))
         return found
 
     def next_row(self, stream: str) -> int:

@@ -1,0 +1,216 @@
+"""Finding runs."""
+
+from __future__ import annotations
+
+import re
+from functools import cmp_to_key
+from typing import TYPE_CHECKING, Any
+
+from treering.api._listing import Runs
+from treering.api._run import PLAIN_COLUMNS, ApiRun, Batch
+from treering.api._sources import open_sources
+from treering.errors import NotFound, UsageError
+from treering.store.read_filter import All, Compare, Field, Node, parse_filter, parse_order
+from treering.store.read_query import RunQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from typing_extensions import Self
+
+    from treering.api._records import ApiVersion
+
+__all__ = ["Api"]
+
+_SHOWN_RUNS = 20
+
+
+class Api:
+    """Reads what has been recorded; needs no run, and works while runs are being written.
+
+    Args:
+        dir: a store's folder, the file of one bundle, or a "postgresql://" address. None: what the settings say
+            (`TREERING_DIR`, `treering.toml`, the nearest `.treering/` upward, your data folder).
+
+    Raises:
+        NotFound: there is no store.
+        StoreError: it cannot be opened.
+    """
+
+    def __init__(self, dir: str | Path | None = None) -> None:  # noqa: A002  # the name that init() and the settings use
+        self._place = dir
+        self._sources = open_sources(dir)
+
+    @property
+    def folder(self) -> Path | None:
+        """Folder of the store; None for one without a folder."""
+        return self._sources[0].folder
+
+    def projects(self) -> list[str]:
+        """Return the projects' names in order of the alphabet."""
+        names = {name for one in self._sources for (name,) in one.database.query("SELECT DISTINCT project FROM runs")}
+        return sorted(names, key=str.casefold)
+
+    def runs(
+        self,
+        project: str | None = None,
+        filters: str | Mapping[str, Any] | None = None,
+        order: str | Sequence[str] | None = "-created",
+        limit: int | None = None,
+    ) -> Runs:
+        """Return runs, chosen and sorted inside the database.
+
+        Args:
+            project: only runs of this project.
+            filters: such as "state = 'failed' and config.lr < 0.01 and summary.val/loss <= 0.2 and tag = 'x'", or a
+                dict as W&B and MongoDB write it.
+            order: fields such as "-summary.accuracy, name"; a minus means descending. Runs without a field come last.
+            limit: at most this many.
+
+        Raises:
+            UsageError: a filter or order that cannot be read; the text shows the place.
+        """
+        where = parse_filter(filters)
+        if project is not None:
+            where = All((Compare(Field("run", "project"), "=", (project,)), where))
+        return self._find(where, parse_order(order), limit)
+
+    def _find(self, where: Node, order: list[tuple[Field, bool]], limit: int | None) -> Runs:
+        found: list[tuple[ApiRun, tuple[Any, ...]]] = []
+        for source in self._sources:
+            query = RunQuery(source.database.dialect)
+            rows = source.database.query(query.select(PLAIN_COLUMNS, where, order, limit), query.parameters)
+            batch = Batch(source, [row[0] for row in rows])
+            found += [(ApiRun(row[: len(PLAIN_COLUMNS)], batch), row[len(PLAIN_COLUMNS) :]) for row in rows]
+        if len(self._sources) == 1:
+            return Runs([run for run, _ in found])
+        return Runs(_merged(found, order)[:limit])
+
+    def run(self, name: str) -> ApiRun:
+        """Return one run.
+
+        Args:
+            name: its id, the unique beginning of its id, its name, any of these behind "project/", or "latest".
+
+        Raises:
+            NotFound: no such run.
+            UsageError: several runs are called that; the text lists them.
+        """
+        project, slash, rest = name.rpartition("/")
+        places = [(None, name)] + ([(project, rest)] if slash and project else [])
+        for within, word in places:
+            for condition in (
+                Compare(Field("run", "id"), "=", (word,)),
+                Compare(Field("run", "name"), "=", (word,)),
+                Compare(Field("run", "id"), "~", (_begins(word),)) if word else None,
+                All(()) if word == "latest" else None,
+            ):
+                if condition is None:
+                    continue
+                where = (
+                    condition if within is None else All((Compare(Field("run", "project"), "=", (within,)), condition))
+                )
+                runs = self._find(where, [], 1 if condition == All(()) else _SHOWN_RUNS)
+                if len(runs) == 1:
+                    return runs[0]
+                if runs:
+                    listed = ", ".join(f"{run.id} ({run.name}, {run.created:%Y-%m-%d %H:%M})" for run in runs)
+                    raise UsageError(f"{name!r} may be any of these runs: {listed}; give an id")
+        raise NotFound(self._unknown(name))
+
+    def _unknown(self, name: str) -> str:
+        from difflib import get_close_matches
+
+        runs = self.runs(limit=1000)
+        if not runs:
+            return f"there is no run {name!r}; the store {self.folder} has no runs yet"
+        close = get_close_matches(name, [word for run in runs for word in (run.name, run.id)], n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(map(repr, dict.fromkeys(close)))}?" if close else "`treering runs` lists all"
+        return f"there is no run {name!r} in {self.folder}; {hint}"
+
+    def version(self, name: str, project: str | None = None) -> ApiVersion:
+        """Return a file version by "name:v3" or "name:alias"; without either, the latest.
+
+        Raises:
+            NotFound: no such version.
+            UsageError: several projects have one; give `project`.
+        """
+        from treering.api._versions import versions_of
+
+        collection, _, label = name.partition(":")
+        label = label or "latest"
+        found = [
+            version
+            for source in self._sources
+            for version in versions_of(source, "name = :value", collection)
+            if (label in version.aliases or label == f"v{version.version}") and project in {None, version.project}
+        ]
+        if not found:
+            raise NotFound(f"there is no version {collection}:{label} in the store")
+        if len(found) > 1:
+            projects = ", ".join(sorted(version.project for version in found))
+            raise UsageError(f"several projects have a {collection}:{label}: {projects}; give project=")
+        return found[0]
+
+    def delete(self, name: str | ApiRun, *, versions: bool = False) -> ApiRun:
+        """Delete a run and everything it logged. Media and files that no other run shares go with `treering doctor`.
+
+        Args:
+            name: as in `run`, or the run.
+            versions: also delete the file versions that it made.
+
+        Returns:
+            The run, as it was.
+
+        Raises:
+            NotFound: no such run.
+            UsageError: it is still running.
+            StoreError: the store is read-only.
+        """
+        from treering.api._delete import delete_run
+
+        run = self.run(name) if isinstance(name, str) else name
+        delete_run(run, versions=versions)
+        return run
+
+    def close(self) -> None:
+        """Close the store; runs of this `Api` can no longer be read."""
+        for source in self._sources:
+            source.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Api({str(self._place or self.folder)!r})"
+
+
+def _begins(word: str) -> str:
+    """Return the glob for what begins with `word`."""
+    return re.sub(r"([*?\[])", r"[\1]", word) + "*"
+
+
+def _merged(found: list[tuple[ApiRun, tuple[Any, ...]]], order: list[tuple[Field, bool]]) -> list[ApiRun]:
+    """Sort the runs of several databases as each has sorted its own; of two copies of a run the newer one counts."""
+    newest: dict[str, tuple[ApiRun, tuple[Any, ...]]] = {}
+    for entry in found:
+        known = newest.get(entry[0].id)
+        if known is None or entry[0].updated > known[0].updated:
+            newest[entry[0].id] = entry
+    directions = [descending for field, descending in order for _ in range(1 if field.scope == "run" else 2)]
+
+    def compare(one: tuple[ApiRun, tuple[Any, ...]], other: tuple[ApiRun, tuple[Any, ...]]) -> int:
+        for first, second, descending in zip(one[1], other[1], directions, strict=True):
+            if first != second:
+                if first is None or second is None:
+                    return 1 if first is None else -1
+                return 1 if (first > second) != descending else -1
+        if one[0].created != other[0].created:
+            return 1 if one[0].created < other[0].created else -1
+        return 1 if one[0].id > other[0].id else -1
+
+    return [run for run, _ in sorted(newest.values(), key=cmp_to_key(compare))]
