@@ -51,6 +51,12 @@ def groups(*names: str) -> list[str]:
     return list(nox.project.dependency_groups(PROJECT, *names))
 
 
+def tested_version(name: str) -> str:
+    """The pin of one package in the constraints."""
+    pins = Path(CONSTRAINTS).read_text(encoding="utf-8").splitlines()
+    return next(pin for pin in pins if pin.startswith(f"{name}=="))
+
+
 def setup(session: nox.Session, *names: str, extras: str = "") -> None:
     """Install this tree (editable) and some dependency groups, at the tested versions."""
     project = f".[{extras}]" if extras else "."
@@ -109,6 +115,8 @@ def framework(session: nox.Session, name: str, age: str) -> None:
     (requirement,) = PROJECT["project"]["optional-dependencies"][name]
     pin = requirement.replace(">=", "==") if age == "oldest" else requirement
     test_file, companions = FRAMEWORKS[name]
+    # torch stays at its tested version: its newest may exist with gigabytes of CUDA only.
+    companions = [tested_version(each) if each == "torch" else each for each in companions]
     session.install("-e", f".[{name}]", pin, *companions, "scikit-learn", *groups("core-test"))
     env = {"TREERING_NO_SKIP": "1", "KERAS_BACKEND": "tensorflow" if name == "tensorflow" else "torch"}
     session.run("pytest", f"tests/frameworks/{test_file}", *session.posargs, env=env)
