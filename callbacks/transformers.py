@@ -1,0 +1,210 @@
+"""HF Transformers: `Trainer(callbacks=[TreeringCallback()])` records the training.
+
+    from treering.callbacks.transformers import TreeringCallback
+
+    trainer = Trainer(model, args, train_dataset=data, callbacks=[TreeringCallback(project="tiny-bert")])
+
+or, where this module has been imported, `TrainingArguments(report_to="treering")`. Recorded: all that the Trainer logs,
+at the number of updates done (`state.global_step`); learning rates; arguments, model, sizes; each checkpoint folder.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from treering._framework import framework
+from treering.integrations.torch import describe_model, group_rates
+from treering.training import Options, Score, Training, learning_rates, metric_name
+
+with framework("transformers", extra="transformers"):
+    from transformers.integrations import integration_utils
+    from transformers.trainer_callback import ExportableState, TrainerCallback
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sized
+
+    import torch
+    from torch.utils.data import DataLoader
+    from transformers import PreTrainedModel, TrainerControl, TrainerState, TrainingArguments
+    from typing_extensions import Unpack
+
+    from treering import Run
+
+__all__ = ["TreeringCallback"]
+
+NAMES = {"grad_norm": "grad/norm", "learning_rate": "lr"}
+# What stands for the whole training; the mean loss would take the name of the series.
+SUMMARY_NAMES = {"train_loss": "train/mean_loss"}
+
+
+class TreeringCallback(TrainerCallback, ExportableState):
+    """Records what a Transformers Trainer does.
+
+    Each `train()` is one run, with the evaluations and predictions before and after it; a training that is resumed
+    (`trainer.train(resume_from_checkpoint=...)`) goes on in the run that wrote the checkpoint, and each trial of a
+    `hyperparameter_search` is a run. No run is opened before something is recorded.
+
+    Args:
+        run: a run from `treering.init`; without it the active run is used, or one is opened when training starts.
+        **options: see `treering.training.Options`.
+    """
+
+    def __init__(self, run: Run | None = None, **options: Unpack[Options]) -> None:
+        self.treering_run: dict[str, Any] = {}
+        """What the checkpoint that this callback was built again from says of its run."""
+        self._training = Training("transformers", run, **options)
+        self._trained = False
+        self._rates: dict[str, object] = {}
+        self._evaluated: tuple[int, Mapping[str, Any]] = (-1, {})
+
+    @property
+    def run(self) -> Run | None:
+        """The run that is written to, opened if nothing was recorded before; None on ranks other than zero."""
+        return self._training.run
+
+    def state(self) -> dict[str, Any]:
+        """What the Trainer puts into its checkpoints, to build this callback from it again."""
+        options = {name: value for name, value in self._training.options.items() if _is_json(value)}
+        return {"args": options, "attributes": {"treering_run": self._training.state()}}
+
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: PreTrainedModel | torch.nn.Module | None = None,
+        train_dataloader: DataLoader[Any] | None = None,
+        eval_dataloader: DataLoader[Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        with self._training.guard("on_train_begin"):
+            # Resumed from a checkpoint written without this callback, the Trainer finds no place for its state.
+            places = cast("dict[str, Any]", state.stateful_callbacks)
+            saved = places.setdefault(type(self).__name__, self.state())
+            resumed = _run_in(saved) if state.global_step > 0 else {}
+            self._training.framework_rank = 0 if state.is_world_process_zero else 1
+            if self._trained and resumed.get("run") != self._training.chosen_id:
+                self._training.renew()
+            self._trained = True
+            self._training.begin(step=state.global_step, resumed=resumed)
+            self._configure(args, state, model)
+            sizes = {"train": _examples(train_dataloader), "eval": _examples(eval_dataloader)}
+            self._training.configure("examples", {name: size for name, size in sizes.items() if size is not None})
+
+    def on_pre_optimizer_step(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        optimizer: torch.optim.Optimizer | None = None,
+        **kwargs: Any,
+    ) -> None:
+        with self._training.guard("on_pre_optimizer_step"):
+            # Now, for by the time the row is logged the scheduler has set the rates of the next step.
+            if optimizer is not None:
+                self._rates = group_rates(optimizer.param_groups)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        with self._training.guard("on_log"):
+            values = dict(logs or {})
+            epoch = values.pop("epoch", state.epoch)
+            if "train_runtime" in values:
+                self._training.summarize({SUMMARY_NAMES.get(name, name): one for name, one in values.items()}, "train")
+                return
+            if any(name.startswith("eval_") for name in values):
+                self._evaluated = (state.global_step, values)
+            row = {NAMES.get(name, name): value for name, value in values.items()}
+            if "loss" in row:
+                row |= learning_rates(self._rates)
+            tokens = state.num_input_tokens_seen or None
+            self._training.log(row, step=state.global_step, prefix="train", epoch=epoch, tokens=tokens)
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        with self._training.guard("on_save"):
+            folder = _newest_folder(args, state)
+            if folder is not None:
+                score = self._score(args, state, folder)
+                self._training.checkpoint(folder, step=state.global_step, score=score, metadata={"epoch": state.epoch})
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        with self._training.guard("on_train_end"):
+            self._training.end()
+
+    def on_predict(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: Mapping[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        with self._training.guard("on_predict"):
+            self._training.log(metrics, step=state.global_step, prefix="test", epoch=state.epoch)
+
+    # -- private ------------------------------------------------------------------------------------------------------
+
+    def _configure(self, args: TrainingArguments, state: TrainerState, model: Any) -> None:
+        run = self._training.run
+        if run is None:
+            return
+        if state.is_hyper_param_search:
+            self._training.hyperparameters(state.trial_params or {})
+            if state.trial_name and not self._training.options.get("name"):
+                run.name = state.trial_name
+        self._training.configure("args", args.to_dict())
+        if model is not None:
+            model = getattr(model, "module", model)
+            self._training.configure("model", {**describe_model(model), "config": getattr(model, "config", None)})
+            if adapters := getattr(model, "peft_config", None):
+                self._training.configure("peft", adapters)
+
+    def _score(self, args: TrainingArguments, state: TrainerState, folder: Path) -> Score | None:
+        metric = args.metric_for_best_model
+        if metric is None:
+            return None
+        metric = metric if metric.startswith("eval_") else f"eval_{metric}"
+        step, values = self._evaluated
+        best = Path(state.best_model_checkpoint or "").name == folder.name
+        return Score(
+            metric_name(metric),
+            values.get(metric) if step == state.global_step else None,
+            mode="max" if args.greater_is_better else "min",
+            best=best,
+        )
+
+
+def _run_in(saved: Any) -> dict[str, Any]:
+    """The run in the state that a checkpoint holds of this callback, or of several."""
+    one = saved[-1] if isinstance(saved, list) else saved
+    return dict(one.get("attributes", {}).get("treering_run") or {})
+
+
+def _is_json(value: object) -> bool:
+    return value is None or isinstance(value, (str, int, float))
+
+
+def _examples(loader: DataLoader[Any] | None) -> int | None:
+    dataset = getattr(loader, "dataset", None)
+    return len(cast("Sized", dataset)) if hasattr(dataset, "__len__") else None
+
+
+def _newest_folder(args: TrainingArguments, state: TrainerState) -> Path | None:
+    """Where this step was just saved: below a folder of the trial in a search, whose name nobody tells."""
+    name, root = f"checkpoint-{state.global_step}", Path(cast("str", args.output_dir))
+    folders = [root / name, *(root.glob(f"*/{name}") if state.is_hyper_param_search else [])]
+    written = [folder / "trainer_state.json" for folder in folders if (folder / "trainer_state.json").is_file()]
+    return max(written, key=lambda path: path.stat().st_mtime_ns).parent if written else None
+
+
+# Names in `report_to` are looked up when a Trainer is built; this adds one, and takes none that is there.
+integration_utils.INTEGRATION_TO_CALLBACK.setdefault("treering", TreeringCallback)

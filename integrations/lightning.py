@@ -1,0 +1,172 @@
+"""Lightning: which of its two trees the program uses, and one fit, validate or test of a Trainer as rows of a run."""
+
+from __future__ import annotations
+
+import os
+import sys
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from treering._framework import framework
+from treering.integrations.torch import describe_model, describe_optimizer, group_rates
+from treering.training import Score, Training, learning_rates, metric_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import torch
+    from lightning.pytorch import Callback, LightningModule, Trainer
+    from lightning.pytorch.callbacks import ModelCheckpoint
+    from lightning.pytorch.loggers.logger import Logger
+else:
+    with framework("lightning", extra="lightning"):
+        # The two trees are different modules with different classes. Each takes the other's loggers and callbacks, but
+        # seconds to import: ours derive from the classes of the one that the program has.
+        if "pytorch_lightning" in sys.modules and "lightning.pytorch" not in sys.modules:
+            from pytorch_lightning import Callback
+            from pytorch_lightning.loggers.logger import Logger
+        else:
+            from lightning.pytorch import Callback
+            from lightning.pytorch.loggers.logger import Logger
+
+__all__ = ["Callback", "Logger", "Stage", "keep_folders", "score_of"]
+
+SECTIONS = {"train": "train", "validate": "val", "test": "test"}
+SETTINGS = ("max_epochs", "max_steps", "accumulate_grad_batches", "gradient_clip_val", "log_every_n_steps", "precision")
+
+
+class Stage:
+    """One call of `fit`, `validate` or `test`.
+
+    Args:
+        training: what is written through.
+        trainer: the one that was called; not kept alive.
+    """
+
+    def __init__(self, training: Training, trainer: Trainer) -> None:
+        self.resumed: Mapping[str, object] = {}
+        """What the checkpoint that a fit goes on from says of its run."""
+        self.loaded_step: int | None = None
+        """The step of the checkpoint that is validated or tested."""
+        self.series: dict[str, str] = {}
+        """Names given to `self.log`, and the series that they became."""
+        self._training = training
+        self._trainer = weakref.ref(trainer)
+        self._begun_at: int | None = None
+        self._rates: dict[str, object] = {}
+        self._rates_step = -1
+
+    @property
+    def trainer(self) -> Trainer:
+        """The Trainer.
+
+        Raises:
+            ReferenceError: it is gone.
+        """
+        trainer = self._trainer()
+        if trainer is None:
+            raise ReferenceError("the Trainer that this belonged to does not exist any more")
+        return trainer
+
+    @property
+    def running(self) -> bool:
+        """Whether the call still goes on."""
+        trainer = self._trainer()
+        return trainer is not None and trainer.state.stage is not None
+
+    def begin(self, module: LightningModule) -> None:
+        """The fit starts, with its sanity check or its first epoch."""
+        if self._begun_at is not None:
+            return
+        trainer = self.trainer
+        self._begun_at = trainer.global_step
+        self._training.begin(step=trainer.global_step, resumed=self.resumed)
+        settings = {name: getattr(trainer, name) for name in SETTINGS}
+        settings |= {"strategy": type(trainer.strategy).__name__, "world_size": trainer.world_size}
+        self._training.configure("trainer", settings)
+        self._training.configure("model", describe_model(module))
+        self._training.configure("optimizers", [describe_optimizer(one) for one in trainer.optimizers])
+
+    def note_rates(self, optimizer: torch.optim.Optimizer) -> None:
+        """Keep the learning rates of the step to come; by the time its row is logged, schedulers have changed them."""
+        every = self.trainer.optimizers
+        number = next((index for index, one in enumerate(every) if one is optimizer), 0)
+        self._rates |= group_rates(optimizer.param_groups, f"{number}/" if len(every) > 1 else "")
+
+    def batch_ended(self) -> None:
+        """Log the first step, and the last of each epoch, where Lightning's `log_every_n_steps` leaves them out."""
+        trainer = self.trainer
+        step = trainer.global_step
+        first = self._training.step == self._begun_at != step
+        if (first or trainer.is_last_batch or step == trainer.max_steps) and (
+            not trainer._logger_connector.should_update_logs
+        ):
+            values = trainer._logger_connector.metrics["log"]
+            if values:
+                self.log({**values}, None, trainer.current_epoch)
+
+    def log(self, values: dict[str, Any], step: int | None, epoch: float | None) -> None:
+        """Record one row.
+
+        Args:
+            values: under the names that they were given to `self.log`.
+            step: as Lightning passed it to the logger; what it counts depends on where the row comes from.
+            epoch: as Lightning put it among the metrics, if it did.
+        """
+        done = self.trainer.global_step if self.loaded_step is None else self.loaded_step
+        section, axes = self._place(step, epoch, done)
+        if section == "train" and done != self._rates_step:
+            self._rates_step = done
+            values = {**values, **learning_rates(self._rates)}
+        names = {name: series_name(name, section) for name in values}
+        self.series.update(names)
+        self._training.log({names[name]: value for name, value in values.items()}, step=done, **axes)
+
+    def _place(self, step: int | None, epoch: float | None, done: int) -> tuple[str | None, dict[str, float | None]]:
+        trainer = self.trainer
+        section = SECTIONS.get(str(trainer.state.stage and trainer.state.stage.value))
+        if epoch is not None:
+            return section, {"epoch": epoch, "batch_step": step}
+        if "step" in trainer.callback_metrics:  # the user logs a `step` of his own; Lightning passes that one
+            return section, {"step": step}
+        if section in {"val", "test"}:  # one row for each batch of an evaluation
+            return section, {"batch": step}
+        # Not of `self.log`: the user, or another callback, calls the logger.
+        own = step in {done, trainer.fit_loop.epoch_loop._batches_that_stepped}
+        return None, {"step": None if own else step}
+
+
+def series_name(name: str, section: str | None = None) -> str:
+    """`metric_name`, for names that may end in the number of an evaluation's DataLoader."""
+    name, mark, loader = name.partition("/dataloader_idx_")
+    return metric_name(name, section) + mark + loader
+
+
+def score_of(saver: ModelCheckpoint, saved: str, series: Mapping[str, str]) -> Score | None:
+    """What the file just saved was judged by: it is the best if it is the one that the ModelCheckpoint says is."""
+    if saver.monitor is None:
+        return None
+    value = None if saver.current_score is None else float(saver.current_score)
+    best = os.path.realpath(saved) == os.path.realpath(saver.best_model_path)
+    mode = cast("Literal['min', 'max']", saver.mode)
+    return Score(series.get(saver.monitor) or series_name(saver.monitor), value, mode, best=best)
+
+
+def keep_folders(trainer: Trainer, states: Mapping[str, Any], run_id: str) -> None:
+    """Let each ModelCheckpoint go on in the folder of the run that is resumed.
+
+    Lightning asks the logger for the folder before it reads the checkpoint, so it got that of a new run; and a folder
+    that changed makes a ModelCheckpoint forget its best files.
+
+    Args:
+        trainer: about to fit.
+        states: what the checkpoint holds of each callback.
+        run_id: the run that wrote it.
+    """
+    for saver in trainer.checkpoint_callbacks:
+        state, now = states.get(saver.state_key) or {}, getattr(saver, "dirpath", None)
+        before = Path(state.get("dirpath") or "")
+        if now and before.parts[-2:] == (run_id, "checkpoints") and Path(now).parents[1] == before.parents[1]:
+            cast("ModelCheckpoint", saver).dirpath = os.fspath(before)
+            saver.load_state_dict(state)
