@@ -355,9 +355,11 @@ class ApiRun:
         """
         wanted = None if keys is None else {*keys}
         columns = None if keys is None else [*keys, "_step", "_time"]
-        for _, row in self.reader.scan("history", columns, superseded=superseded):
+        damage: list[Damage] = []
+        for _, row in self.reader.scan("history", columns, superseded=superseded, damage=damage):
             if wanted is None or not wanted.isdisjoint(row):
                 yield {key: self._revived(value) for key, value in _timed(row).items()}
+        _warn_of_damage([item.message for item in damage])
 
     def media(self, key: str) -> list[tuple[int, Any]]:
         """Return what was logged under `key` (images, tables, histograms ...) as (step, object) pairs.
@@ -375,11 +377,13 @@ class ApiRun:
             tail: only this many of the last lines.
         """
         newest: dict[int, ConsoleLine] = {}
-        for _, row in self.reader.scan("console"):
+        damage: list[Damage] = []
+        for _, row in self.reader.scan("console", damage=damage):
             number = row.get("line", len(newest))
             newest[number] = ConsoleLine(
                 number, str(row.get("text", "")), str(row.get("source", "stdout")), moment(row.get("_time", 0))
             )
+        _warn_of_damage([item.message for item in damage])
         numbers = sorted(newest)
         if tail is not None:
             numbers = numbers[max(len(numbers) - tail, 0) :]
@@ -388,7 +392,8 @@ class ApiRun:
     def events(self) -> list[Event]:
         """Return what happened to it, in order: alerts, logged events, treering's own notes."""
         events: list[Event] = []
-        for _, row in self.reader.scan("events"):
+        damage: list[Damage] = []
+        for _, row in self.reader.scan("events", damage=damage):
             known = {name: row.pop(name, None) for name in ("kind", "message", "level", "_step", "_time")}
             events.append(
                 Event(
@@ -400,6 +405,7 @@ class ApiRun:
                     {key: self._revived(value) for key, value in row.items()},
                 )
             )
+        _warn_of_damage([item.message for item in damage])
         return events
 
     # What it kept

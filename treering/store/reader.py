@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import numpy as np
 
-from treering.errors import NotFound
-from treering.store.columns import Chunk
-from treering.store.read_columns import Column, Damage, empty_column, join_chunks, read_column
+from treering.errors import CorruptData, NotFound
+from treering.store.columns import CHUNK_ROWS, Chunk, decode_chunk
+from treering.store.read_columns import Column, Damage, empty_column, read_column
 from treering.store.reduce import thin
 from treering.store.stats import ColumnStats
 
@@ -31,7 +31,7 @@ __all__ = ["AXES", "ColumnInfo", "Points", "RunReader", "Segment"]
 
 #: x axes that are not metrics: the step, the time (microseconds since 1970), seconds since the start, the row number.
 AXES = ("_step", "_time", "_runtime", "_row")
-_SCAN_ROWS = 16_384
+_SCAN_ROWS = CHUNK_ROWS
 # A fork of a fork of a fork ...: a chain longer than this is a loop.
 _MAX_ANCESTORS = 100
 
@@ -258,36 +258,53 @@ class RunReader:
         return places, known, axis.damage
 
     def scan(
-        self, stream: str, keys: Sequence[str] | None = None, *, first_row: int = 0, superseded: bool = False
+        self,
+        stream: str,
+        keys: Sequence[str] | None = None,
+        *,
+        first_row: int = 0,
+        superseded: bool = False,
+        damage: list[Damage] | None = None,
     ) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield (row number, values by key) in order, a bounded number of rows held at a time.
+        """Yield (row number, values by key) in order, each value of the type that was logged.
+
+        Holds a bounded number of rows at a time.
 
         Args:
             stream: as in `columns`.
             keys: columns to give; None for all. Rows with none of them are left out.
             first_row: where to begin; 0 also gives what a parent contributes.
             superseded: also show what a later attempt replaced.
+            damage: gets what could not be read.
         """
+        found: dict[Damage, None] = {}
         for segment in self.segments(stream, superseded=superseded):
             if segment.offset and first_row > 0:
                 continue
             end = RunReader(self.database, segment.run_id).next_row(stream)
             end = end if segment.end_row is None else min(end, segment.end_row)
             steps = None if segment.is_whole else self._own(segment.run_id, stream, "_step")
-            for low in range(first_row if not segment.offset else 0, end, _SCAN_ROWS):
-                high = min(low + _SCAN_ROWS, end)
-                table = self._window(segment.run_id, stream, keys, low, high)
+            for low in range(0 if segment.offset else first_row, end, _SCAN_ROWS):
+                table = self._window(segment.run_id, stream, keys, low, min(low + _SCAN_ROWS, end), found)
                 rows = np.array(sorted(table), dtype=np.int64)
                 if steps is not None:
                     rows = rows[_shown(segment, rows, steps)]
                 for row in rows.tolist():
                     yield row + segment.offset, table[row]
+        if damage is not None:
+            damage.extend(found)
 
     def _window(
-        self, run_id: str, stream: str, keys: Sequence[str] | None, low: int, high: int
+        self,
+        run_id: str,
+        stream: str,
+        keys: Sequence[str] | None,
+        low: int,
+        high: int,
+        damage: dict[Damage, None],
     ) -> dict[int, dict[str, Any]]:
         """Return the rows from `low` until before `high`."""
-        chunks: dict[str, list[Chunk]] = {}
+        table: dict[int, dict[str, Any]] = {}
         wanted = None if keys is None else set(keys)
         for key, *fields in self.database.query(
             "SELECT k.key, c.first_row, c.last_row, c.count, c.kind, c.level, c.min, c.max, c.nan_count, c.rows, "
@@ -295,14 +312,18 @@ class RunReader:
             "k.stream = :stream AND c.last_row >= :low AND c.first_row < :high ORDER BY k.id, c.first_row",
             {"run": run_id, "stream": stream, "low": low, "high": high},
         ):
-            if wanted is None or key in wanted:
-                chunks.setdefault(key, []).append(Chunk(*fields))
-        table: dict[int, dict[str, Any]] = {}
-        for key, parts in chunks.items():
-            column = join_chunks(key, parts, f"run {run_id}, {stream} {key!r}")
-            rows = column.rows
+            if wanted is not None and key not in wanted:
+                continue
+            chunk = Chunk(*fields)
+            try:
+                rows, values = decode_chunk(chunk, f"run {run_id}, {stream} {key!r}")
+            except CorruptData as error:
+                damage[Damage(chunk.first_row, chunk.last_row, str(error))] = None
+                continue
             begin, end = np.searchsorted(rows, (low, high)).tolist()
-            for row, value in zip(rows[begin:end].tolist(), column.values[begin:end].tolist(), strict=True):
+            part = values[begin:end]
+            part = part.tolist() if isinstance(part, np.ndarray) else part
+            for row, value in zip(rows[begin:end].tolist(), part, strict=True):
                 table.setdefault(row, {})[key] = value
         return table
 
