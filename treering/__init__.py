@@ -42,28 +42,28 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "alert",
     "Api",
+    "Histogram",
+    "Image",
+    "Run",
+    "Settings",
+    "Table",
+    "Text",
+    "TreeringError",
+    "TreeringWarning",
+    "Version",
+    "alert",
     "config",
     "define_metric",
     "finish",
-    "Histogram",
-    "Image",
     "init",
     "log",
     "log_artifact",
     "log_event",
     "log_model",
     "run",
-    "Run",
     "save",
-    "Settings",
     "summary",
-    "Table",
-    "Text",
-    "TreeringError",
-    "TreeringWarning",
-    "Version",
 ]
 
 # Loaded when first used, since a training that only logs has no need of them.

@@ -13,8 +13,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from treering import failures, lifecycle, records
 from treering.errors import UnsupportedValue, UsageError
@@ -25,9 +24,15 @@ from treering.recording import Recording, Start
 from treering.store.values import encode, explain, tidy
 from treering.values import Config, Summary
 
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
 __all__ = ["Run"]
 
-_INT64 = range(-(2**63), 2**63)
+# The next automatic step must fit as well.
+_FIRST_STEP, _LAST_STEP = -(2**63), 2**63 - 2
 _LEVELS = ("info", "warn", "error")
 
 
@@ -91,13 +96,13 @@ class Run:
                     return
                 if step is None:
                     step = self._step
-                elif type(step) is not int or not -0x8000000000000000 <= step < 0x7FFFFFFFFFFFFFFF:
+                elif type(step) is not int or not _FIRST_STEP <= step <= _LAST_STEP:
                     step = _checked_step(step)
                 row = self._row
                 self._append(encode((0, row, step, time.time_ns(), data)))
                 self._row = row + 1
                 self._step = step + 1
-            except Exception as error:  # noqa: BLE001  # sorted out there
+            except Exception as error:  # sorted out there
                 self._log_again(error, data, step, time.time_ns())
             finally:
                 self._busy = False
@@ -117,7 +122,7 @@ class Run:
         time_ns = time.time_ns() if time_s is None else int(time_s * 1e9)
         try:
             self._append(encode((0, self._row, step, time_ns, data)))
-        except Exception as error:  # noqa: BLE001  # sorted out there
+        except Exception as error:  # sorted out there
             self._log_again(error, data, step, time_ns)
             return
         self._row += 1
@@ -150,7 +155,8 @@ class Run:
             return
         self._recording.warn_once(
             "log() after finish()",
-            f"log() was called after run {self.id} had finished; the run is open again. Call finish() after the last log().",
+            f"log() was called after run {self.id} had finished; the run is open again. Call finish() after the last "
+            "log().",
         )
         self._reopen()
         self._busy = False
@@ -205,10 +211,11 @@ class Run:
 
         Args:
             name: its key, or a glob such as "val/*".
-            x: key of the metric to draw it over; default the step. `step_metric` is another word for it.
+            x: key of the metric to draw it over; default the step.
             summary: what of it the summary shows: last, first, min, max, mean, best, copy, none; several as a list.
             goal: "minimize" or "maximize", for `best`.
             hidden: do not draw it by itself.
+            step_metric: another word for `x`, as in W&B.
         """
         definition = parse_definition(name, x or step_metric, summary, goal, hidden=hidden)
         fields = {"name": name, "x": definition.x, "summary": definition.summary, "goal": goal, "hidden": hidden}
@@ -265,7 +272,7 @@ class Run:
 
     @property
     def mode(self) -> str:
-        """"local", "offline" or "disabled"."""
+        """Where it is recorded: "local", "offline" or "disabled"."""
         return self._recording.start.mode
 
     @property
@@ -312,7 +319,9 @@ class Run:
         self._operate("config", {"set": changed, "deleted": deleted})
 
     def _summary_changed(self, changed: dict[str, Any]) -> None:
-        plain = {key: value if type(value) is float else self._recording.to_plain(value) for key, value in changed.items()}
+        plain = {
+            key: value if type(value) is float else self._recording.to_plain(value) for key, value in changed.items()
+        }
         self._operate("summary", {"set": plain})
 
     def _read_summary(self) -> dict[str, Any]:
@@ -337,7 +346,7 @@ class Run:
         source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         *,
         name: str | None = None,
-        type: str = "file",
+        type: str = "file",  # noqa: A002  # the word of the field
         aliases: Sequence[str] = (),
         metadata: Mapping[str, object] | None = None,
         description: str | None = None,
@@ -456,7 +465,9 @@ class Run:
             self._operate("rewind", fields)
             self._step = step + 1
 
-    def finish(self, state: str | None = None, error: BaseException | str | None = None, **_options: object) -> None:
+    def finish(
+        self, state: str | int | None = None, error: BaseException | str | None = None, **_options: object
+    ) -> None:
         """End the run and wait until all of it is in the store.
 
         Args:
@@ -466,8 +477,7 @@ class Run:
         if isinstance(state, int):
             state = "finished" if state == 0 else "failed"
         if error is not None:
-            failures_state = state or "failed"
-            self.mark(failures_state, error)
+            self.mark(state or "failed", error)
         elif state is not None:
             self.mark(state)
         if self._pending:
@@ -490,7 +500,7 @@ class Run:
         self._lock = threading.RLock()
         self._recording.become_inert()
 
-    def __enter__(self) -> Run:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -516,7 +526,7 @@ def _checked_step(step: object) -> int:
                 f"log() got step={step!r}; a step is an integer. Log a fraction as a metric and draw over it with "
                 "define_metric(name, x=...)"
             ) from None
-    if number + 1 not in _INT64 or number not in _INT64:
+    if not _FIRST_STEP <= number <= _LAST_STEP:
         raise UsageError(f"log() got step={number}; a step is an integer of 64 bits")
     return number
 
@@ -555,7 +565,9 @@ class DisabledRun(Run):
         """Set the step."""
         self._step = step + 1
 
-    def finish(self, state: str | None = None, error: BaseException | str | None = None, **_options: object) -> None:
+    def finish(
+        self, state: str | int | None = None, error: BaseException | str | None = None, **_options: object
+    ) -> None:
         """Keep the state."""
         super().finish(state, error)
         if self._recording.state == "running":

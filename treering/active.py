@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,8 @@ from treering.errors import UsageError
 from treering.settings import Settings, resolve
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from treering._run import Run
     from treering.files import Version
 
@@ -34,7 +35,7 @@ _opened: list[Run] = []
 
 
 def active_run() -> Run | None:
-    """Return the run that was opened last in this context (task or thread), else in this process; None if none is live."""
+    """Return the run opened last in this context (task or thread), else in this process; None if none is live."""
     run = _in_context.get()
     if run is not None and not run.ended:
         return run
@@ -47,14 +48,14 @@ def _live() -> list[Run]:
     return list(_opened)
 
 
-def init(
+def init(  # noqa: PLR0913  # one argument for each thing there is to say about a run
     project: str | None = None,
     name: str | None = None,
     *,
     config: object = None,
-    dir: str | os.PathLike[str] | None = None,
+    dir: str | os.PathLike[str] | None = None,  # noqa: A002  # the word of the field
     mode: str | None = None,
-    id: str | None = None,
+    id: str | None = None,  # noqa: A002  # the word of the field
     resume: str | bool | None = None,
     resume_step: int | None = None,
     fork_from: str | tuple[str, int | None] | None = None,

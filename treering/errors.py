@@ -36,19 +36,19 @@ class UsageError(TreeringError, ValueError):
     """An argument, a setting or a name that cannot be taken."""
 
 
-class UnsupportedValue(TreeringError, TypeError):
+class UnsupportedValue(TreeringError, TypeError):  # noqa: N818  # says what is wrong, as the builtin beside it does not
     """A value that cannot be stored; the text names its key and the fix."""
 
 
-class NotFound(TreeringError, LookupError):
+class NotFound(TreeringError, LookupError):  # noqa: N818  # says what is wrong, as the builtin beside it does not
     """Something asked for by name that is not in the store."""
 
 
-class RunExists(TreeringError, ValueError):
+class RunExists(TreeringError, ValueError):  # noqa: N818  # says what is wrong, as the builtin beside it does not
     """A run of this id exists and `resume` does not allow going on with it."""
 
 
-class MissingFramework(TreeringError, ImportError):
+class MissingFramework(TreeringError, ImportError):  # noqa: N818  # says what is wrong, as the builtin beside it does not
     """An adapter was imported where its framework is not installed."""
 
 
@@ -56,7 +56,7 @@ class StoreError(TreeringError, OSError):
     """The store cannot be opened, read or written."""
 
 
-class CorruptData(StoreError):
+class CorruptData(StoreError):  # noqa: N818  # says what is wrong, as the builtin beside it does not
     """Stored bytes that fail their check; the text names the run, the column and the rows."""
 
 

@@ -41,7 +41,7 @@ def describe(error: BaseException | str, step: int | None) -> dict[str, Any]:
     try:
         message = str(error)
         trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    except Exception:  # noqa: BLE001  # an exception whose text raises
+    except Exception:  # an exception whose text raises
         message, trace = "", ""
     if len(trace) > _MAX_TRACEBACK:
         half = _MAX_TRACEBACK // 2

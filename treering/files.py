@@ -6,13 +6,15 @@ import os
 import re
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from treering.errors import UsageError
 from treering.store.blobs import pin
 from treering.store.versions import FiledVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["Version", "pin_version"]
 
@@ -68,29 +70,31 @@ class Version:
     @property
     def version(self) -> int:
         """Its number; waits for it."""
-        self.wait()
-        assert self._filed is not None
-        return self._filed.version
+        return self._known().version
 
     @property
     def digest(self) -> str:
         """BLAKE3 over its files; waits for it."""
+        return self._known().digest
+
+    def _known(self) -> FiledVersion:
         self.wait()
-        assert self._filed is not None
-        return self._filed.digest
+        if self._filed is None:
+            raise TimeoutError(f"{self.name!r} was not filed")
+        return self._filed
 
     def __repr__(self) -> str:
         number = f"v{self._filed.version}" if self._filed is not None else "not filed yet"
         return f"<Version {self.name}: {number}>"
 
 
-def pin_version(
+def pin_version(  # noqa: PLR0913  # the parts of a version
     store: Path,
     run_id: str,
     source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     name: str | None,
-    type: str,
+    type: str,  # noqa: A002  # the word of the field
     aliases: Sequence[str],
     metadata: Mapping[str, Any],
     description: str | None,
@@ -155,7 +159,7 @@ def check_name(name: str) -> str:
     Raises:
         UsageError: it may not.
     """
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or ".." in name:
+    if not _NAME.fullmatch(str(name)) or ".." in name:
         raise UsageError(
             f"artifact name {name!r} cannot be taken; use up to 200 letters, digits, '-', '_', '.', the first a letter "
             "or digit, and no '..'"
@@ -164,7 +168,7 @@ def check_name(name: str) -> str:
 
 
 def _checked_alias(alias: str) -> str:
-    if not isinstance(alias, str) or not alias or len(alias) > _MAX_ALIAS or not alias.isprintable():
+    if not alias or len(alias) > _MAX_ALIAS or not alias.isprintable():
         raise UsageError(f"alias {alias!r} cannot be taken; use 1 to {_MAX_ALIAS} printable characters")
     if _RESERVED_ALIAS.fullmatch(alias):
         raise UsageError(f"alias {alias!r} looks like a version's number, which treering gives; choose another word")

@@ -16,11 +16,13 @@ import mmap
 import os
 import sys
 import threading
-from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from xxhash import xxh3_64_intdigest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = [
     "SEGMENT_BYTES",
@@ -46,11 +48,11 @@ _STRIDE = 256 << 10
 _POPULATE_WRITE = 23  # MADV_POPULATE_WRITE, Linux 5.14; not named by the mmap module
 
 
-class JournalFull(OSError):
+class JournalFull(OSError):  # noqa: N818  # a state more than an error
     """The journal may not or cannot grow: its limit, or the disk."""
 
 
-class JournalClosed(ValueError):
+class JournalClosed(ValueError):  # noqa: N818  # a state more than an error
     """The journal takes no more records."""
 
 

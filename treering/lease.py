@@ -48,15 +48,15 @@ class Lease:
             os.close(descriptor)
         self._descriptor = descriptor
         _held.add(self)
-        self._sign()
+        self._sign(descriptor)
         return True
 
-    def _sign(self) -> None:
+    def _sign(self, descriptor: int) -> None:
         signature = msgspec.json.encode({"pid": os.getpid(), "host": socket.gethostname(), "boot": boot_id()})
-        assert self._descriptor is not None
         with contextlib.suppress(OSError):  # a full disk; the lock itself holds
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, signature, 0) if hasattr(os, "pwrite") else None
+            os.ftruncate(descriptor, 0)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            os.write(descriptor, signature)
 
     def touch(self) -> None:
         """Show that the holder lives, for machines that cannot see the lock."""

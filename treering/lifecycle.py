@@ -12,11 +12,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from types import FrameType, TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from treering.failures import state_after
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType, TracebackType
 
 __all__ = ["Watched", "forget", "live_runs", "watch"]
 
@@ -29,13 +31,24 @@ SIGNAL_TIMEOUT_S = 5.0
 class Watched(Protocol):
     """What this module asks of a run."""
 
-    state: str
+    @property
+    def state(self) -> str:
+        """See `Run.state`."""
 
-    def mark(self, state: str, error: BaseException | str | None = None) -> None: ...
-    def finish(self) -> None: ...
-    def signalled(self, state: str, name: str, *, dying: bool, timeout_s: float) -> None: ...
-    def become_inert(self) -> None: ...
-    def log_event(self, kind: str, message: str = "", *, level: str = "info", **fields: object) -> None: ...
+    def mark(self, state: str, error: BaseException | str | None = None) -> None:
+        """See `Run.mark`."""
+
+    def finish(self) -> None:
+        """See `Run.finish`."""
+
+    def signalled(self, state: str, name: str, *, dying: bool, timeout_s: float) -> None:
+        """See `Run.signalled`."""
+
+    def become_inert(self) -> None:
+        """See `Run.become_inert`."""
+
+    def log_event(self, kind: str, message: str = "", *, level: str = "info", **fields: object) -> None:
+        """See `Run.log_event`."""
 
 
 _live: list[tuple[Watched, int]] = []
@@ -50,7 +63,7 @@ def live_runs() -> list[Watched]:
 
 def watch(run: Watched) -> None:
     """Look after a run until it is forgotten."""
-    global _installed  # noqa: PLW0603  # one set of hooks for the process
+    global _installed  # one set of hooks for the process
     if all(other is not run for other, _ in _live):
         _live.append((run, threading.get_ident()))
     if _installed is None:
@@ -61,7 +74,7 @@ def watch(run: Watched) -> None:
 
 def forget(run: Watched) -> None:
     """Stop looking after a run that has ended."""
-    global _installed  # noqa: PLW0603  # one set of hooks for the process
+    global _installed  # one set of hooks for the process
     _live[:] = [entry for entry in _live if entry[0] is not run]
     if not _live and _installed is not None:
         _installed.remove()
@@ -91,9 +104,7 @@ class _Hooks:
         if self._cells is not None:
             self._cells.remove()
 
-    def _on_exception(
-        self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None
-    ) -> None:
+    def _on_exception(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         for run in live_runs():
             with contextlib.suppress(Exception):
                 run.mark(state_after(error), error)
@@ -102,7 +113,7 @@ class _Hooks:
     def _on_thread_exception(self, arguments: threading.ExceptHookArgs) -> None:
         error = arguments.exc_value
         if error is not None:
-            for run, thread in list(_live):
+            for run, thread in _live:
                 with contextlib.suppress(Exception):
                     if thread == threading.get_ident():
                         run.mark(state_after(error), error)
@@ -164,7 +175,7 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
 
 
 def _in_forked_child() -> None:
-    global _installed  # noqa: PLW0603  # one set of hooks for the process
+    global _installed  # one set of hooks for the process
     for run in live_runs():
         run.become_inert()
     _live.clear()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from treering.errors import UsageError
-from treering.store.stats import ColumnStats
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from treering.store.stats import ColumnStats
 
 __all__ = ["Definition", "Definitions", "parse_definition"]
 
@@ -43,7 +46,7 @@ def parse_definition(
     Raises:
         UsageError: an unknown rule or goal; the text lists the known ones.
     """
-    if not isinstance(name, str) or not name:
+    if not (isinstance(name, str) and name):  # type: ignore[redundant-expr]  # callers may be untyped
         raise UsageError(f"define_metric() got the name {name!r}; it takes a metric's key or a glob such as 'val/*'")
     words = summary.split(",") if isinstance(summary, str) else list(summary or ())
     rules = tuple(word.strip() for word in words)

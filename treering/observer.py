@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from treering.settings import Settings
-
 if TYPE_CHECKING:
     from treering.capture.console import Console
+    from treering.settings import Settings
 
 __all__ = ["Observer"]
 

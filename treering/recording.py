@@ -8,23 +8,26 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from treering.errors import TreeringWarning
-from treering.files import Version
 from treering.journal import ClosedJournal, Journal
 from treering.lease import Lease
-from treering.observer import Observer
 from treering.plain import to_plain
 from treering.records import Operation
 from treering.secrets import mask_mapping
-from treering.settings import Settings
 from treering.store import Store
-from treering.store.versions import FiledVersion
 from treering.writer import Background
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from treering.files import Version
+    from treering.observer import Observer
+    from treering.settings import Settings
+    from treering.store.versions import FiledVersion
 
 __all__ = ["Recording", "Start"]
 
@@ -136,7 +139,8 @@ class Recording:
     @staticmethod
     def to_plain(value: object) -> Any:
         """Return any object as plain data with its secrets masked."""
-        return mask_mapping(to_plain(value))
+        plain = to_plain(value)
+        return mask_mapping(plain) if isinstance(plain, dict) else plain
 
     # -- versions -----------------------------------------------------------------------------------------------------
 

@@ -8,13 +8,26 @@ order from a position that is kept with the result: so replaying any part twice 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from treering.store.streams import CONSOLE, EVENTS, HISTORY, STREAMS, SYSTEM
 from treering.store.values import decode, encode
 
-__all__ = ["CONSOLE", "EVENTS", "HISTORY", "OPERATION", "STREAMS", "SYSTEM", "Operation", "Row", "parse", "write_operation"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "CONSOLE",
+    "EVENTS",
+    "HISTORY",
+    "OPERATION",
+    "STREAMS",
+    "SYSTEM",
+    "Operation",
+    "Row",
+    "parse",
+    "write_operation",
+]
 
 OPERATION = -1
 

@@ -12,18 +12,20 @@ import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from treering import lifecycle, records
+from treering import records
 from treering._run import DisabledRun, Run
 from treering.errors import NotFound, RunExists, StoreError, TreeringWarning, UsageError
 from treering.lease import Lease, boot_id, holder_of
 from treering.observer import Observer
 from treering.places import find_store, is_network_file_system
 from treering.recording import Recording, Start
-from treering.settings import Settings
 from treering.store import DATABASE, KnownRun, Store
 from treering.store.batch import NUL
+
+if TYPE_CHECKING:
+    from treering.settings import ForkPoint, Settings
 
 __all__ = ["start_run"]
 
@@ -75,7 +77,7 @@ def _start_in(folder: Path, settings: Settings, config: object) -> Run:
     if known is not None:
         _continue(start, known, settings)
     elif settings.fork_from is not None:
-        fork = _fork(start, folder, settings)
+        fork = _fork(start, folder, settings.fork_from)
     lease = _lease(folder, run_id)
     if known is None and settings.id is not None and known_run(folder, run_id) is not None:
         # Another process made it between our look and our lease.
@@ -122,9 +124,9 @@ def _observer(run: Run, recording: Recording) -> Observer:
     return Observer(
         recording.start.settings,
         recording.start.folder,
-        emit_console=lambda row: run._log_stream(records.CONSOLE, row),  # noqa: SLF001  # the run's own observer
-        emit_system=lambda row: run._log_stream(records.SYSTEM, row),  # noqa: SLF001  # the run's own observer
-        emit_capture=lambda part: run._operate("set", {"capture": part}),  # noqa: SLF001  # the run's own observer
+        emit_console=lambda row: run._log_stream(records.CONSOLE, row),  # the run's own observer
+        emit_system=lambda row: run._log_stream(records.SYSTEM, row),  # the run's own observer
+        emit_capture=lambda part: run._operate("set", {"capture": part}),  # the run's own observer
     )
 
 
@@ -171,24 +173,18 @@ def _find_known(folder: Path, settings: Settings) -> KnownRun | None:
             "resume='allow'"
         )
     if found is not None and resume == "never":
-        raise RunExists(
-            f"run {found.id!r} exists in {folder}; use resume='allow' to go on with it, or another id"
-        )
+        raise RunExists(f"run {found.id!r} exists in {folder}; use resume='allow' to go on with it, or another id")
     return found
 
 
 def known_run(folder: Path, run_id: str) -> KnownRun | None:
     """Look a run up in a store's database and bundles."""
-    places = []
     if Store.bundle_path(folder, run_id).exists():
-        places.append(lambda: Store.open_bundle(folder, run_id))
+        with Store.open_bundle(folder, run_id) as store:
+            return store.known_run(run_id)
     if (folder / DATABASE).exists():
-        places.append(lambda: Store.open(folder))
-    for place in places:
-        with place() as store:
-            found = store.known_run(run_id)
-        if found is not None:
-            return found
+        with Store.open(folder) as store:
+            return store.known_run(run_id)
     return None
 
 
@@ -234,11 +230,10 @@ def _changes(start: Start, settings: Settings, known: KnownRun | None) -> dict[s
     return {name: value for name, value in given.items() if value}
 
 
-def _fork(start: Start, folder: Path, settings: Settings) -> dict[str, Any]:
+def _fork(start: Start, folder: Path, point: ForkPoint) -> dict[str, Any]:
     from treering.store.recover import recover_folder
 
-    assert settings.fork_from is not None
-    parent_id, step = settings.fork_from
+    parent_id, step = point
     recover_folder(folder)
     parent = known_run(folder, parent_id)
     if parent is None:

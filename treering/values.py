@@ -49,7 +49,9 @@ class Config(MutableMapping[str, Any]):
         try:
             return self._values[name]
         except KeyError:
-            raise AttributeError(f"the config has no entry {name!r}; it has {', '.join(self._values) or 'none'}") from None
+            raise AttributeError(
+                f"the config has no entry {name!r}; it has {', '.join(self._values) or 'none'}"
+            ) from None
 
     def __setattr__(self, name: str, value: object) -> None:
         self[name] = value
@@ -57,7 +59,13 @@ class Config(MutableMapping[str, Any]):
     def __repr__(self) -> str:
         return f"Config({self._values!r})"
 
-    def update(self, *values: object, merge: bool = True, allow_val_change: bool | None = None, **named: object) -> None:  # type: ignore[override]  # takes any object
+    def update(
+        self,
+        *values: object,
+        merge: bool = True,
+        allow_val_change: bool | None = None,  # noqa: ARG002  # W&B's; changing is always allowed
+        **named: object,
+    ) -> None:
         """Set entries from mappings or any objects with fields; nested dictionaries are merged.
 
         Args:
@@ -73,9 +81,8 @@ class Config(MutableMapping[str, Any]):
                 plain = {"value": plain}
             for key, value in plain.items():
                 old = self._values.get(key)
-                if merge and isinstance(old, dict) and isinstance(value, dict):
-                    value = _merged(old, value)
-                self._values[key] = changed[key] = value
+                merging = merge and isinstance(old, dict) and isinstance(value, dict)
+                self._values[key] = changed[key] = _merged(old, value) if merging else value
         if changed:
             self._on_change(changed, [])
 

@@ -10,8 +10,7 @@ import contextlib
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from treering import records
 from treering.errors import CorruptData, TreeringError, TreeringWarning
@@ -22,6 +21,9 @@ from treering.store.history import ColumnState, HistoryWriter, PreparedRows
 from treering.store.runs import RunWriter
 from treering.store.superseded import restate
 from treering.store.values import Carried, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
 
 __all__ = ["Background", "Writer"]
 
@@ -148,7 +150,9 @@ class Writer:
         return None if end is None else _Batch(rows, operations, end)
 
     def _prepare_rows(self, batch: _Batch) -> list[PreparedRows]:
-        prepared = (self.history.prepare(STREAMS[stream], rows, self._store_media) for stream, rows in batch.rows.items())
+        prepared = (
+            self.history.prepare(STREAMS[stream], rows, self._store_media) for stream, rows in batch.rows.items()
+        )
         return [part for part in prepared if part is not None]
 
     def _prepare_versions(self, batch: _Batch) -> dict[str, versions.PreparedVersion]:
@@ -281,13 +285,13 @@ class Background(threading.Thread):
         if self._on_tick is not None:
             try:
                 self._on_tick()
-            except Exception as error:  # noqa: BLE001  # a failing observer must not stop the writer
+            except Exception as error:  # a failing observer must not stop the writer
                 self.warn("observing the process", error)
 
     def _try_to_move(self) -> bool:
         try:
             self._move()
-        except Exception as error:  # noqa: BLE001  # whatever is wrong with the store, the training goes on
+        except Exception as error:  # whatever is wrong with the store, the training goes on
             self.warn("writing to the store", error)
             self._recover_writer()
             return True
@@ -343,7 +347,9 @@ class Background(threading.Thread):
         self._warned.add(kind)
         keep = "" if isinstance(error, CorruptData) else " Rows are kept in the journal meanwhile."
         with contextlib.suppress(TreeringWarning):  # warnings may be errors; not on this thread
-            warnings.warn(f"treering: trouble while {doing}: {error}. The training goes on.{keep}", TreeringWarning, stacklevel=2)
+            warnings.warn(
+                f"treering: trouble while {doing}: {error}. The training goes on.{keep}", TreeringWarning, stacklevel=2
+            )
 
     @property
     def position(self) -> Position:

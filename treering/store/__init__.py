@@ -1,21 +1,25 @@
 """The embedded store: one folder that holds everything recorded.
 
-    treering.db      the database (SQLite): runs, columns, chunks, versions
-    blobs/           media and files, each once, under the name of its BLAKE3 hash
-    journal/RUN/     what a living run has logged and the database does not hold yet
-    bundles/RUN.db   runs written as a file of their own: offline runs, and runs on network file systems
-    damaged/         journal segments that failed their check, kept for inspection
+treering.db      the database (SQLite): runs, columns, chunks, versions
+blobs/           media and files, each once, under the name of its BLAKE3 hash
+journal/RUN/     what a living run has logged and the database does not hold yet
+bundles/RUN.db   runs written as a file of their own: offline runs, and runs on network file systems
+damaged/         journal segments that failed their check, kept for inspection
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from treering.store.blobs import Blobs
 from treering.store.database import Database, Sqlite, open_database
 from treering.store.streams import STREAMS
 from treering.store.values import decode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from typing_extensions import Self
 
 __all__ = ["KnownRun", "Store"]
 
@@ -94,8 +98,14 @@ class Store:
         ((segment,),) = self.database.query(
             "SELECT COALESCE(MAX(journal_segment), 0) FROM attempts WHERE run_id = :id", {"id": run_id}
         )
+        known_id, project, name, state, attempt, next_step = plain
         return KnownRun(
-            *plain,
+            id=known_id,
+            project=project,
+            name=name,
+            state=state,
+            attempt=attempt,
+            next_step=next_step,
             next_row=streams.get("history", 0),
             journal_segment=segment,
             next_rows={number: streams.get(stream, 0) for number, stream in enumerate(STREAMS) if number},
@@ -119,7 +129,7 @@ class Store:
         """Close the database."""
         self.database.close()
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exception: object) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from treering.records import Row
 from treering.store.values import Carried, kind_of
+
+if TYPE_CHECKING:
+    from treering.records import Row
 
 __all__ = ["ColumnPart", "Settle", "flatten", "to_columns"]
 
@@ -90,9 +92,7 @@ def _by_shape(
 
 
 def _transpose(numbers: list[int], records: list[dict[str, Any]]) -> list[_Piece]:
-    return [
-        _Piece(numbers, values, set(map(type, values))) for values in zip(*map(dict.values, records), strict=True)
-    ]
+    return [_Piece(numbers, values, set(map(type, values))) for values in zip(*map(dict.values, records), strict=True)]
 
 
 def _is_flat(keys: tuple[object, ...], pieces: list[_Piece]) -> bool:

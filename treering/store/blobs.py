@@ -7,13 +7,17 @@ import os
 import shutil
 import sys
 import uuid
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from treering.errors import CorruptData, NotFound
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
 __all__ = ["Blobs", "hash_file", "pin"]
 
+_DIGEST_LETTERS = 64
 _FICLONE = 0x40049409  # Linux's ioctl that shares a file's blocks with another
 
 
@@ -76,7 +80,7 @@ class Blobs:
     def digests(self) -> Iterator[str]:
         """Yield all that is kept."""
         for path in self.folder.glob("??/*"):
-            if len(path.name) == 64:
+            if len(path.name) == _DIGEST_LETTERS:
                 yield path.name
 
     def _temporary(self) -> Path:

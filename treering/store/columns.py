@@ -13,16 +13,18 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from treering.errors import CorruptData
 from treering.store.values import NUMERIC, decode, encode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     import numpy as np
     import numpy.typing as npt
 
+    Rows = Sequence[int] | npt.NDArray[np.int64]
     Numbers = npt.NDArray[np.float64] | npt.NDArray[np.int64] | npt.NDArray[np.bool_]
 
 __all__ = ["CHUNK_ROWS", "Chunk", "decode_chunk", "encode_chunks", "level_of", "merge_chunks"]
@@ -34,7 +36,10 @@ FAN_IN = 16
 FULL_LEVEL = 4
 
 _RAW, _PCO, _MSGPACK, _MSGPACK_ZSTD = range(4)
+# Shorter sequences are raw, and are handled without NumPy.
 _SHORT = 64
+# Fewer bytes than this are not worth zstd's header.
+_WORTH_PACKING = 256
 _ARRAY_CODE = {"float64": "d", "int64": "q"}
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
@@ -50,7 +55,7 @@ class Chunk(NamedTuple):
 
     first_row: int
     last_row: int
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody asks of a chunk
     kind: str
     level: int
     minimum: float | None
@@ -66,7 +71,7 @@ def level_of(count: int) -> int:
     return min((count.bit_length() - 1) // 4, FULL_LEVEL)
 
 
-def encode_chunks(kind: str, rows: Sequence[int], values: Sequence[Any] | Numbers) -> Iterator[Chunk]:
+def encode_chunks(kind: str, rows: Rows, values: Sequence[Any] | Numbers) -> Iterator[Chunk]:
     """Cut `values` into chunks of at most `CHUNK_ROWS` and encode them.
 
     Args:
@@ -79,7 +84,7 @@ def encode_chunks(kind: str, rows: Sequence[int], values: Sequence[Any] | Number
         yield _encode(kind, rows[start : start + CHUNK_ROWS], values[start : start + CHUNK_ROWS])
 
 
-def _encode(kind: str, rows: Sequence[int], values: Sequence[Any] | Numbers) -> Chunk:
+def _encode(kind: str, rows: Rows, values: Sequence[Any] | Numbers) -> Chunk:
     import xxhash
 
     first, last, count = int(rows[0]), int(rows[-1]), len(rows)
@@ -91,12 +96,12 @@ def _encode(kind: str, rows: Sequence[int], values: Sequence[Any] | Numbers) -> 
     return Chunk(first, last, count, kind, level_of(count), minimum, maximum, nan_count, row_bytes, data, checksum)
 
 
-def _distances(rows: Sequence[int], first: int) -> Sequence[int]:
+def _distances(rows: Rows, first: int) -> Rows:
     if len(rows) < _SHORT:
         return [int(row) - first for row in rows]
     import numpy as np
 
-    return np.asarray(rows, dtype=np.int64) - first  # type: ignore[return-value]  # an array is a sequence here
+    return np.asarray(rows, dtype=np.int64) - first
 
 
 def _extremes(kind: str, values: Sequence[Any] | Numbers) -> tuple[float | None, float | None, int]:
@@ -128,12 +133,13 @@ def _encode_numbers(kind: str, values: Sequence[Any] | Numbers) -> bytes:
     from pcodec import ChunkConfig, standalone
 
     numbers = np.ascontiguousarray(values, dtype=kind)
-    return bytes((_PCO,)) + standalone.simple_compress(numbers, ChunkConfig())
+    packed: bytes = standalone.simple_compress(numbers, ChunkConfig())
+    return bytes((_PCO,)) + packed
 
 
 def _encode_objects(values: Sequence[Any] | Numbers) -> bytes:
     plain = encode(values if isinstance(values, (list, tuple)) else values.tolist())  # type: ignore[union-attr]  # an array
-    if len(plain) > 256:
+    if len(plain) > _WORTH_PACKING:
         import zstandard
 
         packed = zstandard.compress(plain, 3)
@@ -224,4 +230,4 @@ def merge_chunks(chunks: Sequence[Chunk], where: str = "") -> list[Chunk]:
         values: Any = np.concatenate([values for _, values in parts])
     else:
         values = [value for _, values in parts for value in values]
-    return list(encode_chunks(kind, rows, values))  # type: ignore[arg-type]  # an array of row numbers
+    return list(encode_chunks(kind, rows, values))

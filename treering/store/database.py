@@ -150,19 +150,23 @@ class Sqlite(Database):
             return False
 
     def query(self, sql: str, parameters: Parameters | None = None) -> list[tuple[Any, ...]]:
+        """See `Database.query`."""
         with self._lock, _translated(self.path):
             return self._connection.execute(sql, parameters or {}).fetchall()
 
     def execute(self, sql: str, parameters: Parameters | None = None) -> int:
+        """See `Database.execute`."""
         with self._lock, _translated(self.path):
             return self._connection.execute(sql, parameters or {}).rowcount
 
     def execute_many(self, sql: str, parameters: Iterable[Parameters]) -> None:
+        """See `Database.execute_many`."""
         with self._lock, _translated(self.path):
             self._connection.executemany(sql, parameters)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
+        """See `Database.transaction`."""
         with self._lock:
             if self._depth:
                 yield
@@ -183,6 +187,7 @@ class Sqlite(Database):
                 self._depth -= 1
 
     def close(self) -> None:
+        """See `Database.close`."""
         with self._lock:
             self._connection.close()
 
@@ -242,14 +247,17 @@ class Postgres(Database):
                 yield connection
 
     def query(self, sql: str, parameters: Parameters | None = None) -> list[tuple[Any, ...]]:
+        """See `Database.query`."""
         with self._connected() as connection:
             return [tuple(row) for row in connection.execute(self._text(sql), parameters or {})]
 
     def execute(self, sql: str, parameters: Parameters | None = None) -> int:
+        """See `Database.execute`."""
         with self._connected() as connection:
             return connection.execute(self._text(sql), parameters or {}).rowcount
 
     def execute_many(self, sql: str, parameters: Iterable[Parameters]) -> None:
+        """See `Database.execute_many`."""
         batch: Sequence[Parameters] = list(parameters)
         if batch:
             with self._connected() as connection:
@@ -257,6 +265,7 @@ class Postgres(Database):
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
+        """See `Database.transaction`."""
         with self._lock:
             if self._connection is not None:
                 yield
@@ -269,6 +278,7 @@ class Postgres(Database):
                     self._connection = None
 
     def close(self) -> None:
+        """See `Database.close`."""
         self._engine.dispose()
 
 

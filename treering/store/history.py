@@ -7,17 +7,20 @@ times. One `HistoryWriter` writes one run, so what it remembers of levels and st
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from treering.records import Row
 from treering.store.batch import ColumnPart, Settle, to_columns
 from treering.store.columns import CHUNK_ROWS, FAN_IN, FULL_LEVEL, Chunk, encode_chunks, merge_chunks
-from treering.store.database import Database
 from treering.store.stats import ColumnStats
 from treering.store.values import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from treering.records import Row
+    from treering.store.database import Database
 
 __all__ = ["ColumnState", "HistoryWriter", "PreparedRows", "read_chunks"]
 
@@ -210,5 +213,3 @@ def read_chunks(database: Database, column_id: int, first_rows: Sequence[int], k
     )
     wanted = set(first_rows)
     return [Chunk(*row) for row in rows if row[0] in wanted]
-
-

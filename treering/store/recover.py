@@ -6,8 +6,9 @@ import contextlib
 import os
 import shutil
 import threading
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from treering.errors import StoreError
 from treering.journal import Position, Record, Segment, read_segment, segments_in
@@ -16,7 +17,9 @@ from treering.records import Operation
 from treering.store import Store
 from treering.writer import BATCH_BYTES, Writer
 
-import msgspec
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["RecoveredRun", "Report", "recover", "recover_folder", "recover_in_background"]
 
@@ -176,7 +179,9 @@ def _what_is_known(writer: Writer, place: Path, damage: list[str]) -> dict[str, 
     boot = holder_of(place / "lock").get("boot_before") or writer_boot(writer)
     rebooted = bool(boot) and boot != boot_id()
     message = (
-        "the machine was restarted or lost power" if rebooted else "the process was killed (SIGKILL, out of memory, or a crash)"
+        "the machine was restarted or lost power"
+        if rebooted
+        else "the process was killed (SIGKILL, out of memory, or a crash)"
     )
     if damage:
         message += f"; the end of its journal is damaged: {'; '.join(damage)}"

@@ -5,16 +5,19 @@ A `RunWriter` takes the operations of a journal in order. Each sets values, so a
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from treering.metrics import Definition, Definitions, parse_definition
-from treering.records import Operation
 from treering.store.batch import NUL
-from treering.store.database import Database
-from treering.store.history import ColumnState
 from treering.store.values import decode, encode
+
+if TYPE_CHECKING:
+    from treering.records import Operation
+    from treering.store.database import Database
+    from treering.store.history import ColumnState
 
 __all__ = ["ENDED", "RunWriter", "flatten_values"]
 
@@ -25,6 +28,7 @@ _PLAIN = ("name", "state", "notes", "group_name", "job_type", "next_step", "ende
 _PACKED = ("tags", "config", "summary", "summary_set", "definitions", "failure", "capture")
 # Rows of `run_values` for the summary change with every flush; they are for filtering, which can wait this long.
 _VALUES_INTERVAL_S = 10.0
+_LARGEST = sys.float_info.max
 
 
 class RunWriter:
@@ -219,9 +223,12 @@ class RunWriter:
     def _write_values(self, scope: str) -> None:
         run = {"run_id": self.run_id, "scope": scope}
         values = flatten_values(self.row[scope] or {})
-        known = {key for (key,) in self.database.query(
-            "SELECT key FROM run_values WHERE run_id = :run_id AND scope = :scope", run
-        )}
+        known = {
+            key
+            for (key,) in self.database.query(
+                "SELECT key FROM run_values WHERE run_id = :run_id AND scope = :scope", run
+            )
+        }
         self.database.execute_many(
             "DELETE FROM run_values WHERE run_id = :run_id AND scope = :scope AND key = :key",
             [{**run, "key": key} for key in known - set(values)],
@@ -251,7 +258,7 @@ def flatten_values(values: Mapping[str, Any], prefix: str = "") -> dict[str, tup
         name = f"{prefix}{key}".replace("\0", NUL)
         if isinstance(value, Mapping) and value:
             flat.update(flatten_values(value, f"{name}."))
-        elif isinstance(value, (int, float)) and value == value and abs(value) <= 1.7e308:  # noqa: PLR0124  # drops NaN
+        elif isinstance(value, (int, float)) and value == value and abs(value) <= _LARGEST:  # noqa: PLR0124  # drops NaN
             flat[name] = (float(value), None)
         elif value is not None:
             flat[name] = (None, str(value)[:1000].replace("\0", NUL))

@@ -209,8 +209,8 @@ def sqlite_script() -> str:
     statements = ["-- Compiled from schema.py by `python -m treering.store.schema`; do not edit."]
     for table in metadata.sorted_tables:
         statements.append(str(CreateTable(table).compile(dialect=dialect)).strip())
-        for index in sorted(table.indexes, key=lambda index: str(index.name)):
-            statements.append(str(CreateIndex(index).compile(dialect=dialect)).strip())
+        indexes = sorted(table.indexes, key=lambda index: str(index.name))
+        statements += [str(CreateIndex(index).compile(dialect=dialect)).strip() for index in indexes]
     body = ";\n\n".join(line.replace("\t", "    ").replace(" \n", "\n") for line in statements[1:])
     return f"{statements[0]}\n\n{body};\n\nPRAGMA user_version = {FORMAT};\n"
 

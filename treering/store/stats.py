@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from treering.store.columns import Chunk
 from treering.store.values import NUMERIC, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from treering.store.columns import Chunk
 
 __all__ = ["ColumnStats"]
 
@@ -61,7 +64,7 @@ class ColumnStats(msgspec.Struct):
         self._add_up(values)
 
     def _add_up(self, values: Sequence[Any]) -> None:
-        if len(values) < 64:
+        if len(values) < _SHORT:
             finite = [float(value) for value in values if -_INFINITY < value < _INFINITY]
             self.finite += len(finite)
             self.sum += sum(finite)
@@ -79,6 +82,8 @@ class ColumnStats(msgspec.Struct):
         self.sum += total
 
 
+# Fewer values are added up without NumPy.
+_SHORT = 64
 _INFINITY = float("inf")
 
 

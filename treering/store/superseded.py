@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from treering.store.columns import Chunk, decode_chunk
-from treering.store.database import Database
 from treering.store.stats import ColumnStats
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from treering.store.database import Database
     from treering.store.history import HistoryWriter
 
 __all__ = ["cuts_of", "restate", "visible"]
@@ -77,9 +77,7 @@ def restate(database: Database, history: HistoryWriter, run_id: str) -> bool:
 
 
 def _column(database: Database, column_id: int) -> list[tuple[Any, Any]]:
-    found = database.query(
-        f"SELECT {_FIELDS} FROM chunks WHERE column_id = :id ORDER BY first_row", {"id": column_id}
-    )
+    found = database.query(f"SELECT {_FIELDS} FROM chunks WHERE column_id = :id ORDER BY first_row", {"id": column_id})
     return [decode_chunk(Chunk(*row)) for row in found]
 
 
@@ -89,9 +87,7 @@ def _restated(database: Database, column_id: int, hidden: npt.NDArray[np.int64])
     from treering.store.columns import encode_chunks
 
     stats = ColumnStats()
-    found = database.query(
-        f"SELECT {_FIELDS} FROM chunks WHERE column_id = :id ORDER BY last_row", {"id": column_id}
-    )
+    found = database.query(f"SELECT {_FIELDS} FROM chunks WHERE column_id = :id ORDER BY last_row", {"id": column_id})
     for row in found:
         chunk = Chunk(*row)
         rows, values = decode_chunk(chunk)

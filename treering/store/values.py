@@ -54,7 +54,7 @@ def _enc_hook(value: object) -> object:
         return msgspec.msgpack.Ext(_CARRIED, encode((value.kind, value.payload)))
     to_payload = getattr(value, "to_payload", None)
     if to_payload is not None and hasattr(value, "kind"):
-        return msgspec.msgpack.Ext(_CARRIED, encode((value.kind, to_payload())))  # type: ignore[attr-defined]  # checked above
+        return msgspec.msgpack.Ext(_CARRIED, encode((value.kind, to_payload())))
     return to_number(value)
 
 
@@ -69,13 +69,13 @@ def to_number(value: object) -> object:
         numel = getattr(value, "numel", None)
         size = numel() if callable(numel) else None
     if size is None and hasattr(value, "shape") and hasattr(value, "numpy"):  # tensorflow's eager tensors
-        value = value.numpy()  # type: ignore[attr-defined]  # checked above
+        value = value.numpy()
         size = getattr(value, "size", None)
     if size is not None:
         return _array_to_number(value, int(size))
     if hasattr(value, "__float__") and not isinstance(value, complex):
         with contextlib.suppress(TypeError, ValueError):
-            return float(value)  # type: ignore[arg-type]  # checked above
+            return float(value)
     if hasattr(value, "__fspath__"):
         return str(value)
     raise UnsupportedValue(f"a value of type {type(value).__module__}.{type(value).__qualname__}")

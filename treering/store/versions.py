@@ -10,15 +10,18 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from blake3 import blake3
 
 from treering.store.blobs import Blobs, hash_file
-from treering.store.database import Database
 from treering.store.values import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from treering.store.database import Database
 
 __all__ = ["FiledVersion", "PreparedVersion", "commit", "drop_pins", "prepare"]
 
