@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Observer"]
 
 Emit = Callable[[Mapping[str, Any]], None]
+Warn = Callable[[str, BaseException], None]
 
 
 class Observer:
@@ -24,16 +26,18 @@ class Observer:
         folder: of the store, whose disk is measured.
         emit_console, emit_system: take rows of these streams.
         emit_capture: takes parts of the run's `capture` as they become known.
+        warn: told once of each kind of trouble; none of it stops anything else.
     """
 
     def __init__(
-        self, settings: Settings, folder: Path, *, emit_console: Emit, emit_system: Emit, emit_capture: Emit
+        self, settings: Settings, folder: Path, *, emit_console: Emit, emit_system: Emit, emit_capture: Emit, warn: Warn
     ) -> None:
         self._settings = settings
         self._folder = folder
         self._emit_console = emit_console
         self._emit_system = emit_system
         self._emit_capture = emit_capture
+        self._warn = warn
         self._console: Console | None = None
         self._stopped = threading.Event()
         self._captured = threading.Event()
@@ -42,11 +46,19 @@ class Observer:
     def start(self) -> None:
         """Begin; the console from now on, the rest on a thread of its own."""
         if self._settings.console:
-            from treering.capture.console import Console
+            with self._guarded("recording the console"):
+                from treering.capture.console import Console
 
-            self._console = Console(self._emit_console)
-            self._console.start()
+                self._console = Console(self._emit_console)
+                self._console.start()
         self._thread.start()
+
+    @contextlib.contextmanager
+    def _guarded(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._warn(doing, error)
 
     def tick(self) -> None:
         """Let the console write down lines that change in place; called about once a second."""
@@ -69,10 +81,12 @@ class Observer:
             self._console = None
 
     def _watch(self) -> None:
-        try:
-            self._capture()
-        finally:
-            self._captured.set()
+        self._capture()
+        self._captured.set()
+        with self._guarded("measuring the machine"):
+            self._sample()
+
+    def _sample(self) -> None:
         interval_s = self._settings.system_interval_s
         if interval_s <= 0 or self._stopped.is_set():
             return
@@ -89,14 +103,17 @@ class Observer:
     def _capture(self) -> None:
         settings = self._settings
         if settings.capture_environment:
-            from treering.capture import environment
+            with self._guarded("looking at the environment"):
+                from treering.capture import environment
 
-            self._emit_capture({"environment": environment.snapshot()})
+                self._emit_capture({"environment": environment.snapshot()})
         if settings.capture_source:
-            from treering.capture import source
+            with self._guarded("reading the program's source"):
+                from treering.capture import source
 
-            self._emit_capture({"source": source.snapshot()})
+                self._emit_capture({"source": source.snapshot()})
         if settings.capture_git:
-            from treering.capture import git
+            with self._guarded("asking git"):
+                from treering.capture import git
 
-            self._emit_capture({"git": git.snapshot(Path.cwd())})
+                self._emit_capture({"git": git.snapshot(Path.cwd())})

@@ -127,6 +127,7 @@ def _observer(run: Run, recording: Recording) -> Observer:
         emit_console=lambda row: run._log_stream(records.CONSOLE, row),  # the run's own observer
         emit_system=lambda row: run._log_stream(records.SYSTEM, row),  # the run's own observer
         emit_capture=lambda part: run._operate("set", {"capture": part}),  # the run's own observer
+        warn=recording.background.warn,
     )
 
 

@@ -55,6 +55,12 @@ def _enc_hook(value: object) -> object:
     to_payload = getattr(value, "to_payload", None)
     if to_payload is not None and hasattr(value, "kind"):
         return msgspec.msgpack.Ext(_CARRIED, encode((value.kind, to_payload())))
+    if not hasattr(value, "dtype"):
+        from treering.media import wrap
+
+        medium = wrap(value)
+        if medium is not None:
+            return _enc_hook(medium)
     return to_number(value)
 
 
