@@ -18,6 +18,7 @@ from treering.integrations.torch import describe_model, group_rates
 from treering.training import Options, Score, Training, learning_rates, metric_name
 
 with framework("transformers", extra="transformers"):
+    import transformers
     from transformers.integrations import integration_utils
     from transformers.trainer_callback import ExportableState, TrainerCallback
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TreeringCallback"]
 
-NAMES = {"grad_norm": "grad/norm", "learning_rate": "lr"}
+NAMES = {"grad_norm": "grad/norm", "learning_rate": "lr/0"}
 # What stands for the whole training; the mean loss would take the name of the series.
 SUMMARY_NAMES = {"train_loss": "train/mean_loss"}
 
@@ -161,6 +162,7 @@ class TreeringCallback(TrainerCallback, ExportableState):
             self._training.hyperparameters(state.trial_params or {})
             if state.trial_name and not self._training.options.get("name"):
                 run.name = state.trial_name
+        self._training.configure("version", transformers.__version__)
         self._training.configure("args", args.to_dict())
         if model is not None:
             model = getattr(model, "module", model)

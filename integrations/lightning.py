@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import torch
-    from lightning.pytorch import Callback, LightningModule, Trainer
+    from lightning.pytorch import Callback, LightningModule, Trainer, __version__
     from lightning.pytorch.callbacks import ModelCheckpoint
     from lightning.pytorch.loggers.logger import Logger
 else:
@@ -24,10 +24,10 @@ else:
         # The two trees are different modules with different classes. Each takes the other's loggers and callbacks, but
         # seconds to import: ours derive from the classes of the one that the program has.
         if "pytorch_lightning" in sys.modules and "lightning.pytorch" not in sys.modules:
-            from pytorch_lightning import Callback
+            from pytorch_lightning import Callback, __version__
             from pytorch_lightning.loggers.logger import Logger
         else:
-            from lightning.pytorch import Callback
+            from lightning.pytorch import Callback, __version__
             from lightning.pytorch.loggers.logger import Logger
 
 __all__ = ["Callback", "Logger", "Stage", "keep_folders", "score_of"]
@@ -84,6 +84,7 @@ class Stage:
         self._training.begin(step=trainer.global_step, resumed=self.resumed)
         settings = {name: getattr(trainer, name) for name in SETTINGS}
         settings |= {"strategy": type(trainer.strategy).__name__, "world_size": trainer.world_size}
+        self._training.configure("version", __version__)
         self._training.configure("trainer", settings)
         self._training.configure("model", describe_model(module))
         self._training.configure("optimizers", [describe_optimizer(one) for one in trainer.optimizers])
