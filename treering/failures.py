@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from typing import Any
 
 from treering.errors import UsageError
@@ -38,6 +37,8 @@ def describe(error: BaseException | str, step: int | None) -> dict[str, Any]:
     """Return what is kept of an error: type, message, traceback and the last step logged before it."""
     if isinstance(error, str):
         return {"type": "", "message": error, "traceback": "", "step": step}
+    import traceback  # loads a parser, which only a failing run needs
+
     try:
         message = str(error)
         trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import threading
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,7 +113,7 @@ def pin_version(  # noqa: PLR0913  # the parts of a version
         raise UsageError("log_artifact() got no files; it takes a file, a folder, or several of them")
     name = check_name(name if name is not None else f"{run_id}-{re.sub('[^A-Za-z0-9_.-]', '-', sources[0].name)}")
     aliases = [_checked_alias(alias) for alias in ([aliases] if isinstance(aliases, str) else aliases)]
-    version = Version(uuid.uuid4().hex, name, aliases)
+    version = Version(os.urandom(16).hex(), name, aliases)
     files: dict[str, Path] = {}
     for path in sources:
         for label, file in _files_below(path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import time
 import weakref
 from pathlib import Path
@@ -52,7 +51,7 @@ class Lease:
         return True
 
     def _sign(self, descriptor: int) -> None:
-        signature = msgspec.json.encode({"pid": os.getpid(), "host": socket.gethostname(), "boot": boot_id()})
+        signature = msgspec.json.encode({"pid": os.getpid(), "host": host_name(), "boot": boot_id()})
         with contextlib.suppress(OSError):  # a full disk; the lock itself holds
             os.ftruncate(descriptor, 0)
             os.lseek(descriptor, 0, os.SEEK_SET)
@@ -110,11 +109,20 @@ def holder_of(path: Path) -> dict[str, object]:
 def seems_alive_elsewhere(path: Path) -> bool:
     """Tell whether a lease of another machine, whose lock may be invisible here, was touched lately."""
     holder = holder_of(path)
-    if not holder or holder.get("host") == socket.gethostname():
+    if not holder or holder.get("host") == host_name():
         return False
     with contextlib.suppress(OSError):
         return time.time() - path.stat().st_mtime < _SILENCE_S
     return False
+
+
+def host_name() -> str:
+    """Return the machine's name."""
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    import socket  # slow to load
+
+    return socket.gethostname()
 
 
 def boot_id() -> str:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import random
-import secrets
-import socket
 import sys
-import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xxhash import xxh3_64_intdigest
+
 from treering import records
 from treering._run import DisabledRun, Run
 from treering.errors import NotFound, RunExists, StoreError, TreeringWarning, UsageError
-from treering.lease import Lease, boot_id, holder_of
+from treering.lease import Lease, boot_id, holder_of, host_name
 from treering.observer import Observer
 from treering.places import find_store, is_network_file_system
 from treering.recording import Recording, Start
@@ -55,6 +52,8 @@ def start_run(settings: Settings, config: object = None) -> Run:
 
 def _start_elsewhere(folder: Path, settings: Settings, config: object, error: OSError) -> Run:
     """Record somewhere else what cannot be recorded where it should: the training must go on, and nothing be lost."""
+    import tempfile
+
     refuge = Path(tempfile.gettempdir()) / f"treering-{os.getuid() if hasattr(os, 'getuid') else 'runs'}"
     try:
         run = _start_in(refuge, settings, config)
@@ -145,7 +144,7 @@ def _new_start(settings: Settings, folder: Path, run_id: str | None) -> Start:
         tags=settings.tags,
         process={
             "pid": os.getpid(),
-            "host": socket.gethostname(),
+            "host": host_name(),
             "boot": boot_id(),
             "python": sys.version.split()[0],
             "mode": settings.mode,
@@ -200,7 +199,7 @@ def resume_key(settings: Settings) -> str:
     """Return what two starts of one program have in common, by which `resume="auto"` finds the run to go on with."""
     script = os.path.abspath(sys.argv[0]) if sys.argv and sys.argv[0] else ""
     parts = (settings.project, settings.name or "", settings.group or "", settings.job_type or "", script)
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return f"{xxh3_64_intdigest(chr(0).join(parts).encode('utf-8', 'surrogateescape')):016x}"
 
 
 def _continue(start: Start, known: KnownRun, settings: Settings) -> None:
@@ -273,14 +272,21 @@ def _recover_others(folder: Path) -> None:
 
 def new_id() -> str:
     """Return a fresh run id: 10 letters and digits, none easily taken for another."""
-    return "".join(secrets.choice(_ID_LETTERS) for _ in range(10))
+    # 32 letters, so each of them is equally likely.
+    return "".join(_ID_LETTERS[byte % len(_ID_LETTERS)] for byte in os.urandom(10))
 
 
 def new_name() -> str:
     """Return a name that people can say."""
-    # Not the program's random numbers: a seeded training would give every run one name, and lose a number.
-    chance = random.SystemRandom()
-    return f"{chance.choice(_ADJECTIVES.split())}-{chance.choice(_TREES.split())}-{chance.randrange(10, 100)}"
+    # Not from the program's own random numbers: seeded ones would repeat, and would be one short afterwards.
+    number = int.from_bytes(os.urandom(8), "little")
+    words = [number >> 32, number >> 16 & 0xFFFF, number & 0xFFFF]
+    return f"{_pick(_ADJECTIVES, words[0])}-{_pick(_TREES, words[1])}-{words[2] % 90 + 10}"
+
+
+def _pick(words: str, number: int) -> str:
+    choices = words.split()
+    return choices[number % len(choices)]
 
 
 def _warn(text: str) -> None:

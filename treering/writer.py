@@ -13,7 +13,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from treering import records
-from treering.errors import CorruptData, TreeringError, TreeringWarning
+from treering.errors import TreeringError, TreeringWarning
 from treering.journal import Journal, Position, Record
 from treering.records import HISTORY, STREAMS, Operation, Row
 from treering.store import Store, versions
@@ -345,10 +345,10 @@ class Background(threading.Thread):
         if kind in self._warned:
             return
         self._warned.add(kind)
-        keep = "" if isinstance(error, CorruptData) else " Rows are kept in the journal meanwhile."
         with contextlib.suppress(TreeringWarning):  # warnings may be errors; not on this thread
-            warnings.warn(
-                f"treering: trouble while {doing}: {error}. The training goes on.{keep}", TreeringWarning, stacklevel=2
+            # No line of the user's is to blame, so none is named.
+            warnings.warn_explicit(
+                f"trouble while {doing}: {error}. The training goes on.", TreeringWarning, "treering", 1
             )
 
     @property

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
-import uuid
 from typing import TYPE_CHECKING
 
 from treering.errors import CorruptData, NotFound
@@ -86,7 +84,7 @@ class Blobs:
     def _temporary(self) -> Path:
         folder = self.folder / "incoming"
         folder.mkdir(parents=True, exist_ok=True)
-        return folder / uuid.uuid4().hex
+        return folder / os.urandom(16).hex()
 
     def _move(self, file: Path, place: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -120,6 +118,8 @@ def pin(source: Path, target: Path, *, linkable: bool) -> None:
         with contextlib.suppress(OSError):
             os.link(source, target)
             return
+    import shutil
+
     shutil.copyfile(source, target)
 
 

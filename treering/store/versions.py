@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-from blake3 import blake3
 
 from treering.store.blobs import Blobs, hash_file
 from treering.store.values import encode
@@ -72,6 +69,8 @@ def prepare(blobs: Blobs, folder: Path, fields: Mapping[str, Any]) -> PreparedVe
             with contextlib.suppress(FileExistsError):
                 _link(pin, place)
         files.append((path, digest, pin.stat().st_size))
+    from blake3 import blake3
+
     hasher = blake3()
     for path, digest, _ in files:
         hasher.update(f"{digest} {path}\n".encode("utf-8", "surrogateescape"))
@@ -84,6 +83,8 @@ def _link(source: Path, target: Path) -> None:
     except FileExistsError:
         raise
     except OSError:  # a file system without links
+        import shutil
+
         temporary = target.with_suffix(".part")
         shutil.copyfile(source, temporary)
         os.replace(temporary, target)
@@ -147,4 +148,6 @@ def _insert(database: Database, run_id: str, prepared: PreparedVersion, values: 
 
 def drop_pins(folder: Path, fields: Mapping[str, Any]) -> None:
     """Delete a version's pins once the database holds it."""
+    import shutil
+
     shutil.rmtree(folder / fields["folder"], ignore_errors=True)
