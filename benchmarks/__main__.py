@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -18,7 +19,7 @@ def main() -> None:
         for measure in arguments.measure:
             print(*(figure.key for figure in load_measure(measure).FIGURES))
         return
-    console = Console(width=200 if arguments.wide else None)
+    console = Console(width=200 if arguments.wide or not sys.stdout.isatty() else None)
     adopt_orphans()
     where = report.machine()
     for name, value in where.items():

@@ -10,14 +10,14 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks import trackers
 from benchmarks.process import Child, MeasureError
 from benchmarks.trackers.base import UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from types import ModuleType
 
 __all__ = ["MEASURES", "Bench", "Figure", "Outcome", "load_measure", "percentile", "run_measure"]
@@ -37,6 +37,7 @@ MEASURES = (
 
 #: What a measure's modules hold: `FIGURES`, `PARAMETERS[size]`, `REPEATS[size]`, `rep(bench)`, `child(...)`.
 Values = dict[str, float]
+Pick = Literal["least", "median", "most"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Figure:
         label: what the row is called, with its conditions.
         unit: printed after every value.
         target: what treering must reach: at most this; None for rows that only inform.
+        pick: which repetition the table shows: the least disturbed one for times, the worst one for losses.
         ratio: False where a ratio to the peers means nothing (counts of errors, noise).
     """
 
@@ -56,6 +58,13 @@ class Figure:
     unit: str
     target: float | None = None
     ratio: bool = True
+    pick: Pick = "least"
+
+    def of(self, values: Sequence[float]) -> float:
+        """The one value that stands for several repetitions."""
+        if self.pick == "median":
+            return statistics.median(values)
+        return min(values) if self.pick == "least" else max(values)
 
 
 @dataclass
@@ -63,9 +72,9 @@ class Outcome:
     """All repetitions of one measure."""
 
     measure: str
-    values: dict[str, dict[str, list[float]]] = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    values: dict[str, dict[str, list[float]]] = field(default_factory=dict[str, dict[str, list[float]]])
+    reasons: dict[str, str] = field(default_factory=dict[str, str])
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def add(self, tracker: str, values: Values) -> None:
         for key, value in values.items():

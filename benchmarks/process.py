@@ -20,7 +20,7 @@ from benchmarks.trackers.base import UnavailableError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["Child", "MeasureError", "adopt_orphans", "tree", "tree_cpu_s", "tree_rss_bytes"]
+__all__ = ["Child", "MeasureError", "adopt_orphans", "clean_environ", "tree", "tree_cpu_s", "tree_rss_bytes"]
 
 _PR_SET_CHILD_SUBREAPER = 36
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -30,6 +30,11 @@ _REPOSITORY = Path(__file__).resolve().parent.parent
 
 class MeasureError(RuntimeError):
     """A measured process ended without a result; the text carries the end of its output."""
+
+
+def clean_environ() -> dict[str, str]:
+    """Our environment, less what would have each process compile what it imports: installed packages are compiled."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def adopt_orphans() -> None:
@@ -111,7 +116,7 @@ class Child:
         request |= {"receive_fd": child_receives, "send_fd": child_sends}
         work = self.scratch / "work"
         work.mkdir(exist_ok=True)
-        environ = {**os.environ, "PYTHONPATH": str(_REPOSITORY), **self.environ}
+        environ = {**clean_environ(), "PYTHONPATH": str(_REPOSITORY), **self.environ}
         with self._output_file.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.worker", json.dumps(request)],

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["RESULTS_JSON", "RESULTS_MD", "machine", "merge", "print_table", "write_markdown"]
 
 RESULTS_JSON = Path(__file__).with_name("results.json")
+_LAST = ("treering, usual run", "best peer / treering", "target", "reached")
 RESULTS_MD = Path(__file__).with_name("RESULTS.md")
 _PACKAGES = ("treering", "tensorboard", "tensorboardX", "trackio", "wandb", "torch", "numpy", "msgspec", "pcodec")
 
@@ -74,6 +75,7 @@ def merge(outcome: Outcome, where: Mapping[str, str], path: Path = RESULTS_JSON)
 class _Line:
     figure: Figure
     cells: dict[str, float]
+    usual: float | None
 
     @property
     def ours(self) -> float | None:
@@ -86,6 +88,10 @@ class _Line:
         if not self.figure.ratio or not others or not self.ours or self.ours <= 0:
             return ""
         return f"{min(others) / self.ours:.2g}x" if min(others) / self.ours < 100 else f"{min(others) / self.ours:.0f}x"
+
+    @property
+    def target(self) -> str:
+        return "" if self.figure.target is None else f"<= {self.figure.target:g}"
 
     @property
     def verdict(self) -> str:
@@ -101,7 +107,8 @@ def _lines(results: Mapping[str, Any], only: tuple[str, ...] = MEASURES) -> Iter
         for figure in load_measure(measure).FIGURES:
             found = results[measure]["values"].get(figure.key, {})
             if found:
-                yield _Line(figure, {tracker: statistics.median(values) for tracker, values in found.items()})
+                usual = statistics.median(found["treering"]) if "treering" in found else None
+                yield _Line(figure, {tracker: figure.of(values) for tracker, values in found.items()}, usual)
 
 
 def _columns() -> list[str]:
@@ -117,12 +124,12 @@ def _text(value: float | None) -> str:
 
 
 def print_table(results: Mapping[str, Any], console: Console, only: tuple[str, ...] = MEASURES) -> None:
-    """One table for people: medians of all repetitions."""
+    """One table for people."""
     table = Table(title="treering beside its peers", title_justify="left")
     table.add_column("measure", overflow="fold")
     for name in _columns():
         table.add_column(trackers.load(name).name, justify="right")
-    for name in ("best peer / treering", "target", "reached"):
+    for name in _LAST:
         table.add_column(name, justify="right")
     for line in _lines(results, only):
         unit = f" ({line.figure.unit})" if line.figure.unit else ""
@@ -130,8 +137,9 @@ def print_table(results: Mapping[str, Any], console: Console, only: tuple[str, .
         table.add_row(
             line.figure.label + unit,
             *(_text(line.cells.get(name)) for name in _columns()),
+            _text(line.usual),
             line.ratio,
-            "" if line.figure.target is None else f"<= {line.figure.target:g}",
+            line.target,
             f"[{style}]{line.verdict}[/]" if style else "",
         )
     console.print(table)
@@ -147,13 +155,13 @@ def _notes(results: Mapping[str, Any], only: tuple[str, ...] = MEASURES) -> Iter
 
 def write_markdown(results: Mapping[str, Any], path: Path = RESULTS_MD) -> None:
     """The same table for the repository."""
-    head = ["measure", *(trackers.load(name).name for name in _columns()), "best peer / treering", "target", "reached"]
+    head = ["measure", *(trackers.load(name).name for name in _columns()), *_LAST]
     text = [
         "# Results",
         "",
-        "Made by `python -m benchmarks`; do not edit. Medians over fresh processes, the trackers taking turns. What",
-        "each measure does stands at the top of its file in `benchmarks/measures/`; *none* is the same program without",
-        "a tracker.",
+        "Made by `python -m benchmarks`; do not edit. Fresh processes, the trackers taking turns. Times are those of",
+        "the least disturbed repetition (*usual run*: the median one), losses those of the worst. What each measure does",
+        "stands at the top of its file in `benchmarks/measures/`; *none* is the same program without a tracker.",
         "",
         f"| {' | '.join(head)} |",
         f"| --- |{' ---: |' * (len(head) - 1)}",
@@ -161,8 +169,8 @@ def write_markdown(results: Mapping[str, Any], path: Path = RESULTS_MD) -> None:
     for line in _lines(results):
         unit = f" ({line.figure.unit})" if line.figure.unit else ""
         cells = [_text(line.cells.get(name)) for name in _columns()]
-        target = "" if line.figure.target is None else f"<= {line.figure.target:g}"
-        text.append(f"| {' | '.join([line.figure.label.strip() + unit, *cells, line.ratio, target, line.verdict])} |")
+        cells = [line.figure.label.strip() + unit, *cells, _text(line.usual), line.ratio, line.target, line.verdict]
+        text.append(f"| {' | '.join(cells)} |")
     notes = [f"- {note}" for note in _notes(results)]
     text += ["", *notes] if notes else []
     text += ["", "## Where and when", "", *_where(results)]

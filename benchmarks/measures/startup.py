@@ -7,7 +7,6 @@ page cache. torch is imported beforehand for the two trackers that load it.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import trackers
 from benchmarks.harness import Bench, Figure, Values
-from benchmarks.process import MeasureError
+from benchmarks.process import MeasureError, clean_environ
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +101,7 @@ def _run(bench: Bench) -> Values:
     )
     program = bench.scratch / "program.py"
     program.write_text(text)
-    environ = {**os.environ, **trackers.load(bench.tracker).environ(bench.store)}
+    environ = {**clean_environ(), **trackers.load(bench.tracker).environ(bench.store)}
     done = subprocess.run(
         [sys.executable, str(program)], cwd=bench.scratch, env=environ, capture_output=True, text=True, check=False
     )
