@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from dataclasses import dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from treering import _readers
+from treering._notice import warn_once
 from treering._readers import ForkPoint, Refused, did_you_mean
-from treering.errors import TreeringWarning, UsageError
+from treering.errors import UsageError
 from treering.places import expand_home, find_store, is_network_file_system
 
 if TYPE_CHECKING:
@@ -388,9 +388,9 @@ def _from_table(table: Mapping[str, object], path: str, prefix: str) -> list[tup
         source = f"{prefix}{key} in {path}"
         if setting is None:
             advice = did_you_mean(key, [one.key for one in FIELDS if one.key]) or "Delete it."
-            _warn_once(f"{source} is no setting and has no effect. {advice}")
+            warn_once(f"{source} is no setting and has no effect. {advice}")
         elif setting.key is None:
-            _warn_once(
+            warn_once(
                 f"{source} has no effect: it belongs to a single run. Give {key}= to init(), or set {setting.variable}."
             )
         elif not _is_nothing(value):
@@ -401,26 +401,7 @@ def _from_table(table: Mapping[str, object], path: str, prefix: str) -> list[tup
 def _warn_unknown_variable(variable: str) -> None:
     if variable not in RESERVED_VARIABLES:
         advice = did_you_mean(variable, list(_BY_VARIABLE)) or "Unset it."
-        _warn_once(f"The environment variable {variable} is no setting and has no effect. {advice}")
-
-
-_warned: set[str] = set()
-
-
-def _warn_once(text: str) -> None:
-    if text not in _warned:
-        _warned.add(text)
-        warnings.warn(text, TreeringWarning, stacklevel=_user_level())
-
-
-def _user_level() -> int:
-    """Return the `stacklevel`, for the caller's `warnings.warn`, of the first line outside treering."""
-    from inspect import currentframe
-
-    level, frame = 0, currentframe()
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "treering":
-        level, frame = level + 1, frame.f_back
-    return level
+        warn_once(f"The environment variable {variable} is no setting and has no effect. {advice}")
 
 
 def markdown_table() -> str:

@@ -1,0 +1,30 @@
+"""What `log` takes beside numbers and text: `Histogram`, `Image`, `Table` and `Text`.
+
+Each is made from what a training has at hand (arrays, tensors, pictures, data frames) and copies it at once, so that
+the training may go on changing its own. Making one imports NumPy or Pillow when it has to, never a framework.
+"""
+
+from __future__ import annotations
+
+from treering.media._base import Blobs, Media, Payload
+from treering.media._histogram import Histogram
+from treering.media._image import Image
+from treering.media._registry import KINDS, digests, load, load_all, store, wrap
+from treering.media._table import Table
+from treering.media._text import Text
+
+__all__ = [
+    "KINDS",
+    "Blobs",
+    "Histogram",
+    "Image",
+    "Media",
+    "Payload",
+    "Table",
+    "Text",
+    "digests",
+    "load",
+    "load_all",
+    "store",
+    "wrap",
+]
