@@ -5,11 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from treering.capture.system import SystemSampler
 
 
-def test_first_sample_is_complete(tmp_path):
+def test_first_sample_is_complete(tmp_path: Path) -> None:
     sample = SystemSampler(tmp_path / "not" / "made" / "yet").sample()
     wanted = {"cpu/percent", "cpu/0/percent", "memory/percent", "memory/used_mb", "process/memory_mb"}
     wanted |= {"process/cpu_percent", "process/threads", "disk/used_percent", "disk/free_mb"}
@@ -18,7 +19,7 @@ def test_first_sample_is_complete(tmp_path):
     assert all(0 <= sample[key] <= 100 for key in ("cpu/percent", "memory/percent", "disk/used_percent"))
 
 
-def test_memory_of_this_process_is_seen(tmp_path):
+def test_memory_of_this_process_is_seen(tmp_path: Path) -> None:
     sampler = SystemSampler(tmp_path)
     before = sampler.sample()["process/memory_mb"]
     ballast = bytearray(b"x" * 200_000_000)
@@ -27,7 +28,7 @@ def test_memory_of_this_process_is_seen(tmp_path):
     del ballast
 
 
-def test_a_busy_child_is_counted(tmp_path):
+def test_a_busy_child_is_counted(tmp_path: Path) -> None:
     sampler = SystemSampler(tmp_path)
     sampler.sample()
     code = "import time; end = time.time() + 20\nwhile time.time() < end: pass"
@@ -46,7 +47,7 @@ def test_a_busy_child_is_counted(tmp_path):
     assert "processes/count" not in sampler.sample()
 
 
-def test_written_bytes_become_a_rate(tmp_path):
+def test_written_bytes_become_a_rate(tmp_path: Path) -> None:
     import psutil
 
     sampler = SystemSampler(tmp_path)
@@ -57,7 +58,7 @@ def test_written_bytes_become_a_rate(tmp_path):
     assert sample["network/sent_mb_per_s"] >= 0
 
 
-def test_without_a_driver_there_are_no_gpus(tmp_path):
+def test_without_a_driver_there_are_no_gpus(tmp_path: Path) -> None:
     try:
         import pynvml
 
