@@ -1,4 +1,4 @@
-"""Pages written from the code, so that they cannot fall behind it: `<!-- settings -->` becomes the settings' table."""
+"""Pages written from the code, so that they cannot fall behind it: a marker becomes a table or a reference."""
 
 from __future__ import annotations
 
@@ -9,8 +9,22 @@ from treering import settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+
+def command_reference() -> str:
+    """Each command of `treering` with its arguments and options, as typer tells it."""
+    import typer
+    from typer.cli import get_docs_for_click
+
+    from treering.cli._app import app
+
+    command = typer.main.get_command(app)
+    text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="treering")
+    return text.partition("\n")[2]  # the page has its own heading
+
+
 GENERATED: dict[str, Callable[[], str]] = {
     "<!-- settings -->": settings.markdown_table,
+    "<!-- commands -->": command_reference,
 }
 
 
