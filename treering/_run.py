@@ -11,9 +11,11 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from treering import failures, lifecycle, records
 from treering.errors import UnsupportedValue, UsageError
@@ -33,6 +35,8 @@ __all__ = ["Run"]
 
 # The next automatic step must fit as well.
 _FIRST_STEP, _LAST_STEP = -(2**63), 2**63 - 2
+# How long an end that found no room in the journal waits for the store.
+_END_TIMEOUT_S = 30.0
 _LEVELS = ("info", "warn", "error")
 
 
@@ -53,12 +57,12 @@ class Run:
         self._lock = recording.journal.lock
         self._append = recording.journal.append
         self._busy = False
-        self._deferred: deque[tuple[object, int | None, float | None]] = deque()
+        self._deferred: deque[Callable[[], None]] = deque()
         self._pending: dict[str, Any] = {}
         self._row = start.first_row
         self._step = start.next_step
         self._rows = {records.SYSTEM: 0, records.CONSOLE: 0, records.EVENTS: 0, **start.next_rows}
-        self._config = Config(dict(start.config), recording.to_plain, self._config_changed)
+        self._config = Config(dict(start.config), recording.config_of, self._config_changed)
         self._summary = Summary(self._read_summary, self._summary_changed)
 
     # -- logging ------------------------------------------------------------------------------------------------------
@@ -85,87 +89,121 @@ class Run:
             UsageError: a step that is not an integer of 64 bits.
         """
         with self._lock:
-            # A signal handler or a finaliser may log while this thread is in here.
             if self._busy:
-                self._deferred.append((data, step, time_s))
+                self._log_later(data, step, time_s)
                 return
             self._busy = True
+            time_ns = time.time_ns() if time_s is None else int(time_s * 1e9)
+            row = self._row
             try:
-                if type(data) is not dict or commit is not None or time_s is not None or self._pending:
-                    self._log_with(data, step, commit, time_s)
-                    return
+                if type(data) is not dict or commit is not None or self._pending:
+                    data = self._complete(data, step, commit)
+                    if data is None:
+                        return
                 if step is None:
                     step = self._step
                 elif type(step) is not int or not _FIRST_STEP <= step <= _LAST_STEP:
                     step = _checked_step(step)
-                row = self._row
-                self._append(encode((0, row, step, time.time_ns(), data)))
+                # First, since Ctrl-C may come right behind `append`: a number must not be given twice.
                 self._row = row + 1
+                self._append(encode((0, row, step, time_ns, data)))
                 self._step = step + 1
             except Exception as error:  # sorted out there
-                self._log_again(error, data, step, time.time_ns())
+                self._row = row
+                self._log_again(error, data, step, time_ns)
+            finally:
+                self._busy = False
+                if self._deferred:
+                    self._catch_up()
+
+    def _log_later(self, data: object, step: int | None, time_s: float | None) -> None:
+        """Take a row from a signal handler or a finaliser that came while this very thread is logging."""
+        time_ns = time.time_ns() if time_s is None else int(time_s * 1e9)
+        raw = msgspec.Raw(_encoded(_checked_data(data)))
+        step = None if step is None else _checked_step(step)
+        self._deferred.append(lambda: self._put_row(raw, step, time_ns))
+
+    def _catch_up(self) -> None:
+        """Do what had to wait; the caller holds the lock."""
+        while self._deferred:
+            self._busy = True
+            try:
+                self._deferred.popleft()()
             finally:
                 self._busy = False
 
-    def _log_with(self, data: object, step: int | None, commit: bool | None, time_s: float | None) -> None:
-        if not isinstance(data, Mapping):
-            raise UsageError(
-                f"log() got {type(data).__name__}; it takes a mapping of names to values, such as {{'loss': 0.1}}"
-            )
-        self._pending.update(data)
+    def _write(self, write: Callable[[], None]) -> None:
+        """Call `write`, or, when this thread is interrupted in the middle of writing, right after that."""
+        with self._lock:
+            if self._busy:
+                self._deferred.append(write)
+                return
+            self._busy = True
+            try:
+                write()
+            finally:
+                self._busy = False
+                if self._deferred:
+                    self._catch_up()
+
+    def _complete(self, data: object, step: int | None, commit: bool | None) -> dict[str, Any] | None:
+        """Return the whole row that `data` ends, or None when it does not."""
+        data = _checked_data(data)
         if commit is False:
             if step is not None:
                 self._step = _checked_step(step)
-            return
-        data, self._pending = self._pending, {}
-        step = self._step if step is None else _checked_step(step)
-        time_ns = time.time_ns() if time_s is None else int(time_s * 1e9)
-        try:
-            self._append(encode((0, self._row, step, time_ns, data)))
-        except Exception as error:  # sorted out there
-            self._log_again(error, data, step, time_ns)
-            return
-        self._row += 1
-        self._step = step + 1
+            self._pending.update({key: msgspec.Raw(_encoded(value, key)) for key, value in data.items()})
+            return None
+        data, self._pending = {**self._pending, **data}, {}
+        return data
 
     def _log_again(self, error: Exception, data: object, step: int | None, time_ns: int) -> None:
         """Log what the short way could not take, or say what is wrong with it."""
         if isinstance(error, UsageError):
             raise error
-        if isinstance(error, JournalFull):
-            self._recording.drop_row(error)
-            return
-        if isinstance(error, JournalClosed):
-            self._log_after_end(data, step, time_ns)
-            return
-        explain(data := tidy(data))
+        if not isinstance(error, (JournalFull, JournalClosed)):
+            data = msgspec.Raw(_encoded(data))
+        self._put_row(data, step, time_ns)
+
+    def _put_row(self, data: object, step: int | None, time_ns: int) -> None:
         step = self._step if step is None else step
         try:
             self._append(encode((0, self._row, step, time_ns, data)))
-        except JournalFull as full:
-            self._recording.drop_row(full)
+        except JournalFull as error:
+            self._recording.drop_row(error)
+        except JournalClosed:
+            if not self._recording.inert:
+                self._put_late_row(data, step, time_ns)
             return
-        except (TypeError, ValueError, OverflowError, RecursionError) as still:
-            raise UnsupportedValue(f"log() cannot store this row: {still}") from still
-        self._row += 1
+        else:
+            self._row += 1
         self._step = step + 1
 
-    def _log_after_end(self, data: object, step: int | None, time_ns: int) -> None:
-        if self._recording.inert:
-            return
-        self._recording.warn_once(
+    def _put_late_row(self, data: object, step: int, time_ns: int) -> None:
+        recording = self._recording
+        recording.warn_once(
             "log() after finish()",
             f"log() was called after run {self.id} had finished; the run is open again. Call finish() after the last "
             "log().",
         )
-        self._reopen()
-        self._busy = False
-        self.log(data, step, time_s=time_ns / 1e9)  # type: ignore[arg-type]  # as the caller gave it
+        state, failure = recording.state, recording.failure
+        try:
+            self._reopen()
+        except OSError as error:
+            recording.drop_row(error)
+            return
+        self._put_row(data, step, time_ns)
+        if lifecycle.is_exiting():
+            # Nobody will call `finish` any more.
+            recording.state, recording.failure = state, failure
+            self._busy = False
+            self.finish()
 
     def _reopen(self) -> None:
+        """Go on after the end; the caller holds the lock and is busy."""
         self._journal = self._recording.reopen()
-        self._lock, self._append = self._journal.lock, self._journal.append
-        self._operate("reopen", {})
+        self._append = self._journal.append
+        self._append(records.write_operation("reopen", {}))
         lifecycle.watch(self)
 
     def log_event(self, kind: str, message: str = "", *, level: str = "info", **fields: object) -> None:
@@ -180,21 +218,25 @@ class Run:
         if level not in _LEVELS:
             raise UsageError(f"log_event() got level={level!r}; it takes {', '.join(_LEVELS)}")
         event = {"kind": kind, "message": message, "level": level, **fields}
-        self._log_stream(records.EVENTS, self._recording.to_plain(event))
+        self.log_stream(records.EVENTS, self._recording.to_plain(event))
 
     def alert(self, title: str, text: str = "", level: str = "info", **_options: object) -> None:
         """Raise an alert: an event of kind "alert" that dashboards and targets show to people."""
         self.log_event("alert", text or title, level=getattr(level, "value", level).lower(), title=title)
 
-    def _log_stream(self, stream: int, data: Mapping[str, Any]) -> None:
-        """Append a row to a stream other than the history."""
+    def log_stream(self, stream: int, data: Mapping[str, Any]) -> None:
+        """Append a row to a stream other than the history; for treering's own observers."""
         if self._recording.inert:
             return
-        with self._lock:
+        time_ns, raw = time.time_ns(), msgspec.Raw(_encoded(data))
+
+        def put() -> None:
             row = self._rows[stream]
             with contextlib.suppress(JournalFull, JournalClosed):  # its loss is not worth a word; ended runs take none
-                self._append(encode((stream, row, max(self._step - 1, 0), time.time_ns(), data)))
+                self._append(encode((stream, row, max(self._step - 1, 0), time_ns, raw)))
                 self._rows[stream] = row + 1
+
+        self._write(put)
 
     def define_metric(
         self,
@@ -219,7 +261,7 @@ class Run:
         """
         definition = parse_definition(name, x or step_metric, summary, goal, hidden=hidden)
         fields = {"name": name, "x": definition.x, "summary": definition.summary, "goal": goal, "hidden": hidden}
-        self._operate("define", fields)
+        self.operate("define", fields)
 
     # -- what the run is about ----------------------------------------------------------------------------------------
 
@@ -313,31 +355,42 @@ class Run:
     def _set(self, **fields: Any) -> None:
         for name, value in fields.items():
             setattr(self._recording.start, name, value)
-        self._operate("set", fields)
+        self.operate("set", fields)
 
     def _config_changed(self, changed: dict[str, Any], deleted: list[str]) -> None:
-        self._operate("config", {"set": changed, "deleted": deleted})
+        self.operate("config", {"set": changed, "deleted": deleted})
 
     def _summary_changed(self, changed: dict[str, Any]) -> None:
         plain = {
             key: value if type(value) is float else self._recording.to_plain(value) for key, value in changed.items()
         }
-        self._operate("summary", {"set": plain})
+        self.operate("summary", {"set": plain})
 
     def _read_summary(self) -> dict[str, Any]:
         self.flush(timeout_s=30.0)
         return self._recording.read_summary()
 
-    def _operate(self, name: str, fields: Mapping[str, Any]) -> None:
+    def operate(self, name: str, fields: Mapping[str, Any], *, late: bool = True) -> None:
+        """Write an operation; one that is not `late` has no say once the run has ended."""
         if self._recording.inert:
             return
-        if self._recording.ended:
-            self._reopen()
-        try:
-            with self._lock:
-                self._append(records.write_operation(name, fields))
-        except JournalFull as error:
-            self._recording.drop_row(error)
+        record = records.write_operation(name, fields)
+
+        def put() -> None:
+            try:
+                self._append(record)
+            except JournalFull as error:
+                self._recording.drop_row(error)
+            except JournalClosed:
+                if late and not self._recording.inert:
+                    self._reopen()
+                    self._append(record)
+
+        self._write(put)
+
+    def record_capture(self, part: Mapping[str, Any]) -> None:
+        """Take what the run's observer found out."""
+        self.operate("set", {"capture": part}, late=False)
 
     # -- files --------------------------------------------------------------------------------------------------------
 
@@ -386,7 +439,7 @@ class Run:
             linkable=linkable,
         )
         recording.expect_version(version, self.flush)
-        self._operate("version", fields)
+        self.operate("version", fields)
         return version
 
     def log_model(
@@ -410,7 +463,7 @@ class Run:
         found = [Path(text)] if Path(text).exists() else sorted(_glob(base, text))
         if not found:
             raise FileNotFoundError(f"save() found nothing at {text!r}")
-        versions = []
+        versions: list[Version] = []
         for path in found:
             relative = os.path.relpath(path, base)
             label = path.name if relative.startswith("..") else relative
@@ -421,7 +474,7 @@ class Run:
 
     def begin(self, begin: Mapping[str, Any], config: Mapping[str, Any]) -> None:
         """Open the run; for `treering.start` alone."""
-        self._operate("begin", begin)
+        self.operate("begin", begin)
         if config:
             self._config.update(config)
         self._recording.begin()
@@ -429,13 +482,7 @@ class Run:
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Wait until everything logged so far is in the store; False when `timeout_s` runs out first."""
-        self._log_deferred()
         return self._recording.flush(timeout_s)
-
-    def _log_deferred(self) -> None:
-        while self._deferred:
-            data, step, time_s = self._deferred.popleft()
-            self.log(data, step, time_s=time_s)  # type: ignore[arg-type]  # as the caller gave it
 
     def mark(self, state: str, error: BaseException | str | None = None) -> None:
         """Say how the run goes without closing it: what callbacks call when a fit fails or is stopped.
@@ -448,7 +495,7 @@ class Run:
         failure = failures.describe(error, self._step - 1) if error is not None else None
         self._recording.state = state
         self._recording.failure = failure
-        self._operate("state", {"state": state, "failure": failure})
+        self.operate("state", {"state": state, "failure": failure})
 
     def rewind(self, step: int) -> None:
         """Go back to `step`: rows beyond it are superseded, and the next row's step is `step` + 1."""
@@ -462,7 +509,7 @@ class Run:
                 "from_step": step + 1,
                 "process": start.process,
             }
-            self._operate("rewind", fields)
+            self.operate("rewind", fields)
             self._step = step + 1
 
     def finish(
@@ -482,12 +529,21 @@ class Run:
             self.mark(state)
         if self._pending:
             self.log({})
-        self._log_deferred()
         self._recording.finish(self._end)
         lifecycle.forget(self)
 
     def _end(self, state: str, failure: Any) -> None:
-        self._operate("end", {"state": state, "failure": failure})
+        """Write the end and close the journal in one, so that no thread's row comes in between."""
+        fields = {"state": state, "failure": failure}
+        with self._lock:
+            written = False
+            if not self._busy:  # else a signal handler ends what it has interrupted in the middle of writing
+                with contextlib.suppress(JournalFull):
+                    self._append(records.write_operation("end", fields))
+                    written = True
+            self._journal.seal()
+        if not written:
+            self._recording.note("end", fields, _END_TIMEOUT_S)
 
     def signalled(self, state: str, name: str, *, dying: bool, timeout_s: float) -> None:
         """Take note of a signal; the thread it interrupted may be inside any of these methods."""
@@ -498,6 +554,8 @@ class Run:
     def become_inert(self) -> None:
         """Turn this copy, in a forked child, into one whose calls do nothing."""
         self._lock = threading.RLock()
+        self._busy = False
+        self._deferred.clear()
         self._recording.become_inert()
 
     def __enter__(self) -> Self:
@@ -513,6 +571,29 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run {self.name!r} ({self.path}, {self.state}, step {self._step})>"
+
+
+def _checked_data(data: object) -> Mapping[str, object]:
+    if not isinstance(data, Mapping):
+        raise UsageError(
+            f"log() got {type(data).__name__}; it takes a mapping of names to values, such as {{'loss': 0.1}}"
+        )
+    return data
+
+
+def _encoded(data: object, key: str = "") -> bytes:
+    """Encode what is to be logged, by the long way where the short one cannot."""
+    try:
+        return encode(data)
+    except Exception:
+        data = tidy(data)
+        explain(data, key)
+    try:
+        return encode(data)
+    except Exception as error:
+        raise UnsupportedValue(
+            f"log() cannot store {key!r}: {error}" if key else f"log() cannot store this row: {error}"
+        ) from error
 
 
 def _checked_step(step: object) -> int:

@@ -142,7 +142,7 @@ def _files_below(path: Path) -> list[tuple[str, Path]]:
         if not path.exists():
             raise FileNotFoundError(f"log_artifact() found no file at {path}")
         return [(path.name, path)]
-    found = []
+    found: list[tuple[str, Path]] = []
     for root, folders, names in os.walk(path):
         folders.sort()
         found += [(os.path.relpath(os.path.join(root, name), path), Path(root, name)) for name in sorted(names)]

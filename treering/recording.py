@@ -10,7 +10,7 @@ import time
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from treering.errors import TreeringWarning
 from treering.journal import ClosedJournal, Journal
@@ -59,13 +59,13 @@ class Start:
     first_row: int = 0
     next_step: int = 0
     first_segment: int = 1
-    next_rows: dict[int, int] = field(default_factory=dict)
-    config: dict[str, Any] = field(default_factory=dict)
+    next_rows: dict[int, int] = field(default_factory=dict[int, int])
+    config: dict[str, Any] = field(default_factory=dict[str, Any])
     group_name: str | None = None
     job_type: str | None = None
     notes: str | None = None
     tags: tuple[str, ...] = ()
-    process: dict[str, Any] = field(default_factory=dict)
+    process: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 class Recording:
@@ -81,6 +81,7 @@ class Recording:
         self.state = "running"
         self.failure: dict[str, Any] | None = None
         self.ended = False
+        self._ending = False
         #: Nothing is recorded: the run is disabled, or this is a forked child's copy.
         self.inert = False
         self._lease = lease
@@ -101,10 +102,10 @@ class Recording:
         recording.inert = True
         return recording
 
-    def _new_journal(self, first_segment: int) -> Journal:
+    def _new_journal(self, first_segment: int, lock: threading.RLock | None = None) -> Journal:
         limit_bytes = self.start.settings.journal_limit_mb << 20
         folder = Store.journal_path(self.start.folder, self.start.id)
-        return Journal(folder, first_segment=first_segment, limit_bytes=limit_bytes)
+        return Journal(folder, first_segment=first_segment, limit_bytes=limit_bytes, lock=lock)
 
     def _new_background(self) -> Background:
         return Background(
@@ -124,7 +125,7 @@ class Recording:
 
     def begin(self) -> None:
         """Start the writer; the operation "begin" is in the journal."""
-        self.background.start()
+        self.background.begin()
 
     def observe(self, observer: Observer) -> None:
         """Start watching the process."""
@@ -141,6 +142,12 @@ class Recording:
         """Return any object as plain data with its secrets masked."""
         plain = to_plain(value)
         return mask_mapping(plain) if isinstance(plain, dict) else plain
+
+    @classmethod
+    def config_of(cls, value: object) -> dict[str, Any]:
+        """Return any object as config entries; what has no fields becomes one called "value"."""
+        plain: object = {} if value is None else cls.to_plain(value)
+        return cast("dict[str, Any]", plain) if isinstance(plain, dict) else {"value": plain}
 
     # -- versions -----------------------------------------------------------------------------------------------------
 
@@ -187,11 +194,12 @@ class Recording:
         """End the run; a second call does nothing.
 
         Args:
-            write_end: puts the operation "end" into the journal.
+            write_end: puts the operation "end" into the journal and seals it.
         """
         with self._lock:
-            if self.ended or self.inert:
+            if self.ended or self.inert or self._ending:  # ending: a signal handler came in the middle of this
                 return
+            self._ending = True
             if self.observer is not None:
                 self.observer.stop()
                 self.observer = None
@@ -199,7 +207,7 @@ class Recording:
                 self.state = "finished"
             write_end(self.state, self.failure)
             complete = self._close_background()
-            self.ended = True
+            self.ended, self._ending = True, False
             self._close_journal(complete=complete)
 
     def _close_background(self) -> bool:
@@ -218,8 +226,9 @@ class Recording:
         folder = self.journal.folder
         self._lease.release(unlink=complete)
         if complete:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+            for empty in (folder, self.start.folder / "blobs" / "incoming" / self.start.id):
+                with contextlib.suppress(OSError):
+                    empty.rmdir()
         else:
             self.warn_once(
                 "unwritten rows",
@@ -237,11 +246,11 @@ class Recording:
             self._lease = Lease(folder / "lock")
             self._lease.acquire()
             position = self.background.position
-            self.journal = self._new_journal(position.segment + 1)
+            self.journal = self._new_journal(position.segment + 1, self.journal.lock)
             dropped = self.background.dropped_rows
             self.background = self._new_background()
             self.background.dropped_rows = dropped
-            self.background.start()
+            self.background.begin()
             self.state, self.failure, self.ended = "running", None, False
             return self.journal
 
@@ -253,6 +262,7 @@ class Recording:
     def become_inert(self) -> None:
         """Turn this copy, in a forked child, into one that does nothing; the parent's goes on."""
         self.inert = True
+        self._lock = threading.RLock()
         self.journal.disable()
         if self.observer is not None:
             self.observer.forget()

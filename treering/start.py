@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,8 @@ from treering.store import DATABASE, KnownRun, Store
 from treering.store.batch import NUL
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from treering.settings import ForkPoint, Settings
 
 __all__ = ["start_run"]
@@ -84,9 +85,7 @@ def _start_in(folder: Path, settings: Settings, config: object) -> Run:
         raise RunExists(f"run {run_id!r} was made by another process just now; use resume='allow', or another id")
     recording = Recording(start, lease)
     run = Run(recording)
-    plain = recording.to_plain(config) if config is not None else {}
-    if not isinstance(plain, Mapping):
-        plain = {"value": plain}
+    plain = recording.config_of(config)
     begin = {
         "run": {
             "project": start.project,
@@ -123,9 +122,9 @@ def _observer(run: Run, recording: Recording) -> Observer:
     return Observer(
         recording.start.settings,
         recording.start.folder,
-        emit_console=lambda row: run._log_stream(records.CONSOLE, row),  # the run's own observer
-        emit_system=lambda row: run._log_stream(records.SYSTEM, row),  # the run's own observer
-        emit_capture=lambda part: run._operate("set", {"capture": part}),  # the run's own observer
+        emit_console=lambda row: run.log_stream(records.CONSOLE, row),  # the run's own observer
+        emit_system=lambda row: run.log_stream(records.SYSTEM, row),  # the run's own observer
+        emit_capture=run.record_capture,
         warn=recording.background.warn,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from typing import Any
+from typing import Any, cast
 
 __all__ = ["Config", "Summary"]
 
@@ -17,14 +17,14 @@ class Config(MutableMapping[str, Any]):
 
     Args:
         values: plain data to begin with.
-        to_plain: makes plain data of any object.
+        to_plain: makes plain entries of any object.
         on_change: told of the top-level entries set and deleted.
     """
 
     def __init__(
         self,
         values: dict[str, Any],
-        to_plain: Callable[[object], Any],
+        to_plain: Callable[[object], dict[str, Any]],
         on_change: Callable[[dict[str, Any], list[str]], None],
     ) -> None:
         self.__dict__.update(_values=values, _to_plain=to_plain, _on_change=on_change)
@@ -76,13 +76,9 @@ class Config(MutableMapping[str, Any]):
         """
         changed: dict[str, Any] = {}
         for source in (*values, named):
-            plain = self._to_plain(source)
-            if not isinstance(plain, Mapping):
-                plain = {"value": plain}
-            for key, value in plain.items():
+            for key, value in self._to_plain(source).items():
                 old = self._values.get(key)
-                merging = merge and isinstance(old, dict) and isinstance(value, dict)
-                self._values[key] = changed[key] = _merged(old, value) if merging else value
+                self._values[key] = changed[key] = _merged(old, value) if merge else value
         if changed:
             self._on_change(changed, [])
 
@@ -96,11 +92,13 @@ class Config(MutableMapping[str, Any]):
         return dict(self._values)
 
 
-def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(old)
-    for key, value in new.items():
-        before = merged.get(key)
-        merged[key] = _merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+def _merged(old: Any, new: Any) -> Any:
+    """Return `new`, with the entries of `old` that it does not have where both are dictionaries."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    merged = dict(cast("dict[str, Any]", old))
+    for key, value in cast("dict[str, Any]", new).items():
+        merged[key] = _merged(merged.get(key), value)
     return merged
 
 

@@ -7,6 +7,7 @@ once whatever dies in between. Replaying a dead run's journal is the same code r
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
 import warnings
@@ -156,7 +157,7 @@ class Writer:
         return [part for part in prepared if part is not None]
 
     def _prepare_versions(self, batch: _Batch) -> dict[str, versions.PreparedVersion]:
-        found = {}
+        found: dict[str, versions.PreparedVersion] = {}
         for operation in batch.operations:
             if operation.name == "version":
                 version = versions.prepare(self.store.blobs, self.store.folder, operation.fields)
@@ -252,22 +253,29 @@ class Background(threading.Thread):
         self._on_filed = on_filed
         self._on_tick = on_tick
         self._writer: Writer | None = None
-        self._wake = threading.Event()
+        self._wake = _Bell()
         self._moved = threading.Condition()
         self._position = _BEGINNING
         self._note: Operation | None = None
-        self._noted = threading.Event()
+        self._noted = _Bell()
         self._closing = False
         self._failures = 0
         self._warned: set[str] = set()
         self.dropped_rows = 0
 
+    def begin(self) -> None:
+        """Start; where no thread can be started any more, as the interpreter is ending, `close` does all the work."""
+        if not sys.is_finalizing():
+            with contextlib.suppress(RuntimeError):
+                self.start()
+
     def run(self) -> None:
         """Move records until `close`."""
         while True:
             self._tick()
+            closing = self._closing  # asked first: what comes before `close` must still be moved
             failed = self._try_to_move()
-            if self._closing:
+            if closing:
                 break
             delay_s = self._interval_s
             if failed:
@@ -276,7 +284,9 @@ class Background(threading.Thread):
             else:
                 self._failures = 0
             self._wake.wait(delay_s)
-            self._wake.clear()
+        self._close_store()
+
+    def _close_store(self) -> None:
         if self._writer is not None:
             with contextlib.suppress(TreeringError):
                 self._writer.store.close()
@@ -313,12 +323,14 @@ class Background(threading.Thread):
         if note is not None and writer.run.exists:
             writer.conclude(note)
             self._note = None
-            self._noted.set()
+            self._noted.ring()
 
     def _advance(self, position: Position) -> None:
-        with self._moved:
-            self._position = position
+        self._position = position
+        # Not waited for: a signal handler may be waiting for this thread while the thread it interrupted has the lock.
+        if self._moved.acquire(blocking=False):
             self._moved.notify_all()
+            self._moved.release()
 
     def _check_store(self, writer: Writer) -> None:
         """Notice that somebody deleted the store: SQLite would go on writing to a file that nobody sees."""
@@ -363,10 +375,12 @@ class Background(threading.Thread):
 
     def note(self, operation: Operation, timeout_s: float) -> bool:
         """Apply an operation behind all that is in the journal now; takes no lock. False when time runs out."""
-        self._noted.clear()
         self._note = operation
-        self._wake.set()
-        return self._noted.wait(timeout_s)
+        deadline = time.monotonic() + timeout_s
+        while self._note is operation and self.is_alive() and time.monotonic() < deadline:
+            self._wake.ring()
+            self._noted.wait(0.05)
+        return self._note is not operation
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Wait until all that was appended before the call is in the store; False when time runs out."""
@@ -376,7 +390,7 @@ class Background(threading.Thread):
             while self._position < target:
                 if not self.is_alive():
                     return False
-                self._wake.set()
+                self._wake.ring()
                 left = 0.1 if deadline is None else min(0.1, deadline - time.monotonic())
                 if left <= 0:
                     return False
@@ -387,6 +401,27 @@ class Background(threading.Thread):
         """Move what is left and end; True when everything is in the store."""
         target = self._journal.position()
         self._closing = True
-        self._wake.set()
-        self.join(timeout_s)
+        if self.ident is None:
+            self._try_to_move()
+            self._close_store()
+        else:
+            self._wake.ring()
+            self.join(timeout_s)
         return not self.is_alive() and self._position >= target
+
+
+class _Bell:
+    """An event whose `ring` may interrupt any of its methods, as a signal handler does; `threading.Event` may not."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def ring(self) -> None:
+        """End the present `wait`, or the next one."""
+        with contextlib.suppress(RuntimeError):  # it has been rung already
+            self._lock.release()
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until it rings, or for so long; for one thread at a time."""
+        self._lock.acquire(timeout=timeout_s)

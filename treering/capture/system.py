@@ -117,7 +117,7 @@ class SystemSampler:
             with contextlib.suppress(Exception):
                 totals.update(read())
         now_s = time.monotonic()
-        rates = []
+        rates: list[tuple[str, float]] = []
         for name, total in totals.items():
             before, then_s = self._counters.get(name, (total, now_s))
             self._counters[name] = (total, now_s)
@@ -170,7 +170,7 @@ class _Gpus:
             import pynvml
 
             pynvml.nvmlInit()
-            self._nvml = pynvml
+            self._nvml: Any = pynvml
             self._handles = [pynvml.nvmlDeviceGetHandleByIndex(n) for n in range(pynvml.nvmlDeviceGetCount())]
 
     def measure(self) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from treering.store.values import Carried, kind_of
 
@@ -67,7 +67,7 @@ def _settled(value: Any, settle: Settle) -> Any:
     if isinstance(value, Carried):
         return settle(value)
     if isinstance(value, list):
-        return [_settled(item, settle) for item in value]
+        return [_settled(item, settle) for item in cast("list[Any]", value)]
     return value
 
 
@@ -92,7 +92,8 @@ def _by_shape(
 
 
 def _transpose(numbers: list[int], records: list[dict[str, Any]]) -> list[_Piece]:
-    return [_Piece(numbers, values, set(map(type, values))) for values in zip(*map(dict.values, records), strict=True)]
+    values: Iterable[tuple[Any, ...]] = zip(*(record.values() for record in records), strict=True)
+    return [_Piece(numbers, column, set(map(type, column))) for column in values]
 
 
 def _is_flat(keys: tuple[object, ...], pieces: list[_Piece]) -> bool:
@@ -106,7 +107,8 @@ def _join(pieces: list[_Piece]) -> _Piece:
     rows = [row for piece in pieces for row in piece.rows]
     values = [value for piece in pieces for value in piece.values]
     order = sorted(range(len(rows)), key=rows.__getitem__)
-    types = set().union(*(piece.types for piece in pieces))
+    types: set[type] = set()
+    types.update(*(piece.types for piece in pieces))
     return _Piece([rows[at] for at in order], [values[at] for at in order], types)
 
 
@@ -139,7 +141,7 @@ def flatten(data: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in data.items():
         name = f"{prefix}{key}".replace("\0", NUL)
         if isinstance(value, dict) and value:
-            flat.update(flatten(value, f"{name}/"))
+            flat.update(flatten(cast("dict[Any, Any]", value), f"{name}/"))
         else:
             flat[name] = value
     return flat

@@ -192,7 +192,7 @@ def _copy_version(source: Database, target: Database, names: list[str], values: 
 
 def _copy_blobs(source: Database, theirs: Blobs, ours: Blobs, run_id: str) -> list[str]:
     """Copy the bytes that a run's versions and media need; returns the digests that are not there."""
-    missing = []
+    missing: list[str] = []
     for digest in _digests(source, run_id):
         place, origin = ours.path(digest), theirs.path(digest)
         if place.exists():

@@ -133,8 +133,7 @@ def _encode_numbers(kind: str, values: Sequence[Any] | Numbers) -> bytes:
     from pcodec import ChunkConfig, standalone
 
     numbers = np.ascontiguousarray(values, dtype=kind)
-    packed: bytes = standalone.simple_compress(numbers, ChunkConfig())
-    return bytes((_PCO,)) + packed
+    return bytes((_PCO,)) + standalone.simple_compress(numbers, ChunkConfig())
 
 
 def _encode_objects(values: Sequence[Any] | Numbers) -> bytes:

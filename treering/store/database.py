@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,7 +165,7 @@ class Sqlite(Database):
             self._connection.executemany(sql, parameters)
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Generator[None]:
         """See `Database.transaction`."""
         with self._lock:
             if self._depth:
@@ -193,7 +193,7 @@ class Sqlite(Database):
 
 
 @contextlib.contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def _translated(path: Path) -> Generator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -214,6 +214,7 @@ class Postgres(Database):
         super().__init__()
         try:
             import sqlalchemy
+            import sqlalchemy.exc
         except ModuleNotFoundError as error:  # pragma: no cover - a base dependency
             raise StoreError("PostgreSQL needs SQLAlchemy; run: pip install 'treering[postgres]'") from error
         if url.startswith("postgresql://"):
@@ -221,7 +222,7 @@ class Postgres(Database):
         self._text = sqlalchemy.text
         self._engine = sqlalchemy.create_engine(url)
         self._connection: Connection | None = None
-        self._error = sqlalchemy.exc.SQLAlchemyError
+        self._error: type[Exception] = sqlalchemy.exc.SQLAlchemyError
         if create:
             from treering.store import schema
 
@@ -231,14 +232,14 @@ class Postgres(Database):
                 schema.metadata.create_all(connection)
 
     @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self) -> Generator[None]:
         try:
             yield
         except self._error as error:
             raise StoreError(f"PostgreSQL: {error}") from error
 
     @contextlib.contextmanager
-    def _connected(self) -> Iterator[Connection]:
+    def _connected(self) -> Generator[Connection]:
         with self._lock, self._translated():
             if self._connection is not None:
                 yield self._connection
@@ -264,7 +265,7 @@ class Postgres(Database):
                 connection.execute(self._text(sql), batch)
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Generator[None]:
         """See `Database.transaction`."""
         with self._lock:
             if self._connection is not None:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from treering.metrics import Definition, Definitions, parse_definition
 from treering.store.batch import NUL
 from treering.store.values import decode, encode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from treering.records import Operation
     from treering.store.database import Database
     from treering.store.history import ColumnState
@@ -136,7 +137,7 @@ class RunWriter:
 
     def apply_config(self, fields: Mapping[str, Any], _now_us: int) -> None:
         """Set config entries; the value None of `deleted` names is gone."""
-        config = {**(self.row["config"] or {}), **fields["set"]}
+        config: dict[str, Any] = {**(self.row["config"] or {}), **fields["set"]}
         self.set(config={key: value for key, value in config.items() if key not in fields["deleted"]})
 
     def apply_summary(self, fields: Mapping[str, Any], _now_us: int) -> None:
@@ -187,7 +188,7 @@ class RunWriter:
 
     def summarise(self, columns: Iterable[ColumnState]) -> None:
         """Bring the summary up to the new values of some history columns."""
-        explicit = self.row["summary_set"] or {}
+        explicit: dict[str, Any] = self.row["summary_set"] or {}
         entries: dict[str, Any] = {}
         for column in columns:
             if column.key not in ("_step", "_time"):
@@ -256,9 +257,10 @@ def flatten_values(values: Mapping[str, Any], prefix: str = "") -> dict[str, tup
     flat: dict[str, tuple[float | None, str | None]] = {}
     for key, value in values.items():
         name = f"{prefix}{key}".replace("\0", NUL)
-        if isinstance(value, Mapping) and value:
-            flat.update(flatten_values(value, f"{name}."))
-        elif isinstance(value, (int, float)) and value == value and abs(value) <= _LARGEST:  # noqa: PLR0124  # drops NaN
+        if isinstance(value, dict) and value:
+            flat.update(flatten_values(cast("dict[str, Any]", value), f"{name}."))
+            continue
+        if isinstance(value, (int, float)) and value == value and abs(value) <= _LARGEST:  # noqa: PLR0124  # drops NaN
             flat[name] = (float(value), None)
         elif value is not None:
             flat[name] = (None, str(value)[:1000].replace("\0", NUL))

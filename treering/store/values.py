@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -48,7 +48,7 @@ class Carried:
         return f"Carried({self.kind!r})"
 
 
-def _enc_hook(value: object) -> object:
+def _enc_hook(value: Any) -> object:
     """Turn what MessagePack does not know into what it does; runs on the caller's thread, so it only looks."""
     if isinstance(value, Carried):
         return msgspec.msgpack.Ext(_CARRIED, encode((value.kind, value.payload)))
@@ -64,13 +64,13 @@ def _enc_hook(value: object) -> object:
     return to_number(value)
 
 
-def to_number(value: object) -> object:
+def to_number(value: Any) -> object:
     """Return the number (or small nested list) inside a NumPy scalar, array or tensor, whatever library made it.
 
     Raises:
         UnsupportedValue: none of these; the text does not know the key, `explain` adds it.
     """
-    size = getattr(value, "size", None)
+    size: Any = getattr(value, "size", None)
     if callable(size):  # torch: size() is the shape
         numel = getattr(value, "numel", None)
         size = numel() if callable(numel) else None
@@ -118,9 +118,9 @@ decode: Callable[[Any], Any] = msgspec.msgpack.Decoder(ext_hook=_ext_hook).decod
 _INT64 = range(-(2**63), 2**63)
 
 
-def kind_of(value: object) -> str:
+def kind_of(value: Any) -> str:
     """Name the kind of column that holds `value`, a value as `decode` returns it."""
-    kind = type(value)
+    kind: type[Any] = type(value)
     if kind is float:
         return "float64"
     if kind is bool:
@@ -130,13 +130,13 @@ def kind_of(value: object) -> str:
     if kind is str:
         return "text"
     if kind is Carried:
-        return "histogram" if value.kind == "histogram" else "media"  # type: ignore[attr-defined]  # a Carried
-    if kind is list and any(type(item) is Carried for item in value):  # type: ignore[attr-defined]  # a list
+        return "histogram" if value.kind == "histogram" else "media"
+    if kind is list and any(type(item) is Carried for item in value):
         return "media"
     return "json"
 
 
-def tidy(value: object) -> object:
+def tidy(value: Any) -> object:
     """Rewrite the few values that MessagePack refuses but that have an exact form: huge integers, odd text."""
     if isinstance(value, bool) or value is None:
         return value
@@ -146,20 +146,21 @@ def tidy(value: object) -> object:
         # Lone surrogates have no UTF-8 form; they stay visible as \udcXX.
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):
-        return {tidy(key) if isinstance(key, str) else str(key): tidy(item) for key, item in value.items()}
+        entries = cast("Mapping[Any, Any]", value)
+        return {tidy(key) if isinstance(key, str) else str(key): tidy(item) for key, item in entries.items()}
     if isinstance(value, (list, tuple)):
-        return [tidy(item) for item in value]
+        return [tidy(item) for item in cast("list[Any]", value)]
     return value
 
 
-def explain(data: object, path: str = "") -> None:
+def explain(data: Any, path: str = "") -> None:
     """Raise `UnsupportedValue` for the first value below `data` that cannot be stored, naming its key and the fix."""
     if isinstance(data, Mapping):
-        for key, item in data.items():
+        for key, item in cast("Mapping[Any, Any]", data).items():
             explain(item, f"{path}/{key}" if path else str(key))
         return
     if isinstance(data, (list, tuple)):
-        for number, item in enumerate(data):
+        for number, item in enumerate(cast("list[Any]", data)):
             explain(item, f"{path}[{number}]")
         return
     try:
@@ -172,7 +173,7 @@ def explain(data: object, path: str = "") -> None:
         ) from error
 
 
-def _fix(value: object) -> str:
+def _fix(value: Any) -> str:
     if isinstance(value, complex) or "complex" in str(getattr(value, "dtype", "")):
         return "Log its real and imaginary part, or abs(), as metrics of their own."
     if hasattr(value, "shape"):

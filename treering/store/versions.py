@@ -57,7 +57,7 @@ def prepare(blobs: Blobs, folder: Path, fields: Mapping[str, Any]) -> PreparedVe
         None when the pins are gone: the version was filed before a crash.
     """
     pins = folder / fields["folder"]
-    files = []
+    files: list[tuple[str, str, int]] = []
     for path in sorted(fields["files"]):
         pin = pins / path
         if not pin.is_file():
