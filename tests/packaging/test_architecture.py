@@ -13,6 +13,8 @@ from types import ModuleType
 
 import pytest
 
+from treering.errors import UsageError
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -202,6 +204,14 @@ def test_one_framework_one_word(path: Path) -> None:
     assert "test" not in path.stem.split("_")
 
 
+def is_there(module: ModuleType, name: str) -> bool:
+    """Whether a name can be taken from a module; `treering.config` is there and asks for a run."""
+    try:
+        return hasattr(module, name)
+    except UsageError:
+        return True
+
+
 def test_exports() -> None:
     import treering
 
@@ -210,7 +220,7 @@ def test_exports() -> None:
     }
     listed: list[str] = list(treering.__all__)
     assert public - {"annotations", "TYPE_CHECKING"} <= set(listed)
-    assert [name for name in listed if not hasattr(treering, name)] == []
+    assert [name for name in listed if not is_there(treering, name)] == []
 
 
 @pytest.mark.parametrize("name", sorted(module_name(path) for path in CORE if path.stem != "__main__"))
@@ -218,7 +228,7 @@ def test_what_a_module_lists_is_there_once(name: str) -> None:
     module = importlib.import_module(name)
     listed: list[str] = list(getattr(module, "__all__", []))
     assert len(listed) == len(set(listed))
-    assert [item for item in listed if not hasattr(module, item)] == []
+    assert [item for item in listed if not is_there(module, item)] == []
 
 
 MAX_FILE_LINES = 500
