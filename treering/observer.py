@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
@@ -39,6 +40,7 @@ class Observer:
         self._emit_capture = emit_capture
         self._warn = warn
         self._console: Console | None = None
+        self._cells = 0
         self._stopped = threading.Event()
         self._captured = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="treering-observer", daemon=True)
@@ -69,6 +71,7 @@ class Observer:
         """End; waits a little for what is known only once (environment, code)."""
         self._stopped.set()
         self._captured.wait(5.0)
+        self._update_cells()
         if self._console is not None:
             self._console.stop()
             self._console = None
@@ -94,11 +97,24 @@ class Observer:
 
         sampler = SystemSampler(self._folder)
         while True:
+            self._update_cells()
             sample = sampler.sample()
             if sample:
                 self._emit_system(sample)
             if self._stopped.wait(interval_s):
                 return
+
+    def _update_cells(self) -> None:
+        """Record a notebook's cells again when more of them have been run."""
+        if not self._settings.capture_source or "IPython" not in sys.modules:
+            return
+        with self._guarded("reading the notebook's cells"):
+            from treering.capture import notebook, source
+
+            cells = notebook.cells()
+            if cells is not None and len(cells) != self._cells:
+                self._cells = len(cells)
+                self._emit_capture({"source": source.snapshot()})
 
     def _capture(self) -> None:
         settings = self._settings
