@@ -90,7 +90,9 @@ def test_a_growing_column_is_read_again_where_it_grew(store: StoreBuilder):
 def test_sparse_columns_grow_too(store: StoreBuilder):
     run = store.run("r")
     for start in range(0, 3000, 500):
-        run.log(((step, {"a": step, "b": step / 2} if step % 7 == 0 else {"a": step}) for step in range(start, start + 500)))
+        run.log(
+            ((step, {"a": step, "b": step / 2} if step % 7 == 0 else {"a": step}) for step in range(start, start + 500))
+        )
         column = reader(run).column("history", "b")
         assert column.rows.tolist() == list(range(0, start + 500, 7))
         assert column.values.tolist() == [row / 2 for row in range(0, start + 500, 7)]

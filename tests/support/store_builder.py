@@ -13,7 +13,7 @@ from treering.store.history import HistoryWriter
 from treering.store.runs import flatten_values
 from treering.store.stats import ColumnStats
 from treering.store.streams import STREAMS
-from treering.store.values import encode
+from treering.store.values import decode, encode
 
 #: 2026-01-01 00:00 UTC, microseconds.
 START_US = 1_767_225_600_000_000
@@ -51,9 +51,7 @@ class StoreBuilder:
             if name in row:
                 row[name] = encode(row[name])
         columns = ", ".join(row)
-        self.database.execute(
-            f"INSERT INTO runs ({columns}) VALUES ({', '.join(f':{name}' for name in row)})", row
-        )
+        self.database.execute(f"INSERT INTO runs ({columns}) VALUES ({', '.join(f':{name}' for name in row)})", row)
         self.database.execute_many(
             "INSERT INTO run_values (run_id, scope, key, number, text) VALUES (:r, :s, :k, :n, :t)",
             [
@@ -93,9 +91,7 @@ class RunBuilder:
             **given,
         }
         columns = ", ".join(row)
-        self.database.execute(
-            f"INSERT INTO attempts ({columns}) VALUES ({', '.join(f':{name}' for name in row)})", row
-        )
+        self.database.execute(f"INSERT INTO attempts ({columns}) VALUES ({', '.join(f':{name}' for name in row)})", row)
         return self
 
     def log(
@@ -109,7 +105,13 @@ class RunBuilder:
             prepared = self.writer.prepare(
                 stream,
                 [
-                    Row(number, first + at, step, (self.created_us + (first + at) * 1_000_000) * 1000, dict(data))
+                    Row(
+                        number,
+                        first + at,
+                        step,
+                        (self.created_us + (first + at) * 1_000_000) * 1000,
+                        decode(encode(data)),
+                    )
                     for at, (step, data) in enumerate(pending[start : start + batch])
                 ],
             )

@@ -7,11 +7,15 @@ for run in api.runs("digits", filters="state = 'finished' and summary.val/loss <
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from treering.api._api import Api
 from treering.api._listing import Runs
 from treering.api._records import ApiVersion, Attempt, ConsoleLine, ConsoleLog, Event, Metric, VersionFile
 from treering.api._run import ApiRun
-from treering.api._series import History, Series
+
+if TYPE_CHECKING:
+    from treering.api._series import History, Series
 
 __all__ = [
     "Api",
@@ -27,3 +31,12 @@ __all__ = [
     "Series",
     "VersionFile",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what needs NumPy when it is first used: listing runs does not, and NumPy takes long to import."""
+    if name in {"History", "Series"}:
+        from treering.api import _series
+
+        return getattr(_series, name)
+    raise AttributeError(f"module 'treering.api' has no attribute {name!r}")

@@ -9,6 +9,7 @@ from treering.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from treering.api._run import ApiRun
+    from treering.store.database import Database
 
 __all__ = ["delete_run"]
 
@@ -19,25 +20,34 @@ def delete_run(run: ApiRun, *, versions: bool) -> None:
     if run.is_running:
         raise UsageError(f"run {run.id} ({run.name}) is still running; stop it first")
     source = run.source
-    place = getattr(source.database, "path", None)
-    if source.folder is not None and place is not None and place.parent.name == "bundles":
-        place.unlink()  # one file, one run
-        return
-    database = source.writable()
+    path = getattr(source.database, "path", None)
     try:
-        with database.transaction():
-            states = database.query("SELECT state FROM runs WHERE id = :id", {"id": run.id})
-            if states and states[0][0] == "running":  # resumed in between
-                raise UsageError(f"run {run.id} ({run.name}) is running again; stop it first")
-            if versions:
-                database.execute("DELETE FROM versions WHERE run_id = :id", {"id": run.id})
-            database.execute("DELETE FROM runs WHERE id = :id", {"id": run.id})
-    except StoreError as error:
-        if "readonly" in str(error):
-            raise StoreError(f"run {run.id} cannot be deleted: the store {source.folder} is read-only") from error
+        if path is not None and path.parent.name == "bundles":
+            path.unlink()  # one file, one run
+        else:
+            _delete_rows(run, versions=versions)
+    except OSError as error:
+        if isinstance(error, PermissionError) or "readonly" in str(error):
+            raise StoreError(f"run {run.id} cannot be deleted, for the store {source.folder} is read-only") from error
         raise
-    finally:
-        if database is not source.database:
-            database.close()
     if source.folder is not None:
         shutil.rmtree(source.folder / "journal" / run.id, ignore_errors=True)
+
+
+def _delete_rows(run: ApiRun, *, versions: bool) -> None:
+    database = run.source.writable()
+    try:
+        with database.transaction():
+            _delete_in(database, run, versions=versions)
+    finally:
+        if database is not run.source.database:
+            database.close()
+
+
+def _delete_in(database: Database, run: ApiRun, *, versions: bool) -> None:
+    states = database.query("SELECT state FROM runs WHERE id = :id", {"id": run.id})
+    if states and states[0][0] == "running":  # resumed in between
+        raise UsageError(f"run {run.id} ({run.name}) is running again; stop it first")
+    if versions:
+        database.execute("DELETE FROM versions WHERE run_id = :id", {"id": run.id})
+    database.execute("DELETE FROM runs WHERE id = :id", {"id": run.id})

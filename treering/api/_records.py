@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from treering.errors import NotFound
 
@@ -25,8 +26,7 @@ def moment(time_us: int) -> datetime:
     return _EPOCH + timedelta(microseconds=time_us)
 
 
-@dataclass(frozen=True)
-class Metric:
+class Metric(msgspec.Struct, frozen=True):
     """What is known of one metric without reading its values.
 
     Attributes:
@@ -60,8 +60,7 @@ class Metric:
     hidden: bool = False
 
 
-@dataclass(frozen=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """One stretch of a run between a start, or resumption, and its end.
 
     Attributes:
@@ -89,8 +88,7 @@ class Attempt:
     dropped_rows: int
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """Something that happened: `run.log_event`, an alert, or treering's own notes.
 
     Attributes:
@@ -107,11 +105,10 @@ class Event:
     level: str
     step: int | None
     time: datetime
-    fields: dict[str, Any] = field(default_factory=dict[str, Any])
+    fields: dict[str, Any] = {}
 
 
-@dataclass(frozen=True)
-class ConsoleLine:
+class ConsoleLine(msgspec.Struct, frozen=True):
     """One line as it stood at last; a progress bar is one line.
 
     Attributes:
@@ -159,8 +156,7 @@ class ConsoleLog:
         return f"ConsoleLog({len(self)} lines)"
 
 
-@dataclass(frozen=True)
-class VersionFile:
+class VersionFile(msgspec.Struct, frozen=True):
     """One file of a version: its path inside it, the BLAKE3 digest of its bytes, and its size in bytes."""
 
     path: str

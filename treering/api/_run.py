@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from datetime import date, datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, overload
 
 from treering._notice import warn
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from treering.store.read_columns import Damage
     from treering.store.reader import RunReader
 
-__all__ = ["PLAIN_COLUMNS", "ApiRun", "Batch"]
+__all__ = ["PLAIN_COLUMNS", "ApiRun", "Batch", "console_line"]
 
 #: Columns of `runs` that every `ApiRun` holds from the start.
 PLAIN_COLUMNS = (
@@ -376,18 +378,25 @@ class ApiRun:
         Args:
             tail: only this many of the last lines.
         """
-        newest: dict[int, ConsoleLine] = {}
+        newest: dict[tuple[int, int], dict[str, Any]] = {}
         damage: list[Damage] = []
-        for _, row in self.reader.scan("console", damage=damage):
-            number = row.get("line", len(newest))
-            newest[number] = ConsoleLine(
-                number, str(row.get("text", "")), str(row.get("source", "stdout")), moment(row.get("_time", 0))
-            )
+        sessions = self.console_sessions()
+        for number, row in self.reader.scan("console", damage=damage):
+            newest[bisect_right(sessions, row.get("_time", 0)), row.get("line", number)] = row
         _warn_of_damage([item.message for item in damage])
-        numbers = sorted(newest)
-        if tail is not None:
-            numbers = numbers[max(len(numbers) - tail, 0) :]
-        return ConsoleLog(newest[number] for number in numbers)
+        places = sorted(newest)
+        shown = range(len(places) if tail is None else min(tail, len(places)))
+        start = len(places) - len(shown)
+        return ConsoleLog(console_line(start + at, newest[places[start + at]]) for at in shown)
+
+    def console_sessions(self) -> list[int]:
+        """Return when (microseconds) each later process of this run started, whose lines count from 0 again."""
+        attempts = self.attempts
+        return [
+            round(attempt.started.timestamp() * 1e6)
+            for before, attempt in pairwise(attempts)
+            if before.state != "rewound"
+        ]
 
     def events(self) -> list[Event]:
         """Return what happened to it, in order: alerts, logged events, treering's own notes."""
@@ -438,6 +447,11 @@ class ApiRun:
 
     def __repr__(self) -> str:
         return f"ApiRun({self.project}/{self.id} {self.name!r}, {self.state})"
+
+
+def console_line(number: int, row: Mapping[str, Any]) -> ConsoleLine:
+    """Return a row of the console's stream as a line."""
+    return ConsoleLine(number, str(row.get("text", "")), str(row.get("source", "stdout")), moment(row.get("_time", 0)))
 
 
 def _decoded(data: bytes | None) -> Any:

@@ -187,6 +187,10 @@ class History:
         """Return a table: x first, then the metrics; gaps are null."""
         return to_arrow(self._columns())
 
+    def filled(self) -> dict[str, Filled]:
+        """Return the metrics' columns with their gaps."""
+        return dict(self._filled)
+
     def _columns(self) -> dict[str, Filled]:
         return {self.x_key: Filled(self.x), **{key: self._filled[key] for key in self if key != self.x_key}}
 

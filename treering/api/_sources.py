@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from treering.store.blobs import Blobs
     from treering.store.database import Database
 
-__all__ = ["Source", "open_sources", "store_folder"]
+__all__ = ["Source", "open_sources", "recover_dead", "store_folder"]
 
 _DATABASE = "treering.db"
 
@@ -114,7 +114,7 @@ def open_sources(place: str | Path | None) -> list[Source]:
         folder = bundle.parent.parent if bundle.parent.name == "bundles" else bundle.parent
         return [Source(_ReadOnly(bundle), folder)]
     folder = store_folder(place)
-    _recover(folder)
+    recover_dead(folder)
     sources = [Source(_ReadOnly(path), folder) for path in _files(folder)]
     if not sources:
         raise NotFound(
@@ -130,7 +130,7 @@ def _files(folder: Path) -> Iterator[Path]:
     yield from sorted((folder / "bundles").glob("*.db"))
 
 
-def _recover(folder: Path) -> None:
+def recover_dead(folder: Path) -> None:
     """Have dead runs' journals replayed; whatever goes wrong there, what is in the database can be read."""
     journals = folder / "journal"
     try:

@@ -116,6 +116,9 @@ _TOKEN = re.compile(
 )
 
 
+_EXACT = 2**53
+
+
 class _Token(NamedTuple):
     kind: str
     text: str
@@ -279,7 +282,8 @@ class _Parser:
     def _value(self, field: Field) -> Value:
         token = self._next()
         if token.kind == "number":
-            return float(token.text)
+            number = float(token.text)
+            return int(number) if number.is_integer() and abs(number) < _EXACT else number
         if token.kind == "string":
             return _unquoted(token.text)
         words: dict[str, Value] = {"true": True, "false": False, "null": None, "none": None}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
 import numpy as np
 
 from treering.errors import CorruptData, NotFound
@@ -16,6 +15,7 @@ from treering.store.columns import CHUNK_ROWS, Chunk, decode_chunk
 from treering.store.read_columns import Column, Damage, empty_column, read_column
 from treering.store.reduce import thin
 from treering.store.stats import ColumnStats
+from treering.store.values import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -117,7 +117,7 @@ class RunReader:
                 "SELECT id, key, kind, count, stats FROM columns WHERE run_id = :run AND stream = :stream ORDER BY id",
                 {"run": segment.run_id, "stream": stream},
             ):
-                stats = msgspec.msgpack.decode(row[4], type=ColumnStats) if row[4] else ColumnStats()
+                stats = ColumnStats(**decode(row[4])) if row[4] else ColumnStats()
                 column_id, key, kind, count = row[:4]
                 found.setdefault(key, ColumnInfo(column_id, key, kind, count, stats))
         return found

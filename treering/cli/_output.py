@@ -1,0 +1,98 @@
+"""Where output goes: colour and tables for people, plain lines for pipes, JSON for programs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+    from rich.text import Text
+
+__all__ = ["STATE_STYLES", "console", "heading", "is_terminal", "plain_rows", "print_json", "state_text"]
+
+STATE_STYLES = {
+    "running": ("●", "cyan"),
+    "finished": ("✓", "green"),
+    "failed": ("✗", "bold red"),
+    "interrupted": ("■", "yellow"),
+    "preempted": ("▲", "yellow"),
+    "lost": ("?", "magenta"),
+}
+
+
+def is_terminal() -> bool:
+    """Tell whether a person is looking."""
+    return sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
+
+
+_console: Console | None = None
+
+
+def console() -> Console:
+    """Return the console of standard output."""
+    global _console
+    if _console is None or _console.file is not sys.stdout:
+        from rich.console import Console
+
+        # A pipe has no width to fold lines at.
+        width = None if is_terminal() or "COLUMNS" in os.environ else 10_000
+        _console = Console(highlight=False, soft_wrap=False, emoji=False, markup=False, width=width)
+    return _console
+
+
+def print_json(data: Any) -> None:
+    """Print JSON with what JSON has no word for (NaN, media, times) as text."""
+    import json
+
+    json.dump(jsonable(data), sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+def jsonable(value: Any) -> Any:
+    """Return what JSON can hold."""
+    if isinstance(value, float):
+        return value if abs(value) < float("inf") else str(value)
+    if value is None or isinstance(value, (bool, int, str)):
+        # A lone surrogate has no UTF-8 form.
+        return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+    if isinstance(value, dict):
+        return {str(jsonable(str(key))): jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [jsonable(item) for item in value]
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return jsonable(_described(value))
+
+
+def _described(value: Any) -> Any:
+    fields = getattr(value, "__struct_fields__", None)
+    if fields is not None:
+        return {name: getattr(value, name) for name in fields}
+    if isinstance(value, bytes):
+        return value.hex()
+    return repr(value)
+
+
+def plain_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table as lines of tab-separated cells, for `cut`, `awk` and `sort`."""
+    for row in (header, *rows):
+        sys.stdout.write("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row) + "\n")
+
+
+def state_text(state: str) -> Text:
+    """Return a state with its sign and colour."""
+    from rich.text import Text
+
+    sign, style = STATE_STYLES.get(state, ("·", ""))
+    return Text(f"{sign} {state}", style=style)
+
+
+def heading(text: str) -> Text:
+    """Return a section's title."""
+    from rich.text import Text
+
+    return Text(text, style="bold")
