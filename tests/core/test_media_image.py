@@ -4,7 +4,7 @@ import io
 import pickle
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image as pillow  # noqa: N813
+from typing_extensions import assert_type
 
 from treering import _notice
 from treering.errors import CorruptData, TreeringWarning, UnsupportedValue, UsageError
@@ -335,6 +336,9 @@ def test_looks() -> None:
     assert repr(image) == "Image(6 x 5, png, caption='a <b>')"
     assert pillow.open(io.BytesIO(image._repr_png_())).size == (6, 5)
     assert image.to_pil().size == (6, 5)
+    assert_type(image.to_pil(), pillow.Image)
+    assert_type(image.caption, str | None)
+    assert_type(image.mode, Literal["L", "RGB", "RGBA"])
     assert image != Image(gradient(5, 6, 3))
     assert image != Image(gradient(6, 5, 3), caption="a <b>")
     assert image != 3

@@ -235,6 +235,7 @@ def test_what_was_added_may_change_afterwards() -> None:
     nested["a"].append(2)
     histogram.nan = 5
     table.add_data(None, None)
+    table.add_column("z", [1, 2])
     table.data[0][0] = "changed"
     table.column("x")[0] = "changed"
     assert encode(payload) == before

@@ -62,6 +62,12 @@ def test_declarations_are_complete() -> None:
             assert setting.read(setting.default) == setting.default
 
 
+def test_the_table_for_the_docs_is_a_table() -> None:
+    lines = markdown_table().splitlines()
+    assert len(lines) == 2 + len(FIELDS)
+    assert {line.count("|") for line in lines} == {7}
+
+
 def test_defaults(tmp_path: Path) -> None:
     settings = resolve({}, cwd=tmp_path, environ={})
     assert settings == Settings()
