@@ -207,12 +207,6 @@ class Settings:
         "seconds, 0.01 or more",
         "Seconds between two moves from the journal into the store.",
     )
-    sync_interval_s: float = _setting(
-        5.0,
-        _readers.number(0.0),
-        "seconds, 0 or more",
-        "Seconds of rows that a power cut may cost (not a crash, which costs none).",
-    )
     quiet: bool = _setting(
         False, _readers.yes_no, _BOOL_TAKES, "Print nothing when a run starts and ends; warnings still come."
     )

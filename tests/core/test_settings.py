@@ -35,7 +35,6 @@ EXAMPLES: dict[str, tuple[str, str, object]] = {
     "capture_environment": ("FALSE", "0", False),
     "journal_limit_mb": ("64", "64", 64),
     "flush_interval_s": ("3", "3", 3.0),
-    "sync_interval_s": ("0", "0", 0.0),
     "quiet": ("yes", "true", True),
     "debug": ("1", "true", True),
 }
