@@ -119,7 +119,7 @@ class Sqlite(Database):
                 "`pip install -U treering`"
             )
         if version < FORMAT:
-            raise StoreError(f"{self.path} has format {version}; run `treering doctor` to bring it to {FORMAT}")
+            raise StoreError(f"{self.path} is empty, or no store of treering's")
 
     def _version(self) -> int:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
