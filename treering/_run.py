@@ -37,6 +37,7 @@ __all__ = ["Run"]
 _FIRST_STEP, _LAST_STEP = -(2**63), 2**63 - 2
 # How long an end that found no room in the journal waits for the store.
 _END_TIMEOUT_S = 30.0
+_LOCK_TIMEOUT_S = 1.0
 _LEVELS = ("info", "warn", "error")
 
 
@@ -92,6 +93,8 @@ class Run:
             if self._busy:
                 self._log_later(data, step, time_s)
                 return
+            if self._deferred:
+                self._catch_up()
             self._busy = True
             time_ns = time.time_ns() if time_s is None else int(time_s * 1e9)
             row = self._row
@@ -124,11 +127,12 @@ class Run:
         self._deferred.append(lambda: self._put_row(raw, step, time_ns))
 
     def _catch_up(self) -> None:
-        """Do what had to wait; the caller holds the lock."""
+        """Do what had to wait, in order; the caller holds the lock."""
         while self._deferred:
             self._busy = True
             try:
-                self._deferred.popleft()()
+                while self._deferred:
+                    self._deferred.popleft()()
             finally:
                 self._busy = False
 
@@ -138,6 +142,7 @@ class Run:
             if self._busy:
                 self._deferred.append(write)
                 return
+            self._catch_up()
             self._busy = True
             try:
                 write()
@@ -218,7 +223,11 @@ class Run:
         if level not in _LEVELS:
             raise UsageError(f"log_event() got level={level!r}; it takes {', '.join(_LEVELS)}")
         event = {"kind": kind, "message": message, "level": level, **fields}
-        self.log_stream(records.EVENTS, self._recording.to_plain(event))
+        plain = self._recording.to_plain(event)
+        # Plain data of a dict is no dict only where the stack is at its end.
+        self.log_stream(
+            records.EVENTS, plain if isinstance(plain, dict) else {"kind": str(kind), "message": str(message)}
+        )
 
     def alert(self, title: str, text: str = "", level: str = "info", **_options: object) -> None:
         """Raise an alert: an event of kind "alert" that dashboards and targets show to people."""
@@ -547,9 +556,18 @@ class Run:
 
     def signalled(self, state: str, name: str, *, dying: bool, timeout_s: float) -> None:
         """Take note of a signal; the thread it interrupted may be inside any of these methods."""
+        recording = self._recording
         failure = failures.describe(f"the process got {name}", self._step - 1)
-        self._recording.state, self._recording.failure = state, failure
-        self._recording.note("end" if dying else "state", {"state": state, "failure": failure}, timeout_s)
+        recording.state, recording.failure = state, failure
+        fields = {"state": state, "failure": failure}
+        # Another thread may hold the lock while it waits for the end that the signal came in the middle of.
+        if self._lock.acquire(timeout=_LOCK_TIMEOUT_S):
+            try:
+                self.operate("state", fields, late=False)
+            finally:
+                self._lock.release()
+        if dying:
+            recording.note("end", fields, timeout_s)
 
     def become_inert(self) -> None:
         """Turn this copy, in a forked child, into one whose calls do nothing."""

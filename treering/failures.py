@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from treering.errors import UsageError
 
-__all__ = ["STATES", "checked_state", "describe", "state_after"]
+__all__ = ["STATES", "checked_state", "describe", "remember", "state_after"]
 
 #: States that a run's own process can give it; only others can find it `lost`.
 STATES = ("running", "finished", "failed", "interrupted", "preempted")
-_MAX_TRACEBACK = 64 << 10
+_MAX_TEXT = 64 << 10
 
 
 def checked_state(state: str) -> str:
@@ -24,8 +25,22 @@ def checked_state(state: str) -> str:
     return state
 
 
+def remember(error: BaseException, state: str) -> None:
+    """Keep with an exception that it carries out what a signal asked for, and the state that belongs to it."""
+    with contextlib.suppress(AttributeError):  # a class with slots
+        error._treering_state = state  # type: ignore[attr-defined]  # exceptions take attributes
+
+
 def state_after(error: BaseException) -> str:
     """Name the state of a run whose program was left through `error`."""
+    seen: set[int] = set()
+    at: BaseException | None = error
+    while at is not None and id(at) not in seen:
+        state: str | None = getattr(at, "_treering_state", None)
+        if state is not None:
+            return state
+        seen.add(id(at))
+        at = at.__cause__ or at.__context__
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     if isinstance(error, SystemExit) and not error.code:
@@ -36,7 +51,7 @@ def state_after(error: BaseException) -> str:
 def describe(error: BaseException | str, step: int | None) -> dict[str, Any]:
     """Return what is kept of an error: type, message, traceback and the last step logged before it."""
     if isinstance(error, str):
-        return {"type": "", "message": error, "traceback": "", "step": step}
+        return {"type": "", "message": _shortened(error), "traceback": "", "step": step}
     import traceback  # loads a parser, which only a failing run needs
 
     try:
@@ -44,7 +59,16 @@ def describe(error: BaseException | str, step: int | None) -> dict[str, Any]:
         trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     except Exception:  # an exception whose text raises
         message, trace = "", ""
-    if len(trace) > _MAX_TRACEBACK:
-        half = _MAX_TRACEBACK // 2
-        trace = f"{trace[:half]}\n[{len(trace) - 2 * half} characters left out]\n{trace[-half:]}"
-    return {"type": type(error).__qualname__, "message": message, "traceback": trace, "step": step}
+    return {
+        "type": type(error).__qualname__,
+        "message": _shortened(message),
+        "traceback": _shortened(trace),
+        "step": step,
+    }
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= _MAX_TEXT:
+        return text
+    half = _MAX_TEXT // 2
+    return f"{text[:half]}\n[{len(text) - 2 * half} characters left out]\n{text[-half:]}"

@@ -151,7 +151,9 @@ class Journal:
         folder: made if missing; its segments must be numbered below `first_segment`.
         first_segment: number of the first segment to write.
         limit_bytes: bound on the bytes of all live segments together.
-        segment_bytes: size of a segment; a larger record gets one of its own size.
+        segment_bytes: size of a segment, less where the limit would not hold four; a larger record gets one of its
+            own size.
+        lock: of the journal that this one goes on from, whose appenders may be waiting for it.
 
     Raises:
         OSError: the first segment cannot be made (disk full, read-only folder).
@@ -164,15 +166,16 @@ class Journal:
         first_segment: int = 1,
         limit_bytes: int = 1 << 30,
         segment_bytes: int = SEGMENT_BYTES,
+        lock: threading.RLock | None = None,
     ) -> None:
         self.folder = folder
-        self.segment_bytes = segment_bytes
+        self.segment_bytes = min(segment_bytes, limit_bytes // 4 & ~4095)
         self.limit_bytes = limit_bytes
         # Reentrant, since a signal handler or a __del__ may log while this thread is logging.
-        self.lock = threading.RLock()
+        self.lock = threading.RLock() if lock is None else lock
         folder.mkdir(parents=True, exist_ok=True)
         self._closed = False
-        self._segments = [Segment(_segment_path(folder, first_segment), segment_bytes)]
+        self._segments = [Segment(_segment_path(folder, first_segment), self.segment_bytes)]
         self._spare: Segment | None = None
         self._use(self._segments[0])
 
@@ -242,6 +245,8 @@ class Journal:
         if not self.lock.acquire(blocking=False):
             return
         try:
+            if self._closed:
+                return
             segment = self._segments[-1]
             if self._room - self._position < _STRIDE // 2 and segment.ready < segment.size:
                 segment.populate()
@@ -257,6 +262,8 @@ class Journal:
         """Go on in a new segment after the folder was deleted: the old ones have no name to be found by."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.lock, contextlib.suppress(JournalFull):
+            if self._closed:
+                return
             if self._spare is not None:
                 self._spare.close()
                 self._spare = None
@@ -268,6 +275,8 @@ class Journal:
 
     def position(self) -> Position:
         """Return the place behind the last record; not for the reading thread, which must never wait."""
+        if self._closed:  # nothing moves any more, and appenders may hold the lock while they wait for the end
+            return Position(self._segments[-1].number, self._position)
         with self.lock:
             return Position(self._segments[-1].number, self._position)
 
@@ -293,12 +302,17 @@ class Journal:
         self._closed = True
         self._room = -1
 
-    def close(self, *, delete: bool) -> None:
-        """Take no more records and unmap everything; delete the files when their records are safe elsewhere."""
+    def seal(self) -> None:
+        """Take no more records; those that are there can still be read."""
         with self.lock:
             self.disable()
-            segments = [*self._segments, *([self._spare] if self._spare else [])]
-            self._spare = None
+
+    def close(self, *, delete: bool) -> None:
+        """Unmap everything once it is sealed; delete the files when their records are safe elsewhere."""
+        if not self._closed:
+            self.seal()
+        segments = [*self._segments, *([self._spare] if self._spare else [])]
+        self._spare = None
         for segment in segments:
             segment.close(unlink=delete or segment.number > self._segments[-1].number)
 

@@ -14,13 +14,13 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
-from treering.failures import state_after
+from treering.failures import remember, state_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, TracebackType
 
-__all__ = ["Watched", "forget", "live_runs", "watch"]
+__all__ = ["Watched", "forget", "is_exiting", "live_runs", "watch"]
 
 #: Signals that end or warn a job, and what a run is then.
 _SIGNALS = {"SIGTERM": "preempted", "SIGUSR1": "preempted", "SIGUSR2": "preempted", "SIGHUP": "interrupted"}
@@ -34,6 +34,7 @@ class Watched(Protocol):
     @property
     def state(self) -> str:
         """See `Run.state`."""
+        ...
 
     def mark(self, state: str, error: BaseException | str | None = None) -> None:
         """See `Run.mark`."""
@@ -54,11 +55,17 @@ class Watched(Protocol):
 _live: list[tuple[Watched, int]] = []
 _previous_signals: dict[int, Any] = {}
 _installed: _Hooks | None = None
+_exiting = False
 
 
 def live_runs() -> list[Watched]:
     """Return the runs of this process that have not ended, oldest first."""
     return [run for run, _ in _live]
+
+
+def is_exiting() -> bool:
+    """Tell whether the interpreter is past the point where it ends the runs that are still open."""
+    return _exiting or sys.is_finalizing()
 
 
 def watch(run: Watched) -> None:
@@ -87,6 +94,7 @@ class _Hooks:
 
     def __init__(self) -> None:
         self._pid = os.getpid()
+        self._interrupted = False
         self._excepthook = sys.excepthook
         self._thread_hook = threading.excepthook
         sys.excepthook = self._on_exception
@@ -108,6 +116,7 @@ class _Hooks:
         for run in live_runs():
             with contextlib.suppress(Exception):
                 run.mark(state_after(error), error)
+        self._interrupted = isinstance(error, KeyboardInterrupt) and not hasattr(sys, "ps1")
         self._excepthook(kind, error, traceback)
 
     def _on_thread_exception(self, arguments: threading.ExceptHookArgs) -> None:
@@ -123,11 +132,18 @@ class _Hooks:
         self._thread_hook(arguments)
 
     def _at_exit(self) -> None:
+        global _exiting  # one end for the process
         if os.getpid() != self._pid:
             return
         for run in live_runs():
             with contextlib.suppress(Exception):
                 run.finish()
+        _exiting = True
+        if self._interrupted:
+            # Python ends by SIGINT, as a shell expects, unless anything was compiled since the interrupt: imports that
+            # were due to the last rows. This is how it learns of an unhandled interrupt, so it learns of it again.
+            with contextlib.suppress(KeyboardInterrupt):
+                exec("raise KeyboardInterrupt")  # noqa: S102  # a constant
 
 
 # -- signals ----------------------------------------------------------------------------------------------------------
@@ -138,9 +154,12 @@ def _install_signals() -> None:
         return
     for name in _SIGNALS:
         number = getattr(signal, name, None)
-        if number is None or number in _previous_signals:
+        if number is None:
             continue
         previous = signal.getsignal(number)
+        # Ours, or behind a handler that came later; a framework that has put back what it found took ours out.
+        if number in _previous_signals and previous != signal.SIG_DFL:
+            continue
         # None: set from C (faulthandler); ignored signals stay ignored (nohup).
         if previous is None or previous == signal.SIG_IGN:
             continue
@@ -159,7 +178,9 @@ def _remove_signals() -> None:
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
     previous = _previous_signals.get(number, signal.SIG_DFL)
-    dying = previous == signal.SIG_DFL
+    # Called by a handler in front of ours, it is for that one to say what becomes of the process: Lightning's lets the
+    # batch end.
+    dying = previous == signal.SIG_DFL and signal.getsignal(number) is _on_signal
     name = signal.Signals(number).name
     for run in live_runs():
         with contextlib.suppress(Exception):
@@ -168,7 +189,11 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
     elif callable(previous):
-        previous(number, frame)
+        try:
+            previous(number, frame)
+        except BaseException as error:
+            remember(error, _SIGNALS[name])
+            raise
 
 
 # -- forks ------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from treering import records
-from treering.errors import TreeringError, TreeringWarning
+from treering.errors import CorruptData, TreeringError, TreeringWarning
 from treering.journal import Journal, Position, Record
 from treering.records import HISTORY, STREAMS, Operation, Row
 from treering.store import Store, versions
@@ -24,7 +24,7 @@ from treering.store.superseded import restate
 from treering.store.values import Carried, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 __all__ = ["Background", "Writer"]
 
@@ -60,6 +60,8 @@ class Writer:
         self.position = _BEGINNING
         #: Rows that the journal had no room for; kept with the attempt.
         self.dropped_rows = 0
+        #: Records that could not be stored, in words.
+        self.refused: list[str] = []
         self._on_filed = on_filed
         # The statistics still count rows that the present attempt replaces.
         self._restate_due = False
@@ -99,12 +101,12 @@ class Writer:
         Raises:
             TreeringError, OSError: nothing was applied; call `reload` before the next try.
         """
-        batch = self._parse(source)
-        if batch is None:
+        found = list(source)
+        if not found:
             return 0
+        batch, prepared = self._prepare(found)
         filed: list[tuple[Mapping[str, Any], versions.FiledVersion]] = []
         begin = [operation for operation in batch.operations if operation.name == "begin"]
-        prepared = self._prepare_rows(batch)
         new_versions = self._prepare_versions(batch)
         database = self.store.database
         with database.transaction():
@@ -132,12 +134,38 @@ class Writer:
             versions.drop_pins(self.store.folder, fields)
             if self._on_filed is not None:
                 self._on_filed(fields["id"], stored)
-        return len(batch.operations) + sum(map(len, batch.rows.values()))
+        return len(found)
 
-    def _parse(self, source: Iterable[Record]) -> _Batch | None:
+    def _prepare(self, found: list[Record]) -> tuple[_Batch, list[PreparedRows]]:
+        """Do what needs no transaction."""
+        try:
+            batch = self._parse(found)
+            return batch, self._prepare_rows(batch)
+        except OSError:
+            raise
+        except Exception:  # a record that nothing can be made of must not keep the others out
+            batch = self._parse(self._sound(found))._replace(end=found[-1].end)
+            return batch, self._prepare_rows(batch)
+
+    def _sound(self, found: Iterable[Record]) -> Iterator[Record]:
+        """Yield the records that can be stored; the others are named in `refused`."""
+        for record in found:
+            try:
+                self._prepare_rows(self._parse((record,)))
+            except OSError:
+                raise
+            except Exception as error:
+                self.refused.append(
+                    f"a record that ends at byte {record.end.offset} of journal segment {record.end.segment} cannot be "
+                    f"stored ({type(error).__name__}: {error})"
+                )
+            else:
+                yield record
+
+    def _parse(self, source: Iterable[Record]) -> _Batch:
         rows: dict[int, list[Row]] = {}
         operations: list[Operation] = []
-        end = None
+        end = self.position
         for data, end in source:  # noqa: B007  # the last end is used
             values = decode(data)
             stream = values[0]
@@ -148,7 +176,7 @@ class Writer:
                 if found is None:
                     found = rows[stream] = []
                 found.append(Row(*values))
-        return None if end is None else _Batch(rows, operations, end)
+        return _Batch(rows, operations, end)
 
     def _prepare_rows(self, batch: _Batch) -> list[PreparedRows]:
         prepared = (
@@ -318,6 +346,8 @@ class Background(threading.Thread):
             self._advance(writer.position)
             self._journal.release(writer.position)
             self._journal.prepare()
+        if writer.refused:
+            self.warn("writing to the store", CorruptData(writer.refused[0]))
         self._journal.prepare()
         note = self._note
         if note is not None and writer.run.exists:

@@ -113,7 +113,9 @@ def expected_columns(count: int) -> dict[str, list[Any]]:
             numbers, values = _known.setdefault(key, ([], []))
             numbers.append(number)
             values.append(value)
-    return {key: values[: bisect_left(numbers, count)] for key, (numbers, values) in _known.items() if numbers[0] < count}
+    return {
+        key: values[: bisect_left(numbers, count)] for key, (numbers, values) in _known.items() if numbers[0] < count
+    }
 
 
 _known: dict[str, tuple[list[int], list[Any]]] = {}

@@ -121,6 +121,7 @@ def _replay(folder: Path, place: Path) -> RecoveredRun | None:
             if not count:
                 break
             found.rows += count
+        found.damage += writer.refused
         if not writer.run.exists:
             return None  # killed before it had said who it is
         if writer.run.row["ended_us"] is None:
