@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from treering._run import Run
 
-__all__ = ["Opened", "close_previous", "opened_by_adapters", "remember"]
+__all__ = ["Opened", "close_previous", "opened_by_adapters", "opening", "remember"]
 
 
 @dataclass
@@ -27,6 +27,10 @@ class Opened:
 
 
 opened_by_adapters: dict[str, Opened] = {}
+
+#: Held from looking for a run to join until a new one is remembered: else a training that begins in another thread
+#: would take the run that is active, and not remembered yet, for the user's.
+opening = threading.RLock()
 
 
 def remember(run: Run) -> None:

@@ -25,7 +25,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from treering._adopted import close_previous, opened_by_adapters, remember
+from treering._adopted import close_previous, opened_by_adapters, opening, remember
 from treering._lazy import LazyRun
 from treering._names import learning_rates, metric_name, number
 from treering._options import Options, Score, check_options
@@ -80,6 +80,7 @@ class Training:
         self._best: dict[str, float] = {}
         self._logged_at: int | None = None
         self._shut = False
+        self._ours = False
         self._errors_told = 0
         self._warned: set[str] = set()
         self._not_finite: set[str] = set()
@@ -107,6 +108,12 @@ class Training:
                 self._shut = True
             else:
                 self._open()
+        elif self._run is not None and self._run.ended and self._ours:
+            # Closed for the training that came after, not by the user: for him it was never finished.
+            state = self._run.state
+            self._run.mark("running")
+            self._run.mark(state)
+            remember(self._run)
         return self._run
 
     @property
@@ -142,23 +149,28 @@ class Training:
         return process_rank() if rank is None else rank
 
     def _open(self) -> None:
+        with opening:
+            try:
+                self._join_or_create()
+            except Exception:
+                # One try: a store that cannot be opened must not cost every later hook the same delay and warning.
+                self._shut = True
+                raise
+
+    def _join_or_create(self) -> None:
         import treering
 
         wanted = self.options.get("id") or self._run_id or cast("str | None", self._resumed.get("run"))
         active = treering.run
-        try:
-            if wanted is not None and wanted in opened_by_adapters:
-                self._adopt(opened_by_adapters[wanted].run)
-            elif wanted is not None and active is not None and active.id == wanted:
-                self._adopt(active)
-            elif wanted is None and active is not None and active.id not in opened_by_adapters:
-                self._adopt(active, warn=True)
-            else:
-                self._create(wanted)
-        except Exception:
-            # One try: a store that cannot be opened must not cost every later hook the same delay and warning.
-            self._shut = True
-            raise
+        if wanted is not None and wanted in opened_by_adapters and not opened_by_adapters[wanted].run.ended:
+            self._adopt(opened_by_adapters[wanted].run)
+            self._ours = True
+        elif wanted is not None and active is not None and active.id == wanted:
+            self._adopt(active)
+        elif wanted is None and active is not None and active.id not in opened_by_adapters:
+            self._adopt(active, warn=True)
+        else:
+            self._create(wanted)
 
     def _adopt(self, run: Run, *, warn: bool = False) -> None:
         self._run = run
@@ -192,6 +204,7 @@ class Training:
             config=options.get("config"),
             reinit="create_new",  # what is to be closed was closed above
         )
+        self._ours = True
         remember(self._run)
 
     def _resumed_step(self, run_id: str | None) -> int | None:
