@@ -134,7 +134,7 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
 
     def _step(self) -> int:
         """Optimizer updates done. Read through the model: on JAX that brings its variables up to date."""
-        counts = [int(keras.ops.convert_to_numpy(one.iterations)) for one in _optimizers(self.model).values()]
+        counts = [int(one.iterations) for one in _optimizers(self.model).values()]
         return max(counts, default=self._training.step + self._batches)
 
     def _look_for_files(self) -> None:
@@ -198,7 +198,7 @@ def _optimizers(model: Any) -> dict[str, Any]:
 
 
 def _rates(model: Any) -> dict[str, object]:
-    rates = {name: float(keras.ops.convert_to_numpy(one.learning_rate)) for name, one in _optimizers(model).items()}
+    rates = {name: float(one.learning_rate) for name, one in _optimizers(model).items()}
     return learning_rates(rates)
 
 

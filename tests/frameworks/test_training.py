@@ -1,0 +1,554 @@
+"""What all callbacks share, without a framework."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import treering
+from treering._ranks import process_rank
+from treering.api import ApiRun
+from treering.errors import NotFound, RunExists, TreeringWarning, UsageError
+from treering.training import Score, Training, learning_rates, metric_name, number
+
+Runs = Callable[[], list[ApiRun]]
+OneRun = Callable[[], ApiRun]
+
+
+# -- names and values -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix", "expected"),
+    [
+        ("loss", "train", "train/loss"),
+        ("loss", None, "loss"),
+        ("val_loss", "train", "val/loss"),
+        ("eval_loss", "train", "eval/loss"),
+        ("test_acc_top5", None, "test/acc_top5"),
+        ("train_loss", "train", "train/loss"),
+        ("valid_loss", "train", "train/valid_loss"),
+        ("val_", "train", "train/val_"),
+        ("rollout/ep_rew_mean", "train", "rollout/ep_rew_mean"),
+        ("a/b/c", None, "a/b/c"),
+    ],
+)
+def test_metric_names(name: str, prefix: str | None, expected: str) -> None:
+    assert metric_name(name, prefix) == expected
+
+
+def test_learning_rates_are_named_by_group() -> None:
+    assert learning_rates([0.1, 0.2]) == {"lr/0": 0.1, "lr/1": 0.2}
+    assert learning_rates({"head": 0.1}) == {"lr/head": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (np.float32(0.5), 0.5),
+        (np.float64(0.5), 0.5),
+        (np.array([[7]]), 7),
+        (np.bool_(True), True),
+        ("text", "text"),
+        (None, None),
+    ],
+)
+def test_single_values_become_python_numbers(value: object, expected: object) -> None:
+    assert number(value) == expected
+    assert type(number(value)) is type(expected)
+
+
+def test_larger_arrays_stay() -> None:
+    values = np.arange(3)
+    assert number(values) is values
+
+
+# -- ranks ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environ", "rank"),
+    [
+        ({}, 0),
+        ({"RANK": "3", "LOCAL_RANK": "1"}, 3),
+        ({"SLURM_PROCID": "2"}, 2),
+        ({"OMPI_COMM_WORLD_RANK": "5"}, 5),
+        ({"LOCAL_RANK": "1"}, 1),
+        ({"NODE_RANK": "1", "LOCAL_RANK": "0"}, 1),
+        ({"NODE_RANK": "1", "LOCAL_RANK": "2", "LOCAL_WORLD_SIZE": "4"}, 6),
+        ({"RANK": "not a number"}, 0),
+        ({"RANK": ""}, 0),
+    ],
+)
+def test_rank_from_the_launchers_variables(environ: dict[str, str], rank: int) -> None:
+    assert process_rank(environ) == rank
+
+
+def test_a_process_group_that_is_up_wins_over_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    monkeypatch.setenv("RANK", "3")
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/group", rank=0, world_size=1)
+    try:
+        assert process_rank() == 0
+    finally:
+        torch.distributed.destroy_process_group()
+    assert process_rank() == 3
+
+
+def test_jax_is_asked_only_when_it_is_distributed(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Stands for a JAX whose distributed client runs, which needs several hosts; asking earlier would start devices.
+    jax: Any = ModuleType("jax")
+    jax.distributed = ModuleType("jax.distributed")
+    jax.distributed.is_initialized = lambda: False
+    monkeypatch.setitem(sys.modules, "jax", jax)
+    assert process_rank({"RANK": "1"}) == 1
+    jax.distributed.is_initialized, jax.process_index = lambda: True, lambda: 2
+    assert process_rank({"RANK": "1"}) == 2
+
+
+def test_explicit_rank_wins_over_the_frameworks(store_dir: Path) -> None:
+    training = Training("toy", rank=0)
+    training.framework_rank = 1
+    assert training.run is not None
+    other = Training("toy")
+    other.framework_rank = 1
+    other.begin()
+    other.log({"loss": 1.0}, step=1)
+    other.configure("model", {"layers": 3})
+    other.summarize({"loss": 1.0})
+    other.checkpoint("nowhere", step=1)
+    other.end()
+    other.fail(ValueError())
+    assert other.run is None
+    assert other.state() == {}
+
+
+# -- options ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"projct": "p"}, "unknown option 'projct'; options are run, log_every, project"),
+        ({"checkpoints": "some"}, "checkpoints='some'; use 'all', 'best\\+last'"),
+        ({"log_every": 0}, "log_every=0; use"),
+    ],
+)
+def test_wrong_options_are_refused_at_once(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(UsageError, match=text):
+        Training("toy", **options)
+
+
+def test_a_run_and_an_id_exclude_each_other() -> None:
+    with treering.init() as run, pytest.raises(UsageError, match="both run= and id="):
+        Training("toy", run, id="x")
+
+
+# -- which run --------------------------------------------------------------------------------------------------------
+
+
+def test_options_reach_the_run(only_run: OneRun) -> None:
+    training = Training(
+        "toy", project="p", name="n", group="g", job_type="j", tags=["t"], notes="why", config={"lr": 0.1}
+    )
+    training.log({"loss": 1.0}, step=1)
+    run = only_run()
+    assert (run.project, run.name, run.group, run.job_type, list(run.tags), run.notes) == (
+        "p",
+        "n",
+        "g",
+        "j",
+        ["t"],
+        "why",
+    )
+    assert run.config == {"lr": 0.1}
+
+
+def test_what_an_active_run_cannot_take_is_said(only_run: OneRun) -> None:
+    with treering.init(name="mine"), pytest.warns(TreeringWarning, match="name, group ignored: the training joins"):
+        Training("toy", name="n", group="g").begin()
+
+
+def test_an_id_in_the_checkpoint_comes_before_the_active_run(recorded: Runs) -> None:
+    first = Training("toy")
+    for step in range(1, 7):
+        first.log({"loss": float(step)}, step=step)
+    first.step = 4
+    state = first.state()
+    assert first.opened is not None
+    first.opened.finish()
+    treering.init(name="active")
+    second = Training("toy")
+    second.begin(step=4, resumed=pickle.loads(pickle.dumps(state)))
+    second.log({"loss": 50.0}, step=5)
+    resumed, active = sorted(recorded(), key=lambda run: run.name == "active")
+    assert resumed.attempt == 2
+    assert list(resumed.history("loss")) == [(1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 50.0)]
+    assert list(resumed.history("loss", superseded=True).values) == [1, 2, 3, 4, 5, 6, 50]
+    assert active.metrics == {}
+
+
+def test_a_live_run_is_rewound_when_an_earlier_checkpoint_is_resumed(only_run: OneRun) -> None:
+    first = Training("toy")
+    for step in range(1, 7):
+        first.log({"loss": float(step)}, step=step)
+    second = Training("toy")
+    second.begin(step=2, resumed={**first.state()})
+    assert second.run is first.run
+    second.log({"loss": 30.0}, step=3)
+    run = only_run()
+    assert list(run.history("loss")) == [(1, 1.0), (2, 2.0), (3, 30.0)]
+    assert run.attempt == 2
+
+
+def test_an_id_that_is_taken_is_said_before_training(store_dir: Path) -> None:
+    treering.init(id="taken").finish()
+    training = Training("toy", id="taken")
+    with pytest.raises(RunExists), training.guard("begin"):
+        training.begin()
+    with pytest.raises(NotFound), Training("toy", id="unknown", resume="must").guard("begin") as _:
+        Training("toy", id="unknown", resume="must").begin()
+
+
+def test_a_given_id_can_be_resumed(only_run: OneRun) -> None:
+    with treering.init(id="mine") as run:
+        run.log({"loss": 1.0}, step=1)
+    training = Training("toy", id="mine", resume="allow")
+    training.begin()
+    training.log({"loss": 2.0}, step=2)
+    assert list(only_run().history("loss")) == [(1, 1.0), (2, 2.0)]
+
+
+def test_copies_find_the_same_run(only_run: OneRun) -> None:
+    training = Training("toy")
+    training.log({"loss": 1.0}, step=1)
+    for other in (pickle.loads(pickle.dumps(training)), copy.deepcopy(training)):
+        assert other.opened is None
+        assert other.run is training.run
+
+
+def test_trainings_in_threads_keep_to_their_runs(recorded: Runs) -> None:
+    barrier = threading.Barrier(4, timeout=30)
+
+    def train(name: str) -> None:
+        training = Training("toy", name=name)
+        training.begin()
+        barrier.wait()
+        for step in range(1, 51):
+            training.log({"loss": float(step), name: 1.0}, step=step)
+        training.end()
+
+    threads = [threading.Thread(target=train, args=(f"thread-{index}",)) for index in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    runs = recorded()
+    assert {run.name for run in runs} == {f"thread-{index}" for index in range(4)}
+    for run in runs:
+        assert set(run.metrics) == {"loss", run.name}
+        assert run.history("loss").rows == 50
+        assert run.state == "finished"
+
+
+def test_a_training_without_an_end_is_failed_once_the_next_begins(recorded: Runs) -> None:
+    first = Training("toy", name="first")
+    first.begin()
+    first.log({"loss": 1.0}, step=1)
+    Training("toy", name="second").begin()
+    runs = {run.name: run for run in recorded()}
+    assert runs["first"].state == "failed"
+    assert runs["first"].failure is not None
+    assert "did not reach its end" in runs["first"].failure["message"]
+
+
+def test_a_training_around_another_goes_on(recorded: Runs) -> None:
+    outer = Training("toy", name="outer")
+    outer.begin()
+    inner = Training("toy", name="inner")
+    inner.begin()
+    inner.end()
+    outer.log({"loss": 1.0}, step=1)
+    outer.end()
+    assert {run.name: run.state for run in recorded()} == {"outer": "finished", "inner": "finished"}
+
+
+def test_a_run_that_was_closed_for_the_next_is_opened_again_without_a_word(recorded: Runs) -> None:
+    first = Training("toy", name="first")
+    first.begin()
+    first.log({"loss": 1.0}, step=1)
+    first.end()
+    Training("toy", name="second").begin()
+    first.log({"loss": 0.5}, step=1, prefix="test")
+    first.begin(step=1)
+    first.log({"loss": 2.0}, step=2)
+    first.end()
+    runs = {run.name: run for run in recorded()}
+    assert (runs["first"].state, runs["first"].attempt) == ("finished", 1)
+    assert list(runs["first"].history("loss")) == [(1, 1.0), (2, 2.0)]
+    assert list(runs["first"].history("test/loss")) == [(1, 0.5)]
+
+
+# -- what is recorded -------------------------------------------------------------------------------------------------
+
+
+def test_axes_are_columns_of_the_row(only_run: OneRun) -> None:
+    training = Training("toy")
+    training.log({"loss": 0.5, "val_loss": np.float32(0.25)}, step=7, prefix="train", epoch=2, batch=None, tokens=99)
+    run = only_run()
+    assert {key: list(run.history(key)) for key in run.metrics} == {
+        "train/loss": [(7, 0.5)],
+        "val/loss": [(7, 0.25)],
+        "epoch": [(7, 2)],
+        "tokens": [(7, 99)],
+    }
+
+
+def test_the_first_value_that_is_not_finite_is_an_event(only_run: OneRun) -> None:
+    training = Training("toy")
+    for step, loss in enumerate([1.0, math.nan, math.nan, math.inf], start=1):
+        training.log({"loss": loss, "other": -loss}, step=step, prefix="train")
+    run = only_run()
+    events = [(event.fields["series"], event.fields["step"]) for event in run.events() if event.kind == "non_finite"]
+    assert events == [("train/loss", 2), ("train/other", 2)]
+    assert np.array_equal(run.history("train/loss").values, [1.0, math.nan, math.nan, math.inf], equal_nan=True)
+
+
+def test_one_value_that_cannot_be_stored_does_not_cost_the_row(
+    monkeypatch: pytest.MonkeyPatch, only_run: OneRun
+) -> None:
+    monkeypatch.delenv("TREERING_DEBUG")
+    training = Training("toy")
+    with pytest.warns(TreeringWarning, match="odd"), training.guard("log"):
+        training.log({"loss": 1.0, "odd": object()}, step=1)
+    with training.guard("log"):
+        training.log({"loss": 2.0, "odd": object()}, step=2)
+    training.end()
+    run = only_run()
+    assert list(run.history("loss")) == [(1, 1.0), (2, 2.0)]
+    assert run.history("treering/errors").values[-1] == 2
+
+
+def test_due_follows_steps_that_jump(store_dir: Path) -> None:
+    training = Training("toy", log_every=10)
+    logged = []
+    for step in [3, 6, 9, 12, 15, 18, 40, 41]:
+        if training.due(step):
+            logged.append(step)
+            training.log({"loss": 1.0}, step=step)
+    assert logged == [3, 15, 40]
+
+
+def test_config_lies_under_the_frameworks_name(only_run: OneRun) -> None:
+    training = Training("toy", config={"lr": 0.5})
+    training.configure("model", {"layers": 3})
+    training.configure("optimizer", {"lr": 0.1})
+    training.hyperparameters({"lr": 0.1, "depth": 2})
+    config = only_run().config
+    assert config["toy"] == {"model": {"layers": 3}, "optimizer": {"lr": 0.1}}
+    assert (config["lr"], config["depth"]) == (0.5, 2)
+
+
+def test_summaries(only_run: OneRun) -> None:
+    training = Training("toy")
+    training.summarize({"train_runtime": np.float64(1.5)})
+    assert only_run().summary["train/runtime"] == 1.5
+
+
+# -- checkpoints ------------------------------------------------------------------------------------------------------
+
+
+def saved(folder: Path, text: str, name: str = "model.bin") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def aliases(run: ApiRun) -> dict[str, set[str]]:
+    """Content by its aliases."""
+    return {version.read().decode(): set(version.aliases) - {"latest"} for version in run.versions()}
+
+
+def test_aliases_follow_scores_that_are_compared_here(tmp_path: Path, only_run: OneRun) -> None:
+    training = Training("toy")
+    for step, loss in enumerate([3.0, 1.0, 2.0, math.nan], start=1):
+        training.checkpoint(saved(tmp_path, str(step)), step=step, score=Score("val/loss", loss))
+    assert aliases(only_run()) == {
+        "1": {"step-1"},
+        "2": {"step-2", "best", "best:val/loss"},
+        "3": {"step-3"},
+        "4": {"step-4", "last"},
+    }
+
+
+def test_the_frameworks_word_on_the_best_is_taken(tmp_path: Path, only_run: OneRun) -> None:
+    training = Training("toy")
+    training.checkpoint(saved(tmp_path, "a"), step=1, score=Score("val/loss", 3.0, best=True))
+    training.checkpoint(saved(tmp_path, "b"), step=2, score=Score("val/loss", 1.0, best=False))
+    assert aliases(only_run()) == {"a": {"step-1", "best", "best:val/loss"}, "b": {"step-2", "last"}}
+
+
+def test_each_monitor_has_its_best_and_the_first_is_the_main_one(tmp_path: Path, only_run: OneRun) -> None:
+    training = Training("toy")
+    training.checkpoint(saved(tmp_path, "a"), step=1, score=Score("val/loss", 3.0))
+    training.checkpoint(saved(tmp_path, "b"), step=1, score=Score("val/acc", 0.9, "max"))
+    training.checkpoint(saved(tmp_path, "c"), step=2, score=Score("val/acc", 0.8, "max"))
+    assert aliases(only_run()) == {
+        "a": {"best", "best:val/loss"},
+        "b": {"step-1", "best:val/acc"},
+        "c": {"step-2", "last"},
+    }
+
+
+def test_best_is_remembered_over_a_resume(tmp_path: Path, only_run: OneRun) -> None:
+    first = Training("toy")
+    first.checkpoint(saved(tmp_path, "a"), step=1, score=Score("val/loss", 1.0))
+    second = Training("toy")
+    second.begin(step=1, resumed=first.state())
+    second.checkpoint(saved(tmp_path, "b"), step=2, score=Score("val/loss", 2.0))
+    assert aliases(only_run()) == {"a": {"step-1", "best", "best:val/loss"}, "b": {"step-2", "last"}}
+
+
+@pytest.mark.parametrize(
+    ("mode", "kept"), [("all", ["a", "b", "c"]), ("best+last", ["a", "b", "c"]), ("last", ["a", "c"]), (False, [])]
+)
+def test_which_checkpoints_are_kept(mode: Any, kept: list[str], tmp_path: Path, only_run: OneRun) -> None:
+    training = Training("toy", checkpoints=mode)
+    training.begin()
+    training.checkpoint(saved(tmp_path, "a"), step=1, score=Score("val/loss", 2.0))
+    training.checkpoint(saved(tmp_path, "b"), step=1, score=Score("val/loss", 1.0), is_last=False)
+    training.checkpoint(saved(tmp_path, "c"), step=2)
+    run = only_run()
+    assert sorted(aliases(run)) == kept
+    assert not any(alias.startswith("best") for found in aliases(run).values() for alias in found) or mode != "last"
+
+
+def test_a_path_that_is_written_over_gives_intact_versions(tmp_path: Path, only_run: OneRun) -> None:
+    training = Training("toy")
+    for step in range(1, 6):
+        path = saved(tmp_path, f"content {step}")
+        training.checkpoint(path, step=step)
+        path.write_text("rubbish")
+    assert set(aliases(only_run())) == {f"content {step}" for step in range(1, 6)}
+
+
+def test_a_folder_and_a_group_of_files(tmp_path: Path, only_run: OneRun) -> None:
+    folder = tmp_path / "checkpoint-1"
+    folder.mkdir()
+    saved(folder, "weights", "a.bin")
+    saved(folder, "state", "b.json")
+    training = Training("toy")
+    training.checkpoint(folder, step=1)
+    training.checkpoint([saved(tmp_path, "x", "x.zip"), saved(tmp_path, "y", "y.pkl")], step=2)
+    assert [[one.path for one in version.files()] for version in only_run().versions()] == [
+        ["a.bin", "b.json"],
+        ["x.zip", "y.pkl"],
+    ]
+
+
+def test_a_file_that_comes_late_is_taken_at_the_end(tmp_path: Path, only_run: OneRun) -> None:
+    training = Training("toy")
+    training.begin()
+    training.checkpoint(tmp_path / "late.bin", step=3)
+    saved(tmp_path, "late", "late.bin")
+    training.checkpoint(tmp_path / "never.bin", step=4)
+    with pytest.warns(TreeringWarning, match="never.bin was announced at step 4 and never written"):
+        training.end()
+    assert aliases(only_run()) == {"late": {"step-3", "last"}}
+
+
+# -- ends and errors --------------------------------------------------------------------------------------------------
+
+
+class SIGTERMException(SystemExit):
+    """As Lightning names its own."""
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [(ValueError("bad"), "failed"), (KeyboardInterrupt(), "interrupted"), (SIGTERMException(), "preempted")],
+)
+def test_how_an_exception_is_recorded(error: BaseException, state: str, only_run: OneRun) -> None:
+    training = Training("toy")
+    training.begin()
+    training.log({"loss": 1.0}, step=12)
+    training.fail(error)
+    run = only_run()
+    assert run.state == state
+    assert run.failure is not None
+    assert (run.failure["type"], run.failure["step"]) == (type(error).__name__, 12)
+
+
+def test_a_later_success_makes_it_finished_again(only_run: OneRun) -> None:
+    training = Training("toy")
+    training.begin()
+    training.fail(ValueError())
+    training.begin()
+    assert training.run is not None
+    assert training.run.state == "running"
+    training.end()
+    assert only_run().state == "finished"
+
+
+def test_a_late_row_is_no_new_start(only_run: OneRun) -> None:
+    training = Training("toy")
+    training.begin()
+    training.log({"loss": 1.0}, step=1)
+    training.end()
+    training.log({"loss": 0.5}, step=1, prefix="test")
+    run = only_run()
+    assert run.state == "finished"
+    assert list(run.history("test/loss")) == [(1, 0.5)]
+
+
+def test_a_guard_warns_once_for_each_kind(monkeypatch: pytest.MonkeyPatch, store_dir: Path) -> None:
+    monkeypatch.delenv("TREERING_DEBUG")
+    training = Training("toy")
+    training.begin()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            with training.guard("on_step"):
+                raise ValueError("bad")
+            with training.guard("on_step"):
+                raise KeyError("bad")
+    assert [str(warning.message) for warning in caught] == [
+        "treering (toy): on_step: ValueError: bad; the training goes on",
+        "treering (toy): on_step: KeyError: 'bad'; the training goes on",
+    ]
+    assert training.errors == 6
+
+
+def test_a_guard_lets_an_interrupt_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TREERING_DEBUG")
+    with pytest.raises(KeyboardInterrupt), Training("toy").guard("on_step"):
+        raise KeyboardInterrupt
+
+
+def test_a_store_that_fails_costs_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TREERING_DEBUG")
+    tries = []
+
+    def broken(*_arguments: object, **_options: object) -> None:
+        tries.append(1)
+        raise OSError("no space")
+
+    monkeypatch.setattr(treering, "init", broken)
+    training = Training("toy")
+    with pytest.warns(TreeringWarning, match="no space; nothing of this training is recorded"), training.guard("begin"):
+        training.begin()
+    for step in range(1, 10):
+        with training.guard("on_step"):
+            training.log({"loss": 1.0}, step=step)
+    assert len(tries) == 1
