@@ -95,7 +95,9 @@ class RunWriter:
 
     def apply_rewind(self, fields: Mapping[str, Any], now_us: int) -> None:
         """End the attempt and open the next one: fields attempt, first_row, from_step, process."""
-        self._close_attempt("rewound", None, now_us)
+        # One that had failed before its program went back stays failed.
+        failed = self.row["state"] in ("failed", "interrupted", "preempted")
+        self._close_attempt(self.row["state"] if failed else "rewound", self.row["failure"] if failed else None, now_us)
         self._open_attempt(fields, now_us)
         self.set(attempt=fields["attempt"])
 
