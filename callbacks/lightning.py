@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["TreeringCallback", "TreeringLogger"]
 
+# Not among the states of callbacks: Lightning warns of one whose callback the Trainer was not built with.
+STATE = "treering"
+
 
 class TreeringLogger(Logger):
     """Records what a Lightning Trainer does; brings the `TreeringCallback` that it needs with it.
@@ -164,11 +167,6 @@ class TreeringCallback(Callback):
         return {**self.__dict__, "stage": None}
 
     @property
-    def state_key(self) -> str:
-        """Where a checkpoint keeps the run's id."""
-        return "treering"
-
-    @property
     def training(self) -> Training:
         """What this callback and its logger write through."""
         return self.logger.training
@@ -203,11 +201,10 @@ class TreeringCallback(Callback):
             if trainer.state.fn != "fit":
                 self.stage.loaded_step = checkpoint.get("global_step")
                 return
-            states = checkpoint.get("callbacks", {})
-            self.stage.resumed = states.get(self.state_key, {})
+            self.stage.resumed = checkpoint.get(STATE, {})
             run_id = self.stage.resumed.get("run")
             if run_id is not None and self.training.chosen_id in {None, run_id}:
-                keep_folders(trainer, states, str(run_id))
+                keep_folders(trainer, checkpoint.get("callbacks", {}), str(run_id))
 
     def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.on_train_start(trainer, pl_module)
@@ -237,9 +234,9 @@ class TreeringCallback(Callback):
             if self.stage is not None:
                 self.training.fail(exception)
 
-    def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint must carry for the training that is resumed from it to go on in this run."""
-        return self.training.state()
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        with self.training.guard("on_save_checkpoint"):
+            checkpoint[STATE] = self.training.state()
 
     # -- private ------------------------------------------------------------------------------------------------------
 

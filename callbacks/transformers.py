@@ -117,7 +117,8 @@ class TreeringCallback(TrainerCallback, ExportableState):
         with self._training.guard("on_log"):
             values = dict(logs or {})
             epoch = values.pop("epoch", state.epoch)
-            if "train_runtime" in values:
+            tokens = values.pop("num_input_tokens_seen", 0) or state.num_input_tokens_seen
+            if "train_loss" in values:  # the last row of all
                 self._training.summarize({SUMMARY_NAMES.get(name, name): one for name, one in values.items()}, "train")
                 return
             if any(name.startswith("eval_") for name in values):
@@ -125,8 +126,7 @@ class TreeringCallback(TrainerCallback, ExportableState):
             row = {NAMES.get(name, name): value for name, value in values.items()}
             if "loss" in row:
                 row |= learning_rates(self._rates)
-            tokens = state.num_input_tokens_seen or None
-            self._training.log(row, step=state.global_step, prefix="train", epoch=epoch, tokens=tokens)
+            self._training.log(row, step=state.global_step, prefix="train", epoch=epoch, tokens=tokens or None)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         with self._training.guard("on_save"):

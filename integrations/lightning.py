@@ -122,7 +122,8 @@ class Stage:
             values = {**values, **learning_rates(self._rates)}
         names = {name: series_name(name, section) for name in values}
         self.series.update(names)
-        self._training.log({names[name]: value for name, value in values.items()}, step=done, **axes)
+        row = {names[name]: value for name, value in values.items()}
+        self._training.log({**row, **{axis: place for axis, place in axes.items() if place is not None}}, step=done)
 
     def _place(self, step: int | None, epoch: float | None, done: int) -> tuple[str | None, dict[str, float | None]]:
         trainer = self.trainer

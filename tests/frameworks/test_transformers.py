@@ -1,0 +1,315 @@
+"""The Transformers Trainer: axes, names, checkpoints, runs, searches and resumption, on real trainings."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+transformers = pytest.importorskip("transformers")
+
+import torch
+from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainerCallback, TrainingArguments
+
+import treering
+from treering.api import ApiRun
+from treering.callbacks.transformers import TreeringCallback
+
+OneRun = Callable[[], ApiRun]
+Runs = Callable[[], list[ApiRun]]
+
+SHAPE = {"hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 4}
+DATA: Any = [{"input_ids": [number % 4] * 4, "labels": number % 2} for number in range(8)]
+
+
+def model() -> Any:
+    torch.manual_seed(0)
+    return BertForSequenceClassification(BertConfig(vocab_size=4, max_position_embeddings=4, **SHAPE))
+
+
+def trainer(folder: Path, *callbacks: Any, scores: Any = (), **arguments: Any) -> Any:
+    """Four updates of two rows each; `scores` are what the evaluations come to, one after the other."""
+    coming = iter(scores)
+    options = {"max_steps": 4, "logging_steps": 1, "save_strategy": "no", "report_to": "none", **arguments}
+    model_init = options.pop("model_init", None)
+    return Trainer(
+        None if model_init else model(),
+        TrainingArguments(
+            str(folder), per_device_train_batch_size=2, learning_rate=0.1, use_cpu=True, disable_tqdm=True, **options
+        ),
+        train_dataset=DATA,
+        eval_dataset=DATA[:2],
+        compute_metrics=(lambda _: {"score": next(coming)}) if scores else None,
+        callbacks=list(callbacks),
+        model_init=model_init,
+    )
+
+
+class RaiseAt(TrainerCallback):
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step == self.step:
+            raise RuntimeError("power cut")
+
+
+def points(run: ApiRun, key: str, **options: Any) -> list[tuple[float, float]]:
+    return list(run.history(key, **options))
+
+
+def by_alias(run: ApiRun) -> dict[str, Any]:
+    return {alias: version for version in run.versions() for alias in version.aliases}
+
+
+# -- axes, names, values ----------------------------------------------------------------------------------------------
+
+
+def test_steps_are_updates_and_each_evaluation_is_a_row(tmp_path: Path, only_run: OneRun) -> None:
+    fit = trainer(
+        tmp_path, TreeringCallback(), gradient_accumulation_steps=2, max_steps=2, eval_strategy="steps", eval_steps=1
+    )
+    fit.train()
+    run = only_run()
+    assert run.history("train/loss").x.tolist() == [1, 2]
+    assert run.history("eval/loss").x.tolist() == [1, 2]
+    assert run.history("eval/loss", x="epoch").x.tolist() == [0.5, 1.0]
+    logged = [row for row in fit.state.log_history if "loss" in row]
+    assert points(run, "train/loss") == [(row["step"], row["loss"]) for row in logged]
+    assert points(run, "grad/norm") == [(row["step"], row["grad_norm"]) for row in logged]
+    assert set(run.metrics) == {
+        *("epoch", "train/loss", "grad/norm", "lr/0", "lr/1"),
+        *("eval/loss", "eval/runtime", "eval/samples_per_second", "eval/steps_per_second"),
+    }
+
+
+def test_learning_rates_are_those_of_their_step(tmp_path: Path, only_run: OneRun) -> None:
+    trainer(tmp_path, TreeringCallback()).train()
+    run = only_run()
+    for group in ("lr/0", "lr/1"):
+        assert points(run, group) == [(step, pytest.approx(0.1 * (5 - step) / 4)) for step in (1, 2, 3, 4)]
+
+
+def test_what_stands_for_the_whole_training(tmp_path: Path, only_run: OneRun) -> None:
+    fit = trainer(tmp_path, TreeringCallback())
+    output = fit.train()
+    run = only_run()
+    assert run.summary["train/mean_loss"] == output.training_loss
+    assert run.summary["train/loss"] == fit.state.log_history[-2]["loss"]
+    assert run.summary["train/total_flos"] == fit.state.total_flos
+
+
+def test_tokens(tmp_path: Path, only_run: OneRun) -> None:
+    trainer(tmp_path, TreeringCallback(), include_num_input_tokens_seen="all").train()
+    assert only_run().history("train/loss", x="tokens").x.tolist() == [8, 16, 24, 32]
+
+
+def test_a_loss_that_is_not_finite(tmp_path: Path, only_run: OneRun) -> None:
+    fit = trainer(tmp_path, TreeringCallback(), logging_nan_inf_filter=False)
+    fit.model.classifier.weight.data.fill_(math.nan)
+    fit.train()
+    run = only_run()
+    assert math.isnan(run.history("train/loss").values[0])
+    assert {event.fields["series"]: event.fields["step"] for event in run.events()}["train/loss"] == 1
+
+
+def test_the_trainers_own_log_does_not_change(tmp_path: Path, only_run: OneRun) -> None:
+    logs = []
+    for callbacks in ((), (TreeringCallback(),)):
+        fit = trainer(tmp_path, *callbacks, eval_strategy="steps", eval_steps=2)
+        fit.train()
+        logs.append([sorted(row) for row in fit.state.log_history])
+    assert logs[0] == logs[1]
+    assert only_run().state == "finished"
+
+
+# -- config -----------------------------------------------------------------------------------------------------------
+
+
+def test_config(tmp_path: Path, only_run: OneRun) -> None:
+    class Adapter:
+        def __init__(self) -> None:
+            self.rank, self.call, self.owner = 8, print, self
+
+    fit = trainer(tmp_path, TreeringCallback(config={"mine": 1}), hub_token="hf_secret", eval_strategy="epoch")
+    fit.model.peft_config = {"default": Adapter()}
+    fit.train()
+    config = only_run().config
+    mine = config["transformers"]
+    assert config["mine"] == 1
+    assert (mine["args"]["learning_rate"], mine["args"]["max_steps"]) == (0.1, 4)
+    assert mine["model"]["config"]["hidden_size"] == 4
+    assert mine["model"]["parameters"] == sum(one.numel() for one in fit.model.parameters())
+    assert mine["examples"] == {"train": 8, "eval": 2}
+    assert mine["peft"]["default"]["rank"] == 8
+    assert mine["version"] == transformers.__version__
+    assert "hf_secret" not in json.dumps(config)
+
+
+# -- checkpoints ------------------------------------------------------------------------------------------------------
+
+
+def test_best_and_last(tmp_path: Path, only_run: OneRun) -> None:
+    fit = trainer(
+        tmp_path,
+        TreeringCallback(),
+        scores=[0.1, 0.9, 0.3, 0.2],
+        eval_strategy="steps",
+        eval_steps=1,
+        save_strategy="steps",
+        save_steps=1,
+        save_total_limit=1,
+        metric_for_best_model="score",
+        load_best_model_at_end=True,
+    )
+    fit.train()
+    run = only_run()
+    aliases = by_alias(run)
+    assert aliases["best"].id == aliases["best:eval/score"].id
+    assert (aliases["best"].metadata["step"], aliases["best"].metadata["score"]) == (2, 0.9)
+    assert (aliases["last"].metadata["step"], aliases["last"].metadata["score"]) == (4, 0.2)
+    assert {f"step-{step}" for step in (1, 2, 3, 4)} <= aliases.keys()
+    left = {path.name for path in tmp_path.glob("checkpoint-*")}
+    assert left == {"checkpoint-2"}, "what the Trainer has deleted is still in the store"
+    read = {one.path: aliases["best"].read(one.path) for one in aliases["best"].files()}
+    assert read == {path.name: path.read_bytes() for path in (tmp_path / "checkpoint-2").iterdir()}
+    assert "model.safetensors" in {one.path for one in aliases["last"].files()}
+
+
+# -- runs -------------------------------------------------------------------------------------------------------------
+
+
+def test_report_to(tmp_path: Path, only_run: OneRun) -> None:
+    trainer(tmp_path, report_to="treering").train()
+    assert only_run().history("train/loss").x.tolist() == [1, 2, 3, 4]
+
+
+def test_evaluations_before_and_after_are_of_the_same_run(tmp_path: Path, only_run: OneRun) -> None:
+    fit = trainer(tmp_path, TreeringCallback())
+    fit.evaluate()
+    fit.train()
+    late = fit.evaluate()
+    predicted = fit.predict(DATA[:2])
+    run = only_run()
+    assert run.history("eval/loss").x.tolist() == [0, 4]
+    assert run.history("eval/loss").values[-1] == late["eval_loss"]
+    assert points(run, "test/loss") == [(4, predicted.metrics["test_loss"])]
+    assert run.state == "finished"
+
+
+def test_evaluation_alone(tmp_path: Path, only_run: OneRun) -> None:
+    trainer(tmp_path, TreeringCallback()).evaluate()
+    assert only_run().history("eval/loss").x.tolist() == [0]
+
+
+def test_each_training_is_a_run(tmp_path: Path, recorded: Runs) -> None:
+    fit = trainer(tmp_path, TreeringCallback(name="first"))
+    fit.train()
+    fit.train()
+    trainer(tmp_path, TreeringCallback(name="second")).train()
+    runs = recorded()
+    assert [run.name for run in runs] == ["first", "first", "second"]
+    assert [run.history("train/loss").x.tolist() for run in runs] == [[1, 2, 3, 4]] * 3
+    assert {run.state for run in runs} == {"finished"}
+
+
+def test_the_users_run_takes_all_trainings(tmp_path: Path, only_run: OneRun) -> None:
+    with treering.init() as run:
+        fit = trainer(tmp_path, TreeringCallback(run))
+        fit.train()
+        fit.train()
+    assert only_run().history("train/loss").x.tolist() == [1, 2, 3, 4] * 2
+
+
+def test_an_id_takes_all_trainings(tmp_path: Path, only_run: OneRun) -> None:
+    fit = trainer(tmp_path, TreeringCallback(id="mine"))
+    fit.train()
+    fit.train()
+    assert only_run().history("train/loss").x.tolist() == [1, 2, 3, 4] * 2
+
+
+def test_trials_of_a_search_are_runs(tmp_path: Path, recorded: Runs) -> None:
+    pytest.importorskip("optuna")
+    fit = trainer(
+        tmp_path,
+        TreeringCallback(group="search"),
+        model_init=lambda _trial: model(),
+        save_strategy="steps",
+        save_steps=4,
+        eval_strategy="steps",
+        eval_steps=4,
+    )
+
+    class RaiseInSecond(TrainerCallback):
+        def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.trial_name == "trial 1" and state.global_step == 2:
+                raise RuntimeError("power cut")
+
+    fit.add_callback(RaiseInSecond())
+    fit.hyperparameter_search(
+        hp_space=lambda trial: {"learning_rate": trial.suggest_float("learning_rate", 0.01, 0.02)},
+        hp_name=lambda trial: f"trial {trial.number}",
+        n_trials=3,
+        direction="minimize",
+        backend="optuna",
+        catch=(RuntimeError,),
+    )
+    runs = recorded()
+    assert [(run.name, run.group, run.state) for run in runs] == [
+        ("trial 0", "search", "finished"),
+        ("trial 1", "search", "failed"),
+        ("trial 2", "search", "finished"),
+    ]
+    assert [run.history("train/loss").x.tolist() for run in runs] == [[1, 2, 3, 4], [1, 2], [1, 2, 3, 4]]
+    assert [run.config["learning_rate"] for run in runs] == [
+        run.config["transformers"]["args"]["learning_rate"] for run in runs
+    ]
+    assert [sorted(by_alias(run)) for run in (runs[0], runs[2])] == [["last", "latest", "step-4"]] * 2
+    folders = {Path(run.versions()[0].metadata["path"]).parent.name for run in (runs[0], runs[2])}
+    assert folders == {"trial 0", "trial 2"}
+
+
+# -- resumption -------------------------------------------------------------------------------------------------------
+
+SAVING: dict[str, Any] = {"save_strategy": "steps", "save_steps": 2}
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["same callback", "new callback"])
+@pytest.mark.parametrize("restored", [True, False], ids=["restored", "as given"])
+def test_resuming_goes_on_in_the_same_run(tmp_path: Path, only_run: OneRun, restored: bool, same: bool) -> None:
+    mine = TreeringCallback(tags=["a"])
+    with pytest.raises(RuntimeError, match="power cut"):
+        trainer(tmp_path, mine, RaiseAt(3), **SAVING).train()
+    fit = trainer(
+        tmp_path,
+        mine if same else TreeringCallback(),
+        restore_callback_states_from_checkpoint=restored,
+        **SAVING,
+    )
+    fit.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
+    assert sum(isinstance(one, TreeringCallback) for one in fit.callback_handler.callbacks) == 1
+    run = only_run()
+    assert (run.state, run.attempt) == ("finished", 2)
+    assert run.history("train/loss").x.tolist() == [1, 2, 3, 4]
+    assert run.history("train/loss", superseded=True).x.tolist() == [1, 2, 3, 3, 4]
+    state = json.loads((tmp_path / "checkpoint-4" / "trainer_state.json").read_text())
+    assert state["stateful_callbacks"]["TreeringCallback"]["attributes"]["treering_run"]["run"] == run.id
+
+
+def test_resuming_from_a_checkpoint_of_an_unrecorded_training(tmp_path: Path, only_run: OneRun) -> None:
+    trainer(tmp_path, max_steps=2, **SAVING).train()
+    trainer(tmp_path, TreeringCallback(), **SAVING).train(resume_from_checkpoint=True)
+    assert only_run().history("train/loss").x.tolist() == [3, 4]
+    assert (tmp_path / "checkpoint-4" / "trainer_state.json").exists()
+
+
+def test_the_users_id_wins_over_the_checkpoints(tmp_path: Path, recorded: Runs) -> None:
+    trainer(tmp_path, TreeringCallback(), max_steps=2, **SAVING).train()
+    trainer(tmp_path, TreeringCallback(id="mine"), **SAVING).train(resume_from_checkpoint=True)
+    other, mine = recorded()
+    assert (mine.id, mine.history("train/loss").x.tolist()) == ("mine", [3, 4])
+    assert other.history("train/loss").x.tolist() == [1, 2]
