@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Source", "open_sources", "recover_dead", "store_folder"]
 
 _DATABASE = "treering.db"
+_BEING_MADE_S = 3.0
 
 
 class Source:
@@ -58,14 +60,20 @@ class _ReadOnly(Sqlite):
     """A SQLite file opened without the right to write, also where nothing may be written beside it."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            super().__init__(path, read_only=True)
-            self.query("SELECT 1 FROM runs LIMIT 1")
-        except StoreError as error:
-            if isinstance(error.__cause__, sqlite3.OperationalError) and _is_refusal(error.__cause__):
-                self._open_immutable()
+        deadline_s = time.monotonic() + _BEING_MADE_S
+        while True:
+            try:
+                super().__init__(path, read_only=True)
+                self.query("SELECT 1 FROM runs LIMIT 1")
+            except StoreError as error:
+                if isinstance(error.__cause__, sqlite3.OperationalError) and _is_refusal(error.__cause__):
+                    self._open_immutable()
+                    break
+                if not _is_young(path) or time.monotonic() > deadline_s:
+                    raise
+                time.sleep(0.02)
             else:
-                raise
+                break
 
     def _open_immutable(self) -> None:
         """Open a file of a read-only folder: without its log and locks, which cannot be made there."""
@@ -80,6 +88,14 @@ class _ReadOnly(Sqlite):
                 f"{self.path.parent} is read-only, so what its last writer left in {log.name} cannot be read; "
                 "copy the folder to a place where you may write to see everything"
             )
+
+
+def _is_young(path: Path) -> bool:
+    """Tell whether a file is so new that its first writer may still be making the tables."""
+    try:
+        return abs(time.time() - path.stat().st_mtime) < _BEING_MADE_S
+    except OSError:
+        return False
 
 
 def _is_refusal(error: sqlite3.OperationalError) -> bool:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["main"]
+__all__ = ["main", "run_and_tell"]
 
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 not understood, 130 interrupted."""
-    sys.exit(_run())
+    sys.exit(run_and_tell())
 
 
-def _run() -> int:
+def run_and_tell() -> int:
+    """Run the command line and return its exit code."""
     import warnings
 
     from treering.errors import NotFound, TreeringError, TreeringWarning, UsageError

@@ -46,7 +46,8 @@ class Scale(NamedTuple):
         """Return the dot of each value, 0 for the lowest."""
         low, high = self._bent(np.array([self.low, self.high]))
         share = (self._bent(values) - low) / (high - low) if high > low else np.full(len(values), 0.5)
-        return np.clip(np.rint(share * (self.dots - 1)), 0, self.dots - 1).astype(np.int64)
+        dots: Numbers = np.clip(np.rint(share * (self.dots - 1)), 0, self.dots - 1).astype(np.int64)
+        return dots
 
     def _bent(self, values: Numbers) -> Numbers:
         return np.log10(values) if self.log else values.astype(np.float64)

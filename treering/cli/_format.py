@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datetime import datetime
 
+_LONG_NUMBER = 10**10
+
 __all__ = ["age", "number", "one_line", "size", "span", "stamp", "value"]
 
 
 def number(given: float) -> str:
-    """Return a number in at most ten characters or so: four figures that count."""
-    if isinstance(given, int) or (given == int(given) if abs(given) < 1e15 else False):  # noqa: PLR2004
-        whole = int(given)
-        return f"{whole:,}" if abs(whole) < 10**9 else f"{given:.4g}"
+    """Return a number in ten characters or so: whole ones as they are, others with the four figures that count."""
+    if abs(given) < _LONG_NUMBER and given == int(given):
+        return str(int(given))
     return f"{given:.4g}"
 
 

@@ -29,19 +29,13 @@ def is_terminal() -> bool:
     return sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
 
 
-_console: Console | None = None
-
-
 def console() -> Console:
-    """Return the console of standard output."""
-    global _console
-    if _console is None or _console.file is not sys.stdout:
-        from rich.console import Console
+    """Return a console for standard output as it is now."""
+    from rich.console import Console
 
-        # A pipe has no width to fold lines at.
-        width = None if is_terminal() or "COLUMNS" in os.environ else 10_000
-        _console = Console(highlight=False, soft_wrap=False, emoji=False, markup=False, width=width)
-    return _console
+    # A pipe has no width to fold lines at.
+    width = None if is_terminal() or "COLUMNS" in os.environ else 10_000
+    return Console(highlight=False, soft_wrap=False, emoji=False, markup=False, width=width)
 
 
 def print_json(data: Any) -> None:

@@ -71,7 +71,8 @@ def _code(capture: Mapping[str, Any]) -> dict[str, Any]:
 
 def _environment(capture: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
-    for key, found in leaves(environment_of(capture)).items():
+    environment = {key: found for key, found in environment_of(capture).items() if key != "pid"}
+    for key, found in leaves(environment).items():
         if isinstance(found, list):
             found = " ".join(map(str, found)) if all(isinstance(item, str) for item in found) else repr(found)  # noqa: PLW2901
         flat[key] = found

@@ -174,7 +174,7 @@ def _write_parquet(
     import pyarrow.parquet as pq
 
     tables = [_arrow_table(run, stream, keys, superseded=superseded) for run in runs]
-    table = pa.concat_tables(tables, promote_options="permissive")
+    table = pa.concat_tables(_alike(tables), promote_options="permissive")
     temporary = output.with_name(f".{output.name}.part")
     try:
         pq.write_table(table, temporary, compression="zstd")
@@ -183,6 +183,21 @@ def _write_parquet(
         raise StoreError(f"{output} cannot be written: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _alike(tables: list[Any]) -> list[Any]:
+    """Make texts of the columns that are texts in some tables and something else in others."""
+    import pyarrow as pa
+
+    fields = [field for table in tables for field in table.schema]
+    texts = {field.name for field in fields if pa.types.is_string(field.type)}
+    mixed = {field.name for field in fields if field.name in texts and not pa.types.is_string(field.type)}
+    return [
+        table.cast(
+            pa.schema([pa.field(field.name, pa.string()) if field.name in mixed else field for field in table.schema])
+        )
+        for table in tables
+    ]
 
 
 def _arrow_table(run: ApiRun, stream: str, keys: list[str] | None, *, superseded: bool) -> Any:

@@ -24,6 +24,7 @@ __all__ = ["plot_runs"]
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red", "white")
 _SAMPLES_A_DOT = 8
 _MAX_HEIGHT = 22
+_DAY_S = 86400.0
 
 
 class _Curve(NamedTuple):
@@ -111,7 +112,7 @@ def _print(curves: Sequence[_Curve], x: str, width: int, height: int, *, log: bo
         out.print("Nothing to draw: no finite number" + (" above 0." if log else "."), style="yellow")
         return
     y_range = _widened(y_range, log=log)
-    labels = ticks(Scale(*y_range, 4 * height, log), max(height // 4, 2))
+    labels = ticks(Scale(*y_range, 4 * height, log), max(height // 3, 2))
     margin = max((len(label) for _, label in labels), default=1) + 2
     columns = max(width - margin, 10)
     x_scale, y_scale = Scale(*x_range, 2 * columns), Scale(*y_range, 4 * height, log)
@@ -182,12 +183,14 @@ def _x_axis(scale: Scale, x: str, columns: int, margin: int) -> Text:
 
 def _x_labels(scale: Scale, x: str, count: int) -> list[tuple[float, str]]:
     if x == "_time":
-        from datetime import datetime
+        from datetime import datetime, timezone
 
-        short = scale.high - scale.low < 86400  # noqa: PLR2004
-        form = "%H:%M:%S" if short else "%m-%d %H:%M"
+        span_s = scale.high - scale.low
+        form = "%H:%M:%S.%f" if span_s < count else "%H:%M:%S" if span_s < _DAY_S else "%m-%d %H:%M"
         shares = [number / max(count - 1, 1) for number in range(count)]
-        return [(share, datetime.fromtimestamp(scale.value_at(share)).astimezone().strftime(form)) for share in shares]
+        times = [datetime.fromtimestamp(scale.value_at(share), timezone.utc).astimezone() for share in shares]
+        texts = [time.strftime(form) for time in times]
+        return [(share, text[:-4] if "." in text else text) for share, text in zip(shares, texts, strict=True)]
     marks = ticks(scale, count)
     if x == "_runtime":
         return [(share, fmt.span(scale.value_at(share))) for share, _ in marks]

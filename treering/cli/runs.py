@@ -162,13 +162,15 @@ def _shown(run: ApiRun, field: Field) -> str:
 def _fitting(runs: Runs, fields: list[Field], width: int) -> list[Field]:
     """Add what tells the runs apart, as far as there is room: config that differs, then the summary's numbers."""
     used = sum(_width(runs, field) + _GAP for field in fields)
-    candidates = [*_varying_config(runs), *_summary_numbers(runs)]
-    for field in candidates:
+    config, summary = _varying_config(runs), _summary_numbers(runs)
+    # Of both the first ones: settings without results say as little as results without settings.
+    chosen: list[Field] = []
+    for field in (*config[:2], *summary[:2], *config[2:4], *summary[2:], *config[4:]):
         needed = _width(runs, field) + _GAP
         if used + needed - _GAP <= width:
-            fields.append(field)
+            chosen.append(field)
             used += needed
-    return fields
+    return [*fields, *(field for field in (*config, *summary) if field in chosen)]
 
 
 def _width(runs: Runs, field: Field) -> int:

@@ -117,6 +117,7 @@ def _head(run: ApiRun) -> RenderableType:
 
 
 def _failure(run: ApiRun) -> list[RenderableType]:
+    from rich.console import Group
     from rich.text import Text
 
     failure = run.failure
@@ -131,7 +132,8 @@ def _failure(run: ApiRun) -> list[RenderableType]:
     if len(lines) > _SHOWN_FRAMES:
         lines = [lines[0], f"  ... {len(lines) - _SHOWN_FRAMES} lines, see --json ...", *lines[1 - _SHOWN_FRAMES :]]
     if lines:
-        parts.append(Text("\n".join(f"  {line}" for line in lines), style="dim"))
+        text = Text("\n".join(f"  {line}" for line in lines), style="dim", no_wrap=True, overflow="ellipsis")
+        parts.append(Group(text))  # a bare text would lose its no_wrap on the way
     return parts
 
 
@@ -224,25 +226,41 @@ def _around(run: ApiRun) -> list[RenderableType]:
     source = capture.get("source") or {}
     if source.get("path"):
         rows.append(("source", Text(str(source["path"]))))
-    for key, found in environment.items():
-        shown = _in_short(key, found)
-        if shown:
-            rows.append((key.replace("_", " "), Text(shown)))
+    rows += [(name, Text(shown)) for name, shown in _machine(environment)]
     return [heading("\nCode and machine"), _grid(rows)] if rows else []
 
 
-def _in_short(key: str, found: Any) -> str:
-    """Return one line for a part of the environment; a long list is counted."""
-    if found in (None, "", [], {}):
-        return ""
-    if key == "packages" and isinstance(found, (dict, list)):
-        return f"{len(found)} packages, see --json"
-    if isinstance(found, dict):
-        return ", ".join(f"{name} {fmt.value(item)}" for name, item in found.items() if item not in (None, "", [], {}))
-    if isinstance(found, list):
-        shown = [_in_short("", item) if isinstance(item, dict) else fmt.value(item) for item in found]
-        return (" " if key in {"command", "argv", "command_line"} else ", ").join(shown)
-    return fmt.value(found)
+def _machine(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what matters most of the environment, in words; all of it is in --json."""
+    rows: list[tuple[str, str]] = []
+    command = environment.get("command")
+    rows.append(("command", " ".join(map(str, command)) if isinstance(command, list) else str(command or "")))
+    rows.append(("folder", str(environment.get("cwd") or "")))
+    rows.append(("host", "@".join(str(environment[key]) for key in ("user", "host") if environment.get(key))))
+    rows.append(("system", _values(environment.get("os"), "name", "release")))
+    rows.append(("python", _values(environment.get("python"), "version", "executable")))
+    rows.append(("cpu", _values(environment.get("cpu"), "model", "logical", unit="cores")))
+    memory = environment.get("memory")
+    if isinstance(memory, dict) and memory.get("total_bytes"):
+        rows.append(("memory", fmt.size(memory["total_bytes"])))
+    gpus = environment.get("gpus")
+    if isinstance(gpus, list):
+        names = [str(gpu.get("name", gpu)) if isinstance(gpu, dict) else str(gpu) for gpu in gpus]
+        rows.append(("gpus", ", ".join(f"{names.count(name)} x {name}" for name in dict.fromkeys(names))))
+    rows += [(key, _values(environment.get(key))) for key in ("container", "cluster")]
+    packages = environment.get("packages")
+    rows.append(("packages", f"{len(packages)}, see --json" if packages else ""))
+    return [(name, shown) for name, shown in rows if shown]
+
+
+def _values(found: Any, *keys: str, unit: str = "") -> str:
+    """Return the values of some keys of a part of the environment; without keys, of all of them by name."""
+    if not isinstance(found, dict):
+        return "" if found in (None, "", []) else fmt.value(found)
+    if not keys:
+        return ", ".join(f"{key} {fmt.value(item)}" for key, item in found.items() if item not in (None, "", [], {}))
+    shown = [fmt.value(found[key]) for key in keys if found.get(key) not in (None, "")]
+    return ", ".join(shown) + (f" {unit}" if unit and len(shown) == len(keys) else "")
 
 
 def _attempts(run: ApiRun) -> list[RenderableType]:

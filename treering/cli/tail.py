@@ -22,6 +22,8 @@ __all__ = ["tail_run"]
 _INTERVAL_S = 0.5
 # How often to look whether the process of a silent run is still there.
 _RECOVER_INTERVAL_S = 5.0
+# A console line that has not changed for so long is taken to be complete.
+_LINE_STANDS_S = 2.0
 
 
 def tail_run(
@@ -46,6 +48,7 @@ def tail_run(
         printer.begin(run)
         for item in deque(follower.new(), maxlen=lines):
             printer.show(*item)
+        printer.idle()
         recovered_s = time.monotonic()
         while follow and run.is_running:
             time.sleep(_INTERVAL_S)
@@ -57,6 +60,7 @@ def tail_run(
             run.reload()  # before the rows: what was logged before the end is then sure to be shown
             for item in follower.new():
                 printer.show(*item)
+            printer.idle()
         printer.end(run)
 
 
@@ -94,6 +98,9 @@ class _Printer:
     def show(self, stream: str, number: int, row: dict[str, Any]) -> None:
         """Print one row."""
 
+    def idle(self) -> None:
+        """All rows of the moment have been shown."""
+
     def end(self, run: ApiRun) -> None:
         """Say how it ended."""
 
@@ -116,21 +123,17 @@ class _JsonPrinter(_Printer):
 
 
 class _TextPrinter(_Printer):
-    """Plain lines; a console line is printed once it is complete, that is, when the next one comes."""
+    """Plain lines; a console line is printed when the next one comes, or when it has stood for a while."""
 
     def __init__(self) -> None:
-        self._pending: tuple[tuple[int, int], str] | None = None
+        self._place: tuple[int, int] | None = None
+        self._text: str | None = None
+        self._since_s = 0.0
 
     def show(self, stream: str, number: int, row: dict[str, Any]) -> None:
         if stream == "console":
-            place = (row["session"], row.get("line", number))
-            if self._pending is not None and self._pending[0] != place:
-                self.print_line(self._pending[1])
-            self._pending = (place, str(row.get("text", "")))
-            self.print_unfinished(self._pending[1])
-            return
-        self.flush()
-        if stream == "history":
+            self._show_console((row["session"], row.get("line", number)), str(row.get("text", "")))
+        elif stream == "history":
             step = row.pop("_step", None)
             row.pop("_time", None)
             self.print_metrics(step, row)
@@ -139,22 +142,28 @@ class _TextPrinter(_Printer):
             text = f"{title}: {message}" if title and message else str(title or message)
             self.print_event(str(row.get("kind", "event")), text, str(row.get("level", "info")))
 
-    def flush(self) -> None:
-        """Complete the console's line."""
-        if self._pending is not None:
-            self.print_line(self._pending[1])
-            self._pending = None
+    def _show_console(self, place: tuple[int, int], text: str) -> None:
+        if place != self._place:
+            self._complete()
+        self._place, self._text, self._since_s = place, text, time.monotonic()
+
+    def _complete(self) -> None:
+        """Print the console's line that waits, if any."""
+        text, self._text = self._text, None
+        if text is not None:
+            self.print_line(text)
+
+    def idle(self) -> None:
+        if time.monotonic() - self._since_s > _LINE_STANDS_S:
+            self._complete()
 
     def end(self, run: ApiRun) -> None:
-        self.flush()
+        self._complete()
         self.print_state(run)
 
     def print_line(self, text: str) -> None:
         """Print one line of the run's output."""
         print(text, flush=True)  # noqa: T201
-
-    def print_unfinished(self, text: str) -> None:
-        """Show a line that may still change."""
 
     def print_metrics(self, step: int | None, row: dict[str, Any]) -> None:
         """Print one row of metrics."""
@@ -170,31 +179,39 @@ class _TextPrinter(_Printer):
 
 
 class _TerminalPrinter(_TextPrinter):
-    """Colours, and progress bars that move."""
+    """Colours; the console's last line stays below all others and moves as a progress bar does."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._unfinished = False
+    _drawn = False
 
     def begin(self, run: ApiRun) -> None:
         console().print(f"{run.project}/{run.name} ({run.id}), {run.state}", style="dim")
 
-    def print_line(self, text: str) -> None:
+    def show(self, stream: str, number: int, row: dict[str, Any]) -> None:
         self._erase()
+        super().show(stream, number, row)
+
+    def idle(self) -> None:
+        """Draw the line that may still change; once for all rows of a moment."""
+        if self._text is not None:
+            self._erase()
+            # What is wider than the terminal would leave lines behind that cannot be erased.
+            sys.stdout.write(f"{self._text[: max(console().width - 1, 1)]}\x1b[0m")
+            sys.stdout.flush()
+            self._drawn = True
+
+    def _erase(self) -> None:
+        if self._drawn:
+            sys.stdout.write("\r\x1b[2K")
+            self._drawn = False
+
+    def end(self, run: ApiRun) -> None:
+        self._erase()
+        super().end(run)
+
+    def print_line(self, text: str) -> None:
         # The run's own colours are kept; they end with the line.
         sys.stdout.write(f"{text}\x1b[0m\n")
         sys.stdout.flush()
-
-    def print_unfinished(self, text: str) -> None:
-        self._erase()
-        sys.stdout.write(text[: max(console().width - 1, 1)])
-        sys.stdout.flush()
-        self._unfinished = True
-
-    def _erase(self) -> None:
-        if self._unfinished:
-            sys.stdout.write("\r\x1b[2K")
-            self._unfinished = False
 
     def print_metrics(self, step: int | None, row: dict[str, Any]) -> None:
         from rich.text import Text

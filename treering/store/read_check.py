@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -61,13 +62,13 @@ def check_database(database: Database) -> Iterator[Finding]:
     for (message,) in database.query("PRAGMA integrity_check(20)"):
         if message != "ok":
             about_index = "index" in str(message)
-            yield Finding("database", where, str(message), (lambda: _reindex(database)) if about_index else None)
+            yield Finding("database", where, str(message), partial(_reindex, database) if about_index else None)
     for table, row, parent, _ in database.query("PRAGMA foreign_key_check"):
         yield Finding(
             "database",
             where,
             f"row {row} of {table} belongs to no row of {parent}",
-            lambda table=table, row=row: _drop_row(database, table, row),
+            partial(_drop_row, database, table, row),
         )
 
 
@@ -92,7 +93,7 @@ def check_running(database: Database, folder: Path | None) -> Iterator[Finding]:
                 "run",
                 f"run {run_id}",
                 "says that it is running, but no process has written it for an hour and its journal is gone",
-                lambda run_id=run_id, updated_us=updated_us: _mark_lost(database, run_id, updated_us),
+                partial(_mark_lost, database, run_id, updated_us),
                 lost=True,
             )
 
@@ -197,9 +198,7 @@ class _ColumnCheck:
                 rows, values = decode_chunk(chunk, self.where)
             except CorruptData as error:
                 self.damaged = True
-                yield Finding(
-                    "chunk", self.where, str(error), lambda chunk=chunk: self._set_aside(chunk, keep), lost=True
-                )
+                yield Finding("chunk", self.where, str(error), partial(self._set_aside, chunk, keep), lost=True)
                 continue
             self.row_parts.append(rows)
             yield from self._compare_extremes(chunk, values)
@@ -231,7 +230,7 @@ class _ColumnCheck:
                 self.where,
                 f"rows {chunk.first_row} to {chunk.last_row} lie between {low} and {high} and are said to lie between "
                 f"{chunk.minimum} and {chunk.maximum}",
-                lambda: self._correct_chunk(values_to_set),
+                partial(self._correct_chunk, values_to_set),
             )
 
     def _correct_chunk(self, values: dict[str, Any]) -> str:
@@ -303,7 +302,7 @@ def _differing(said: ColumnStats, counted: ColumnStats) -> list[str]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    return one == other or (one != one and other != other)  # noqa: PLR0124  # two NaN
+    return bool(one == other or (one != one and other != other))  # noqa: PLR0124  # two NaN
 
 
 def wanted_blobs(database: Database) -> dict[str, str]:
@@ -350,7 +349,7 @@ def check_blobs(blobs: Blobs, wanted: dict[str, str]) -> Iterator[Finding]:
         if digest not in wanted:
             if now_s - path.stat().st_mtime > _YOUNG_S:
                 message = f"{path.stat().st_size:,} bytes that no run and no version needs"
-                yield Finding("orphan", str(path), message, lambda path=path: _delete(path))
+                yield Finding("orphan", str(path), message, partial(_delete, path))
             continue
         try:
             found = hash_file(path)
