@@ -23,7 +23,7 @@ with framework("transformers", extra="transformers"):
     from transformers.trainer_callback import ExportableState, TrainerCallback
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sized
+    from collections.abc import Mapping
 
     import torch
     from torch.utils.data import DataLoader
@@ -57,6 +57,7 @@ class TreeringCallback(TrainerCallback, ExportableState):
         self._training = Training("transformers", run, **options)
         self._trained = False
         self._rates: dict[str, object] = {}
+        self._sizes: dict[str, int] = {}
         self._evaluated: tuple[int, Mapping[str, Any]] = (-1, {})
 
     @property
@@ -76,7 +77,6 @@ class TreeringCallback(TrainerCallback, ExportableState):
         control: TrainerControl,
         model: PreTrainedModel | torch.nn.Module | None = None,
         train_dataloader: DataLoader[Any] | None = None,
-        eval_dataloader: DataLoader[Any] | None = None,
         **kwargs: Any,
     ) -> None:
         with self._training.guard("on_train_begin"):
@@ -90,8 +90,8 @@ class TreeringCallback(TrainerCallback, ExportableState):
             self._trained = True
             self._training.begin(step=state.global_step, resumed=resumed)
             self._configure(args, state, model)
-            sizes = {"train": _examples(train_dataloader), "eval": _examples(eval_dataloader)}
-            self._training.configure("examples", {name: size for name, size in sizes.items() if size is not None})
+            self._sizes.clear()
+            self._note_size("train", train_dataloader)
 
     def on_pre_optimizer_step(
         self,
@@ -112,6 +112,7 @@ class TreeringCallback(TrainerCallback, ExportableState):
         state: TrainerState,
         control: TrainerControl,
         logs: Mapping[str, Any] | None = None,
+        eval_dataloader: DataLoader[Any] | None = None,
         **kwargs: Any,
     ) -> None:
         with self._training.guard("on_log"):
@@ -123,6 +124,7 @@ class TreeringCallback(TrainerCallback, ExportableState):
                 return
             if any(name.startswith("eval_") for name in values):
                 self._evaluated = (state.global_step, values)
+                self._note_size("eval", eval_dataloader)
             row = {NAMES.get(name, name): value for name, value in values.items()}
             if "loss" in row:
                 row |= learning_rates(self._rates)
@@ -170,6 +172,13 @@ class TreeringCallback(TrainerCallback, ExportableState):
             if adapters := getattr(model, "peft_config", None):
                 self._training.configure("peft", adapters)
 
+    def _note_size(self, part: str, loader: DataLoader[Any] | None) -> None:
+        """Put the number of examples into the config; that of an evaluation is known when there is one."""
+        dataset: Any = getattr(loader, "dataset", None)
+        if hasattr(dataset, "__len__") and self._sizes.get(part) != len(dataset):
+            self._sizes[part] = len(dataset)
+            self._training.configure("examples", dict(self._sizes))
+
     def _score(self, args: TrainingArguments, state: TrainerState, folder: Path) -> Score | None:
         metric = args.metric_for_best_model
         if metric is None:
@@ -193,11 +202,6 @@ def _run_in(saved: Any) -> dict[str, Any]:
 
 def _is_json(value: object) -> bool:
     return value is None or isinstance(value, (str, int, float))
-
-
-def _examples(loader: DataLoader[Any] | None) -> int | None:
-    dataset = getattr(loader, "dataset", None)
-    return len(cast("Sized", dataset)) if hasattr(dataset, "__len__") else None
 
 
 def _newest_folder(args: TrainingArguments, state: TrainerState) -> Path | None:

@@ -16,6 +16,9 @@ from transformers import BertConfig, BertForSequenceClassification, Trainer, Tra
 from treering.callbacks.transformers import TreeringCallback
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from transformers import TrainerCallback
     from transformers.trainer_utils import EvalPrediction
 
 WORDS, LENGTH = 16, 12
@@ -37,7 +40,9 @@ def accuracy(prediction: EvalPrediction) -> dict[str, float]:
     return {"accuracy": float((prediction.predictions.argmax(-1) == prediction.label_ids).mean())}
 
 
-def train(epochs: int = 3, folder: str | None = None, **arguments: Any) -> tuple[Trainer, TreeringCallback]:
+def train(
+    epochs: int = 3, folder: str | None = None, callbacks: Sequence[TrainerCallback] = (), **arguments: Any
+) -> tuple[Trainer, TreeringCallback]:
     """Train, keep the best and the last model in `folder`, and evaluate once more at the end."""
     set_seed(0)
     config = BertConfig(
@@ -47,6 +52,7 @@ def train(epochs: int = 3, folder: str | None = None, **arguments: Any) -> tuple
     with tempfile.TemporaryDirectory() as scratch:
         options = {
             "per_device_train_batch_size": 32,
+            "per_device_eval_batch_size": 128,
             "learning_rate": 5e-3,
             "logging_steps": 5,
             "eval_strategy": "epoch",
@@ -64,7 +70,7 @@ def train(epochs: int = 3, folder: str | None = None, **arguments: Any) -> tuple
             train_dataset=sentences(512, seed=1),  # type: ignore[arg-type]  # a list is a dataset, too
             eval_dataset=sentences(128, seed=2),  # type: ignore[arg-type]  # a list is a dataset, too
             compute_metrics=accuracy,
-            callbacks=[recorder],
+            callbacks=[recorder, *callbacks],
         )
         trainer.train()
         trainer.evaluate()

@@ -52,7 +52,9 @@ def test_the_record_is_what_was_trained(tmp_path: Path, store_dir: Path) -> None
     per_epoch = len(count.losses) // 3
     every = range(1, len(count.losses) + 1)
     steps = [step for step in every if step == 1 or step % 5 == 0 or step % per_epoch == 0]
-    assert list(run.history("train/loss")) == [(step, pytest.approx(count.losses[step - 1], rel=1e-5)) for step in steps]
+    assert list(run.history("train/loss")) == [
+        (step, pytest.approx(count.losses[step - 1], rel=1e-5)) for step in steps
+    ]
     rates = [0.2 * 0.8 ** ((step - 1) // per_epoch) for step in steps]
     assert list(run.history("lr/0")) == [(step, pytest.approx(rate)) for step, rate in zip(steps, rates, strict=True)]
 
