@@ -27,7 +27,9 @@ def store(store_dir: Path) -> StoreBuilder:
     return StoreBuilder(store_dir)
 
 
-def add_version(store: StoreBuilder, run: RunBuilder, name: str, number: int, files: dict[str, bytes], *aliases: str):
+def add_version(
+    store: StoreBuilder, run: RunBuilder, name: str, number: int, files: dict[str, bytes], *aliases: str
+) -> None:
     """File a version as a run's writer would."""
     assert isinstance(store.place, Path)
     blobs = Blobs(store.place / "blobs")
@@ -52,13 +54,13 @@ def add_version(store: StoreBuilder, run: RunBuilder, name: str, number: int, fi
 # Finding
 
 
-def test_no_store_is_one_clear_sentence(store_dir: Path):
+def test_no_store_is_one_clear_sentence(store_dir: Path) -> None:
     with pytest.raises(NotFound, match=f"there is no store at {store_dir}; runs appear there once"):
         Api()
     assert not store_dir.exists()
 
 
-def test_projects_and_runs(store: StoreBuilder):
+def test_projects_and_runs(store: StoreBuilder) -> None:
     for run_id, project in (("a", "Zoo"), ("b", "apple"), ("c", "apple")):
         store.run(run_id, project=project, config={"lr": 0.1})
     with treering.Api() as api:
@@ -71,7 +73,7 @@ def test_projects_and_runs(store: StoreBuilder):
         assert repr(api.runs("apple")).splitlines()[1].split()[:3] == ["c", "name-c", "finished"]
 
 
-def test_a_run_by_id_beginning_name_or_project(store: StoreBuilder):
+def test_a_run_by_id_beginning_name_or_project(store: StoreBuilder) -> None:
     store.run("abc1", name="first")
     store.run("abd2", name="second", project="q")
     store.run("xyz3", name="second")
@@ -91,13 +93,13 @@ def test_a_run_by_id_beginning_name_or_project(store: StoreBuilder):
             api.run("second")
         with pytest.raises(UsageError, match="give an id"):
             api.run("ab")
-        with pytest.raises(NotFound, match="there is no run 'frist' in .*; did you mean 'first'"):
+        with pytest.raises(NotFound, match=r"there is no run 'frist' in .*; did you mean 'first'"):
             api.run("frist")
         with pytest.raises(NotFound):
             api.run("x*")
 
 
-def test_everything_about_a_run(store: StoreBuilder):
+def test_everything_about_a_run(store: StoreBuilder) -> None:
     store.run(
         "r",
         name="my run",
@@ -128,7 +130,7 @@ def test_everything_about_a_run(store: StoreBuilder):
     assert repr(run) == "ApiRun(p/r 'my run', failed)"
 
 
-def test_metrics_carry_their_statistics_and_definitions(store: StoreBuilder):
+def test_metrics_carry_their_statistics_and_definitions(store: StoreBuilder) -> None:
     definition = {"name": "val/*", "x": "epoch", "summary": ["min"], "goal": "minimize", "hidden": True}
     run = store.run("r", definitions=[definition])
     run.log([(0, {"val/loss": 2.0, "epoch": 0}), (1, {"val/loss": float("nan")}), (2, {"val/loss": 1.0})])
@@ -141,7 +143,7 @@ def test_metrics_carry_their_statistics_and_definitions(store: StoreBuilder):
     assert metrics["epoch"].x is None
 
 
-def test_a_listing_loads_configs_at_once(store: StoreBuilder, monkeypatch: pytest.MonkeyPatch):
+def test_a_listing_loads_configs_at_once(store: StoreBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(30):
         store.run(f"r{number}", config={"n": number}, summary={"loss": number / 10})
     api = Api()
@@ -155,7 +157,7 @@ def test_a_listing_loads_configs_at_once(store: StoreBuilder, monkeypatch: pytes
     assert len(asked) == 2
 
 
-def test_runs_as_tables(store: StoreBuilder):
+def test_runs_as_tables(store: StoreBuilder) -> None:
     store.run("a", config={"lr": 0.1, "net": {"depth": 3}, "opt": "adam"}, summary={"loss": 1.5})
     store.run("b", config={"lr": "auto", "net": {"depth": 4}}, summary={"loss": 0.5, "flag": True}, tags=["x", "y"])
     runs = Api().runs(order="created")
@@ -188,14 +190,14 @@ def run(store: StoreBuilder) -> ApiRun:
     return Api().run("r")
 
 
-def test_one_metric(run: ApiRun):
+def test_one_metric(run: ApiRun) -> None:
     loss: Series = run.history("loss")
     assert loss.x.tolist() == [0, 1, 3]
     assert loss.rows == len(loss) == 3
     np.testing.assert_array_equal(loss.to_numpy(), [1.0, np.nan, 0.25])
     np.testing.assert_array_equal(np.asarray(loss), loss.values)
     assert loss.row_numbers.tolist() == [0, 1, 3]
-    assert list(loss)[0] == (0, 1.0)
+    assert next(iter(loss)) == (0, 1.0)
     series = loss.to_pandas()
     assert (series.name, series.index.name, series.index.tolist()) == ("loss", "_step", [0, 1, 3])
     assert loss.to_polars().to_dict(as_series=False)["_step"] == [0, 1, 3]
@@ -204,7 +206,7 @@ def test_one_metric(run: ApiRun):
     assert run.history("loss").values[0] == 1.0
 
 
-def test_several_metrics_share_an_axis(run: ApiRun):
+def test_several_metrics_share_an_axis(run: ApiRun) -> None:
     history: History = run.history(["loss", "n", "ok", "text"])
     assert history.x.tolist() == [0, 1, 2, 3]
     assert history.keys() == ["loss", "n", "ok", "text"] == list(history)
@@ -221,7 +223,7 @@ def test_several_metrics_share_an_axis(run: ApiRun):
         history["x"]
 
 
-def test_tables_keep_a_gap_apart_from_nan(run: ApiRun):
+def test_tables_keep_a_gap_apart_from_nan(run: ApiRun) -> None:
     history = run.history(["loss", "n", "ok", "text", "list"])
     frame = history.to_pandas()
     assert str(frame["n"].dtype) == "Int64"
@@ -237,7 +239,7 @@ def test_tables_keep_a_gap_apart_from_nan(run: ApiRun):
     assert arrow["text"].to_pylist() == ["a", None, None, "b"]
 
 
-def test_time_is_a_time(run: ApiRun):
+def test_time_is_a_time(run: ApiRun) -> None:
     series = run.history("loss", x="_time")
     assert series.x.dtype == "datetime64[us]"
     assert series.x[1] - series.x[0] == np.timedelta64(1, "s")
@@ -254,7 +256,7 @@ def test_time_is_a_time(run: ApiRun):
         run.history("loss", x="_time", start="soon")
 
 
-def test_all_metrics_and_none(run: ApiRun, store: StoreBuilder):
+def test_all_metrics_and_none(run: ApiRun, store: StoreBuilder) -> None:
     assert run.history().keys() == ["loss", "n", "ok", "text", "list"]
     store.run("empty")
     empty = Api().run("empty")
@@ -266,7 +268,7 @@ def test_all_metrics_and_none(run: ApiRun, store: StoreBuilder):
         empty.history("loss")
 
 
-def test_samples_keep_every_metrics_extremes(store: StoreBuilder):
+def test_samples_keep_every_metrics_extremes(store: StoreBuilder) -> None:
     built = store.run("r")
     values = np.sin(np.arange(20_000) / 100)
     values[1234] = 50
@@ -288,7 +290,7 @@ def test_samples_keep_every_metrics_extremes(store: StoreBuilder):
     assert "of 20,000 points" in repr(series)
 
 
-def test_scanning_gives_every_row_as_it_was_logged(run: ApiRun):
+def test_scanning_gives_every_row_as_it_was_logged(run: ApiRun) -> None:
     rows = list(run.scan_history())
     assert [row["_step"] for row in rows] == [0, 1, 2, 3]
     assert rows[0]["_time"] == datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -298,7 +300,7 @@ def test_scanning_gives_every_row_as_it_was_logged(run: ApiRun):
     assert set(next(run.scan_history(["text"]))) == {"_step", "_time", "text"}
 
 
-def test_damage_is_one_warning_and_stays_with_the_result(store: StoreBuilder):
+def test_damage_is_one_warning_and_stays_with_the_result(store: StoreBuilder) -> None:
     built = store.run("r").log([(step, {"a": float(step)}) for step in range(300)], batch=100)
     store.database.execute(
         "UPDATE chunks SET checksum = 1 WHERE first_row = 100 AND column_id = (SELECT id FROM columns WHERE key = 'a')"
@@ -321,7 +323,7 @@ def test_damage_is_one_warning_and_stays_with_the_result(store: StoreBuilder):
 # Other streams
 
 
-def test_the_console_shows_the_newest_text_of_each_line(store: StoreBuilder):
+def test_the_console_shows_the_newest_text_of_each_line(store: StoreBuilder) -> None:
     built = store.run("r")
     rows = [(0, "start"), (1, "10 %"), (2, "after"), (1, "100 %"), (3, "done")]
     built.log([(0, {"line": line, "text": text, "source": "stdout"}) for line, text in rows], "console")
@@ -334,14 +336,14 @@ def test_the_console_shows_the_newest_text_of_each_line(store: StoreBuilder):
     assert log[1].time == datetime(2026, 1, 1, 0, 0, 3, tzinfo=timezone.utc)
 
 
-def test_a_later_process_does_not_overwrite_the_output_of_an_earlier_one(store: StoreBuilder):
+def test_a_later_process_does_not_overwrite_the_output_of_an_earlier_one(store: StoreBuilder) -> None:
     built = store.run("r").log([(0, {"line": 0, "text": "first"}), (0, {"line": 1, "text": "second"})], "console")
     built.attempt(from_step=0, started_us=built.created_us + 1_500_000)
     built.log([(0, {"line": 0, "text": "again"})], "console")
     assert Api().run("r").console().lines == ["first", "second", "again"]
 
 
-def test_events_and_system(store: StoreBuilder):
+def test_events_and_system(store: StoreBuilder) -> None:
     built = store.run("r").log([(7, {"kind": "alert", "message": "m", "level": "warn", "title": "t"})], "events")
     built.log([(0, {"cpu/percent": 50.0, "memory/percent": 10.0}), (0, {"cpu/percent": 75.0})], "system")
     run = Api().run("r")
@@ -361,7 +363,7 @@ def test_events_and_system(store: StoreBuilder):
         run.system("cpu")
 
 
-def test_versions_and_files(store: StoreBuilder, tmp_path: Path):
+def test_versions_and_files(store: StoreBuilder, tmp_path: Path) -> None:
     run = store.run("r")
     add_version(store, run, "model", 0, {"weights.bin": b"old"})
     add_version(store, run, "model", 1, {"weights.bin": b"new", "sub/config.json": b"{}"}, "latest", "best")
@@ -382,7 +384,7 @@ def test_versions_and_files(store: StoreBuilder, tmp_path: Path):
         api.version("model:worst")
 
 
-def test_a_download_is_checked_and_stays_in_its_folder(store: StoreBuilder, tmp_path: Path, store_dir: Path):
+def test_a_download_is_checked_and_stays_in_its_folder(store: StoreBuilder, tmp_path: Path, store_dir: Path) -> None:
     run = store.run("r")
     add_version(store, run, "model", 0, {"weights.bin": b"old"})
     add_version(store, run, "evil", 0, {"../x": b"old"})
@@ -399,7 +401,7 @@ def test_a_download_is_checked_and_stays_in_its_folder(store: StoreBuilder, tmp_
 # Deleting
 
 
-def test_deleting(store: StoreBuilder):
+def test_deleting(store: StoreBuilder) -> None:
     built = store.run("r", tags=["x"], config={"a": 1}).log([(0, {"a": 1})])
     add_version(store, built, "model", 0, {"weights.bin": b"old"}, "latest")
     store.run("alive", state="running", ended_us=None)
@@ -428,7 +430,7 @@ def test_deleting(store: StoreBuilder):
 # Where it is opened
 
 
-def test_bundles_beside_the_store_are_listed_with_it(store: StoreBuilder, store_dir: Path):
+def test_bundles_beside_the_store_are_listed_with_it(store: StoreBuilder, store_dir: Path) -> None:
     store.run("a", summary={"loss": 2.0})
     bundles = {name: StoreBuilder(store_dir / "made" / name) for name in ("b", "c")}
     (store_dir / "bundles").mkdir()
@@ -441,7 +443,7 @@ def test_bundles_beside_the_store_are_listed_with_it(store: StoreBuilder, store_
         (store_dir / "made" / name / "treering.db").rename(store_dir / "bundles" / f"{name}.db")
     api = Api()
     assert [run.id for run in api.runs()] == ["c", "b", "a"]
-    assert [run.id for run in api.runs(order="summary.loss")][0] == "b"
+    assert next(run.id for run in api.runs(order="summary.loss")) == "b"
     assert [run.id for run in api.runs(limit=2)] == ["c", "b"]
     assert api.run("b").history("loss").values.tolist() == [1.0]
     assert api.run("a").name == "a newer copy"
@@ -450,7 +452,7 @@ def test_bundles_beside_the_store_are_listed_with_it(store: StoreBuilder, store_
     assert not (store_dir / "bundles" / "b.db").exists()
 
 
-def test_a_store_of_bundles_alone(store_dir: Path):
+def test_a_store_of_bundles_alone(store_dir: Path) -> None:
     made = StoreBuilder(store_dir / "made")
     made.run("b")
     made.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -488,7 +490,7 @@ def bow_to_permissions() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="root's rights are given up in Linux's way")
 @pytest.mark.parametrize("log_left", [False, True])
-def test_a_store_that_may_not_be_written(store: StoreBuilder, store_dir: Path, log_left: bool):
+def test_a_store_that_may_not_be_written(store: StoreBuilder, store_dir: Path, log_left: bool) -> None:
     store.run("r").log([(0, {"a": 1.0})])
     if not log_left:
         store.database.close()
@@ -509,7 +511,7 @@ def test_a_store_that_may_not_be_written(store: StoreBuilder, store_dir: Path, l
         assert done.stderr == ""
 
 
-def test_reading_beside_a_writer_sees_each_flush(store: StoreBuilder):
+def test_reading_beside_a_writer_sees_each_flush(store: StoreBuilder) -> None:
     built = store.run("r", state="running", ended_us=None)
     run = Api().run("r")
     for step in range(0, 500, 50):
@@ -520,13 +522,13 @@ def test_reading_beside_a_writer_sees_each_flush(store: StoreBuilder):
     assert not run.reload().is_running
 
 
-def test_a_database_of_somebody_else_is_refused(tmp_path: Path):
+def test_a_database_of_somebody_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_bytes(b"this is no database, whatever its name says" * 30)
     with pytest.raises(StoreError):
         Api(tmp_path / "x.db")
 
 
-def test_listing_needs_no_numpy(store: StoreBuilder, store_dir: Path):
+def test_listing_needs_no_numpy(store: StoreBuilder, store_dir: Path) -> None:
     store.run("r", config={"lr": 0.1}, summary={"loss": 0.5})
     script = (
         "import sys, treering\n"
@@ -541,7 +543,7 @@ def test_listing_needs_no_numpy(store: StoreBuilder, store_dir: Path):
 
 
 @pytest.mark.postgres
-def test_a_postgresql_store(postgres_url: str):
+def test_a_postgresql_store(postgres_url: str) -> None:
     store = StoreBuilder(postgres_url)
     store.run("r", config={"lr": 0.1}, tags=["x"]).log([(0, {"a": 1.5}), (1, {"a": 2.5})])
     with Api(postgres_url) as api:
@@ -554,11 +556,11 @@ def test_a_postgresql_store(postgres_url: str):
     store.database.close()
 
 
-def test_records_encode_as_json(run: ApiRun):
+def test_records_encode_as_json(run: ApiRun) -> None:
     assert b'"key":"loss"' in msgspec.json.encode(run.metrics["loss"])
 
 
-def test_no_warning_without_a_reason(run: ApiRun):
+def test_no_warning_without_a_reason(run: ApiRun) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         run.history("loss", samples=4)

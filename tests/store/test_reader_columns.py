@@ -39,8 +39,11 @@ def reader(run: RunBuilder) -> RunReader:
 
 
 def same(one: object, other: object) -> bool:
+    """Compare down to the sign of a zero; NaN equals NaN."""
     if isinstance(one, float) and isinstance(other, float):
-        return one == other and math.copysign(1, one) == math.copysign(1, other) or (one != one and other != other)
+        return (math.isnan(one) and math.isnan(other)) or (
+            one == other and math.copysign(1, one) == math.copysign(1, other)
+        )
     return one == other
 
 
@@ -57,7 +60,7 @@ ROWS = st.lists(st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3), min
 
 @settings(max_examples=60)
 @given(rows=ROWS, batch=st.integers(1, 40))
-def test_rows_come_back_as_they_were(rows: list[dict[str, Any]], batch: int, one_store: StoreBuilder):
+def test_rows_come_back_as_they_were(rows: list[dict[str, Any]], batch: int, one_store: StoreBuilder) -> None:
     run = one_store.run(uuid.uuid4().hex).log(enumerate(rows), batch=batch)
     found = list(reader(run).scan("history"))
     assert [row for row, _ in found] == list(range(len(rows)))
@@ -70,10 +73,13 @@ def test_rows_come_back_as_they_were(rows: list[dict[str, Any]], batch: int, one
         logged = [(number, row[key]) for number, row in enumerate(rows) if key in row]
         column = reader(run).column("history", key)
         assert column.rows.tolist() == [number for number, _ in logged]
-        assert all(same(found, value) or found == value for found, (_, value) in zip(column.values.tolist(), logged))
+        assert all(
+            same(found, value) or found == value
+            for found, (_, value) in zip(column.values.tolist(), logged, strict=True)
+        )
 
 
-def test_a_growing_column_is_read_again_where_it_grew(store: StoreBuilder):
+def test_a_growing_column_is_read_again_where_it_grew(store: StoreBuilder) -> None:
     run = store.run("r")
     values = np.random.default_rng(0).normal(size=70_000).tolist()
     logged = 0
@@ -87,18 +93,18 @@ def test_a_growing_column_is_read_again_where_it_grew(store: StoreBuilder):
         assert again.values is column.values  # remembered, not decoded twice
 
 
-def test_sparse_columns_grow_too(store: StoreBuilder):
+def test_sparse_columns_grow_too(store: StoreBuilder) -> None:
     run = store.run("r")
     for start in range(0, 3000, 500):
         run.log(
-            ((step, {"a": step, "b": step / 2} if step % 7 == 0 else {"a": step}) for step in range(start, start + 500))
+            (step, {"a": step, "b": step / 2} if step % 7 == 0 else {"a": step}) for step in range(start, start + 500)
         )
         column = reader(run).column("history", "b")
         assert column.rows.tolist() == list(range(0, start + 500, 7))
         assert column.values.tolist() == [row / 2 for row in range(0, start + 500, 7)]
 
 
-def test_kinds_join_in_a_type_that_holds_them_all(store: StoreBuilder):
+def test_kinds_join_in_a_type_that_holds_them_all(store: StoreBuilder) -> None:
     run = store.run("r").log(
         enumerate(
             [
@@ -118,7 +124,7 @@ def test_kinds_join_in_a_type_that_holds_them_all(store: StoreBuilder):
     assert [column.kind for column in columns.values()] == ["float64", "int64", "json", "json", "json"]
 
 
-def test_an_unknown_metric_is_named_with_its_likeness(store: StoreBuilder):
+def test_an_unknown_metric_is_named_with_its_likeness(store: StoreBuilder) -> None:
     run = store.run("r").log([(0, {"val/loss": 1.0, "accuracy": 0.1})])
     with pytest.raises(NotFound, match=r"no metric 'val/los'; did you mean 'val/loss'\?"):
         reader(run).points("history", "val/los")
@@ -129,7 +135,7 @@ def test_an_unknown_metric_is_named_with_its_likeness(store: StoreBuilder):
 # x axes
 
 
-def test_another_metric_as_x_is_carried_forward(store: StoreBuilder):
+def test_another_metric_as_x_is_carried_forward(store: StoreBuilder) -> None:
     rows: list[dict[str, Any]] = [{"loss": 9.0}, {"epoch": 0}, {"loss": 1.0}, {"loss": 2.0, "epoch": 1}, {"loss": 3.0}]
     run = store.run("r").log(enumerate(rows))
     points = reader(run).points("history", "loss", "epoch")
@@ -138,7 +144,7 @@ def test_another_metric_as_x_is_carried_forward(store: StoreBuilder):
     assert points.without_x == 1
 
 
-def test_every_built_in_axis(store: StoreBuilder):
+def test_every_built_in_axis(store: StoreBuilder) -> None:
     run = store.run("r").log([(10, {"a": 1.0}), (10, {"b": 1.0}), (30, {"a": 2.0})])
     x = {axis: reader(run).points("history", "a", axis).x.tolist() for axis in ("_step", "_row", "_runtime", "_time")}
     assert x == {
@@ -149,7 +155,7 @@ def test_every_built_in_axis(store: StoreBuilder):
     }
 
 
-def test_start_and_stop_and_samples(store: StoreBuilder):
+def test_start_and_stop_and_samples(store: StoreBuilder) -> None:
     run = store.run("r")
     run.log((step, {"a": float(step % 10)}) for step in range(5000))
     points = reader(run).points("history", "a", start=1000, stop=3000, samples=100)
@@ -164,13 +170,13 @@ def test_start_and_stop_and_samples(store: StoreBuilder):
 
 
 def resumed(store: StoreBuilder) -> RunBuilder:
-    """Steps 0 to 9, gone on with from step 5 up to 7 and then from 6: the curve that counts is 0 1 2 3 4 | 15 | 26 27."""
+    """Steps 0 to 9, gone on with from step 5 to 7 and then from 6: the curve that counts is 0 1 2 3 4 | 15 | 26 27."""
     run = store.run("r").log((step, {"a": step, "b": 0.5}) for step in range(10))
     run.attempt(from_step=5).log((step, {"a": 10 + step}) for step in range(5, 8))
     return run.attempt(from_step=6).log((step, {"a": 20 + step}) for step in range(6, 8))
 
 
-def test_superseded_rows_are_hidden_until_asked_for(store: StoreBuilder):
+def test_superseded_rows_are_hidden_until_asked_for(store: StoreBuilder) -> None:
     run = resumed(store)
     points = reader(run).points("history", "a")
     assert points.values.tolist() == [0, 1, 2, 3, 4, 15, 26, 27]
@@ -183,7 +189,7 @@ def test_superseded_rows_are_hidden_until_asked_for(store: StoreBuilder):
     assert len(reader(run).points("history", "b").values) == 5
 
 
-def test_a_fork_shows_its_parent_first(store: StoreBuilder):
+def test_a_fork_shows_its_parent_first(store: StoreBuilder) -> None:
     parent = resumed(store)
     child = store.run("child", parent_id=parent.id, parent_step=6).log((step, {"a": 100 + step}) for step in (7, 8))
     grandchild = store.run("grandchild", parent_id=child.id, parent_step=7).log([(8, {"a": 1000, "new": 1})])
@@ -200,14 +206,14 @@ def test_a_fork_shows_its_parent_first(store: StoreBuilder):
     assert reader(grandchild).points("history", "new").x.tolist() == [8]
 
 
-def test_a_fork_rewound_before_its_fork_hides_the_parents_steps(store: StoreBuilder):
+def test_a_fork_rewound_before_its_fork_hides_the_parents_steps(store: StoreBuilder) -> None:
     parent = store.run("parent").log((step, {"a": step}) for step in range(10))
     child = store.run("child", parent_id=parent.id, parent_step=7).log([(8, {"a": 108})])
     child.attempt(from_step=4).log([(4, {"a": 204})])
     assert reader(child).points("history", "a").values.tolist() == [0, 1, 2, 3, 204]
 
 
-def test_what_a_parent_does_after_the_fork_is_not_the_forks(store: StoreBuilder):
+def test_what_a_parent_does_after_the_fork_is_not_the_forks(store: StoreBuilder) -> None:
     parent = store.run("parent").log((step, {"a": step}) for step in range(6))
     child = store.run("child", parent_id=parent.id, parent_step=4).log([(5, {"a": 105})])
     parent.attempt(from_step=2, started_us=child.created_us + 1).log([(2, {"a": 52}), (3, {"a": 53})])
@@ -215,7 +221,7 @@ def test_what_a_parent_does_after_the_fork_is_not_the_forks(store: StoreBuilder)
     assert reader(parent).points("history", "a").values.tolist() == [0, 1, 52, 53]
 
 
-def test_a_fork_of_a_deleted_parent_shows_its_own(store: StoreBuilder):
+def test_a_fork_of_a_deleted_parent_shows_its_own(store: StoreBuilder) -> None:
     child = store.run("child", parent_id="gone", parent_step=4).log([(5, {"a": 105})])
     assert reader(child).points("history", "a").values.tolist() == [105]
 
@@ -238,7 +244,7 @@ def damage(run: RunBuilder, key: str, at: int = 0) -> None:
     )
 
 
-def test_a_flipped_bit_is_named_and_the_rest_stays_readable(store: StoreBuilder):
+def test_a_flipped_bit_is_named_and_the_rest_stays_readable(store: StoreBuilder) -> None:
     run = store.run("r").log(((step, {"a": float(step), "b": step}) for step in range(1000)), batch=100)
     damage(run, "a", at=3)
     points = reader(run).points("history", "a")
@@ -253,7 +259,7 @@ def test_a_flipped_bit_is_named_and_the_rest_stays_readable(store: StoreBuilder)
     assert [item.first_row for item in reader(run).damage()] == [300]
 
 
-def test_a_damaged_axis_never_misplaces_a_value(store: StoreBuilder):
+def test_a_damaged_axis_never_misplaces_a_value(store: StoreBuilder) -> None:
     run = store.run("r").log(((step, {"a": float(step), "epoch": step // 10}) for step in range(1000)), batch=100)
     damage(run, "_step", at=3)
     damage(run, "epoch", at=5)
@@ -268,14 +274,14 @@ def test_a_damaged_axis_never_misplaces_a_value(store: StoreBuilder):
     assert len(reader(run).points("history", "a", "_row").values) == 1000
 
 
-def test_a_damaged_step_hides_nothing(store: StoreBuilder):
+def test_a_damaged_step_hides_nothing(store: StoreBuilder) -> None:
     run = store.run("r").log(((step, {"a": step}) for step in range(200)), batch=100)
     run.attempt(from_step=150).log([(150, {"a": -1})])
     damage(run, "_step", at=0)
     assert reader(run).points("history", "a", "_row").values.tolist() == [*range(150), -1]
 
 
-def test_everything_damaged(store: StoreBuilder):
+def test_everything_damaged(store: StoreBuilder) -> None:
     run = store.run("r").log([(0, {"a": 1.0})])
     damage(run, "a")
     points = reader(run).points("history", "a")
@@ -284,7 +290,7 @@ def test_everything_damaged(store: StoreBuilder):
 
 
 @pytest.mark.postgres
-def test_the_same_on_postgresql(postgres_url: str):
+def test_the_same_on_postgresql(postgres_url: str) -> None:
     store = StoreBuilder(postgres_url.replace("+psycopg", "") if "+psycopg" not in postgres_url else postgres_url)
     run = resumed(store)
     assert reader(run).points("history", "a").values.tolist() == [0, 1, 2, 3, 4, 15, 26, 27]

@@ -52,8 +52,8 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     else:
         server = request.getfixturevalue("postgres_server")
         store = StoreBuilder(server.url(server.create_database()))
-    for run_id, given in RUNS.items():
-        store.run(run_id, **given)
+    for run_id, fields in RUNS.items():
+        store.run(run_id, **fields)
     yield store.database
     store.database.close()
 
@@ -135,7 +135,7 @@ CASES: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("filters", "expected"), CASES, ids=lambda case: str(case)[:60])
-def test_filters(database: Database, filters: Any, expected: str):
+def test_filters(database: Database, filters: Any, expected: str) -> None:
     assert sorted(ask(database, filters)) == expected.split()
 
 
@@ -152,12 +152,12 @@ def test_filters(database: Database, filters: Any, expected: str):
         ("group,created", "b2 a1 c3 d4"),
     ],
 )
-def test_orders(database: Database, order: str | None, expected: str):
+def test_orders(database: Database, order: str | None, expected: str) -> None:
     assert ask(database, None, order) == expected.split()
     assert ask(database, None, order, 2) == expected.split()[:2]
 
 
-def test_spans_count_back_from_now(database: Database, monkeypatch: pytest.MonkeyPatch):
+def test_spans_count_back_from_now(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = START_US / 1e6 + 90
     monkeypatch.setattr(time, "time", lambda: now_s)
     for words in ("'1m ago'", "'60 s'", "'1 minute ago'", "'-1m'"):
@@ -172,7 +172,7 @@ LITERALS = st.one_of(
 
 
 @given(data=st.data(), field=st.sampled_from(FIELDS), text=LITERALS)
-def test_no_text_breaks_out_of_its_quotes(data: st.DataObject, field: str, text: str):
+def test_no_text_breaks_out_of_its_quotes(data: st.DataObject, field: str, text: str) -> None:
     quoted = "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
     operator = data.draw(st.sampled_from(["=", "!=", "contains", "~"]))
     spelled = RunQuery("sqlite")
@@ -210,18 +210,18 @@ def test_no_text_breaks_out_of_its_quotes(data: st.DataObject, field: str, text:
         (3, "give a text"),
     ],
 )
-def test_what_cannot_be_read_is_said(filters: Any, message: str):
+def test_what_cannot_be_read_is_said(filters: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         parse_filter(filters)
 
 
 @pytest.mark.parametrize("order", ["tag", "nope", ""])
-def test_orders_that_cannot_be_read(order: str):
+def test_orders_that_cannot_be_read(order: str) -> None:
     with pytest.raises(UsageError):
         parse_order(order)
 
 
-def test_quick_filters_on_a_hundred_thousand_runs_use_the_index(tmp_path: Path):
+def test_quick_filters_on_a_hundred_thousand_runs_use_the_index(tmp_path: Path) -> None:
     store = StoreBuilder(tmp_path)
     query = RunQuery("sqlite")
     sql = query.select(["id"], parse_filter("summary.loss < 0.1"))

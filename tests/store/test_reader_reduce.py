@@ -15,7 +15,7 @@ NUMBERS = hnp.arrays(np.float64, st.integers(1, 600), elements=st.floats(width=6
 
 
 @given(NUMBERS, st.integers(4, 100))
-def test_nothing_that_shows_is_lost(values: np.ndarray, samples: int):
+def test_nothing_that_shows_is_lost(values: np.ndarray, samples: int) -> None:
     kept = thin(values, samples)
     assert len(kept) <= max(samples, 4)
     assert (np.diff(kept) > 0).all()
@@ -33,7 +33,7 @@ def test_nothing_that_shows_is_lost(values: np.ndarray, samples: int):
 
 
 @given(NUMBERS, st.integers(8, 60), st.data())
-def test_an_uneven_axis_loses_nothing_either(values: np.ndarray, samples: int, data: st.DataObject):
+def test_an_uneven_axis_loses_nothing_either(values: np.ndarray, samples: int, data: st.DataObject) -> None:
     steps = hnp.arrays(np.int64, len(values), elements=st.sampled_from([0, 1, 1, 1, 1000, 10**12]))
     x = np.cumsum(data.draw(steps))
     kept = thin(values, samples, x)
@@ -43,7 +43,7 @@ def test_an_uneven_axis_loses_nothing_either(values: np.ndarray, samples: int, d
         assert {finite.min(), finite.max()} <= set(values[kept])
 
 
-def test_every_bin_keeps_its_spike():
+def test_every_bin_keeps_its_spike() -> None:
     values = np.zeros(1_000_000)
     spikes = np.arange(500, 1_000_000, 10_000)
     values[spikes] = np.where(np.arange(len(spikes)) % 2, 1.0, -1.0)
@@ -52,7 +52,7 @@ def test_every_bin_keeps_its_spike():
     assert set(spikes) <= set(kept)
 
 
-def test_a_spike_beside_infinities_and_nan_is_kept():
+def test_a_spike_beside_infinities_and_nan_is_kept() -> None:
     values = np.zeros(100_000)
     values[50_000:50_050] = np.nan
     values[50_010] = np.inf
@@ -63,7 +63,7 @@ def test_a_spike_beside_infinities_and_nan_is_kept():
     assert np.isnan(seen).any()
 
 
-def test_a_quiet_stretch_keeps_its_shape():
+def test_a_quiet_stretch_keeps_its_shape() -> None:
     # A burst of a million points in one second, then 500 points over an hour.
     x = np.concatenate([np.linspace(0, 1, 1_000_000), np.linspace(1, 3600, 500)])
     values = np.sin(np.arange(len(x)) / 20)
@@ -71,7 +71,7 @@ def test_a_quiet_stretch_keeps_its_shape():
     assert (kept >= 1_000_000).sum() > 300
 
 
-def test_an_outlier_on_the_axis_does_not_flatten_the_rest():
+def test_an_outlier_on_the_axis_does_not_flatten_the_rest() -> None:
     x = np.arange(100_000)
     x[-1] = 10**15
     kept = thin(np.sin(np.arange(100_000) / 500), 2000, x)
@@ -79,7 +79,7 @@ def test_an_outlier_on_the_axis_does_not_flatten_the_rest():
 
 
 @pytest.mark.parametrize("kind", ["bool", "int64", "float64", "object"])
-def test_every_kind(kind: str):
+def test_every_kind(kind: str) -> None:
     values = (np.arange(10_000) % 7 == 0).astype(kind)
     kept = thin(values, 100)
     assert kept[0] == 0
@@ -87,18 +87,18 @@ def test_every_kind(kind: str):
     assert 50 <= len(kept) <= 100
 
 
-def test_integers_beyond_the_floats_keep_their_extreme():
+def test_integers_beyond_the_floats_keep_their_extreme() -> None:
     values = np.full(10_000, 2**62, dtype=np.int64)
     values[1234] += 1
     assert 1234 in thin(values, 100)
 
 
-def test_constant_axis_and_few_points():
+def test_constant_axis_and_few_points() -> None:
     assert len(thin(np.arange(6000.0), 20, np.zeros(6000))) <= 20
     assert thin(np.arange(5.0), 20).tolist() == [0, 1, 2, 3, 4]
     assert thin(np.empty(0), 20).tolist() == []
 
 
-def test_too_few_samples():
+def test_too_few_samples() -> None:
     with pytest.raises(UsageError, match="samples=1"):
         thin(np.arange(5.0), 1)

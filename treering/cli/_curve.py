@@ -156,7 +156,7 @@ def sparkline(x: Numbers, values: Numbers, width: int) -> str:
             continue
         shown = float(here[np.abs(here - middle).argmax()])
         share = (shown - low) / (high - low) if high > low else 0.5
-        text += _BLOCKS[min(int(share * len(_BLOCKS)), len(_BLOCKS) - 1)]
+        text += _BLOCKS[round(share * (len(_BLOCKS) - 1))]
     return text
 
 

@@ -82,7 +82,8 @@ def _check(sources: list[Source], *, repair: bool, quiet: bool) -> _Result:
     result = _Result()
 
     def take(findings: Iterator[Finding]) -> None:
-        result.findings.extend((finding, repaired(finding) if repair else "") for finding in findings)
+        # A repair needs all that its check has seen, so none begins before the check is over.
+        result.findings.extend([(finding, repaired(finding) if repair else "") for finding in list(findings)])
 
     wanted: dict[str, str] = {}
     for source in sources:

@@ -201,8 +201,10 @@ class _ColumnCheck:
                 yield Finding("chunk", self.where, str(error), partial(self._set_aside, chunk, keep), lost=True)
                 continue
             self.row_parts.append(rows)
-            yield from self._compare_extremes(chunk, values)
-            self._take(chunk, rows, values)
+            counted = _with_extremes(chunk, values)
+            if counted != chunk:
+                yield self._wrong_extremes(chunk, counted)
+            self._take(counted, rows, values)
 
     def _take(self, chunk: Chunk, rows: npt.NDArray[np.int64], values: Any) -> None:
         if self.hidden is not None:
@@ -215,23 +217,15 @@ class _ColumnCheck:
             parts = list(encode_chunks(chunk.kind, rows, values)) if len(rows) != chunk.count else [chunk]
             self.stats.add(chunk.kind, values, parts)
 
-    def _compare_extremes(self, chunk: Chunk, values: Any) -> Iterator[Finding]:
-        if chunk.kind not in NUMERIC:
-            return
-        numbers = np.asarray(values, dtype=np.float64)
-        nan_count = int(np.isnan(numbers).sum())
-        with np.errstate(all="ignore"):
-            low = None if nan_count == len(numbers) else float(np.nanmin(numbers))
-            high = None if nan_count == len(numbers) else float(np.nanmax(numbers))
-        if (low, high, nan_count) != (chunk.minimum, chunk.maximum, chunk.nan_count):
-            values_to_set = {"low": low, "high": high, "nan": nan_count, "id": self.column_id, "row": chunk.first_row}
-            yield Finding(
-                "statistics",
-                self.where,
-                f"rows {chunk.first_row} to {chunk.last_row} lie between {low} and {high} and are said to lie between "
-                f"{chunk.minimum} and {chunk.maximum}",
-                partial(self._correct_chunk, values_to_set),
-            )
+    def _wrong_extremes(self, said: Chunk, counted: Chunk) -> Finding:
+        values = {"low": counted.minimum, "high": counted.maximum, "nan": counted.nan_count}
+        return Finding(
+            "statistics",
+            self.where,
+            f"rows {said.first_row} to {said.last_row} lie between {counted.minimum} and {counted.maximum}, said to "
+            f"lie between {said.minimum} and {said.maximum}",
+            partial(self._correct_chunk, {**values, "id": self.column_id, "row": said.first_row}),
+        )
 
     def _correct_chunk(self, values: dict[str, Any]) -> str:
         self.database.execute(
@@ -286,6 +280,18 @@ class _ColumnCheck:
             "UPDATE columns SET count = :count, stats = :stats WHERE id = :id",
             {"count": self.stats.count, "stats": encode(self.stats), "id": self.column_id},
         )
+
+
+def _with_extremes(chunk: Chunk, values: Any) -> Chunk:
+    """Return the chunk with the extremes that its values have."""
+    if chunk.kind not in NUMERIC:
+        return chunk
+    numbers = np.asarray(values, dtype=np.float64)
+    nan_count = int(np.isnan(numbers).sum())
+    if nan_count == len(numbers):
+        return chunk._replace(minimum=None, maximum=None, nan_count=nan_count)
+    low, high = float(np.fmin.reduce(numbers)), float(np.fmax.reduce(numbers))
+    return chunk._replace(minimum=low, maximum=high, nan_count=nan_count)
 
 
 def _differing(said: ColumnStats, counted: ColumnStats) -> list[str]:
