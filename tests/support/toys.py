@@ -98,13 +98,15 @@ def sb3_plug(run: Any = None, **options: Any) -> Any:
 
 def sb3_train(plugged: Any, folder: Path, on_step: OnStep = nothing, resume: bool = False) -> None:
     """Five rollouts of 16 steps, a checkpoint after each."""
+    import gymnasium
     from stable_baselines3 import PPO
     from stable_baselines3.common.callbacks import CheckpointCallback, ConvertCallback
 
+    env = gymnasium.make("CartPole-v1")
     saver = CheckpointCallback(16, str(folder), name_prefix="toy")
     zips = sorted(folder.glob("toy_*_steps.zip"), key=lambda path: int(re.findall(r"\d+", path.name)[0]))
     options: dict[str, Any] = {"n_steps": 16, "batch_size": 16, "n_epochs": 1, "seed": 0, "device": "cpu"}
-    model = PPO.load(zips[-1], env="CartPole-v1") if resume else PPO("MlpPolicy", "CartPole-v1", **options)
+    model = PPO.load(zips[-1], env=env) if resume else PPO("MlpPolicy", env, **options)
     each_step = ConvertCallback(lambda local, _: on_step(local["self"].num_timesteps) or True)
     callbacks = [saver, plugged, each_step]
     model.learn(80 - model.num_timesteps, callback=callbacks, reset_num_timesteps=not resume)
@@ -130,7 +132,7 @@ def lightning_train(plugged: Any, folder: Path, on_step: OnStep = nothing, resum
             self.layer = torch.nn.Linear(4, 1)
 
         def training_step(self, batch: list[torch.Tensor]) -> torch.Tensor:
-            loss = self.layer(batch[0]).pow(2).mean()
+            loss: torch.Tensor = self.layer(batch[0]).pow(2).mean()
             self.log("loss", loss)
             return loss
 
@@ -176,7 +178,7 @@ def transformers_train(plugged: Any, folder: Path, on_step: OnStep = nothing, re
             on_step(state.global_step)
 
     torch.manual_seed(0)
-    shape = {"hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 4}
+    shape: dict[str, Any] = {"hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 4}
     arguments = TrainingArguments(
         str(folder),
         max_steps=5,
@@ -189,7 +191,7 @@ def transformers_train(plugged: Any, folder: Path, on_step: OnStep = nothing, re
     trainer = Trainer(
         BertForSequenceClassification(BertConfig(vocab_size=4, max_position_embeddings=4, **shape)),
         arguments,
-        train_dataset=[{"input_ids": [number % 4] * 4, "labels": number % 2} for number in range(10)],  # type: ignore[arg-type]  # a list is a dataset, too
+        train_dataset=[{"input_ids": [number % 4] * 4, "labels": number % 2} for number in range(10)],
         callbacks=[plugged, EachStep()],
     )
     trainer.train(resume_from_checkpoint=resume)
