@@ -184,28 +184,37 @@ class Training:
             run.rewind(step)
 
     def _create(self, wanted: str | None) -> None:
+        close_previous()
+        resume = self.options.get("resume")
+        resumed = self._resumed_step(wanted)
+        if wanted is not None and resume is None and (wanted == self._run_id or resumed is not None):
+            resume = "allow"
+        try:
+            self._run = self._init(id=wanted or self._reserved_id, resume=resume, resume_step=resumed)
+        except UsageError as error:
+            if resumed is None or wanted == self.options.get("id"):
+                raise
+            # Two trainings that go on from one checkpoint at the same time: the second may not write the first's run.
+            self._warn(f"{error}. This training goes on in a run of its own, forked off at step {resumed}")
+            self._run = self._init(fork_from=(wanted, resumed))
+        self._ours = True
+        remember(self._run)
+
+    def _init(self, **which: Any) -> Run:
         import treering
 
-        close_previous()
         options = self.options
-        resume = options.get("resume")
-        if wanted is not None and resume is None and wanted in {self._run_id, self._resumed.get("run")}:
-            resume = "allow"
-        self._run = treering.init(
+        return treering.init(
             options.get("project") or cast("str | None", self._resumed.get("project")),
             options.get("name"),
-            id=wanted or self._reserved_id,
-            resume=resume,
-            resume_step=self._resumed_step(wanted),
             group=options.get("group"),
             job_type=options.get("job_type"),
             tags=options.get("tags"),
             notes=options.get("notes"),
             config=options.get("config"),
-            reinit="create_new",  # what is to be closed was closed above
+            reinit="create_new",  # what is to be closed was closed before
+            **which,
         )
-        self._ours = True
-        remember(self._run)
 
     def _resumed_step(self, run_id: str | None) -> int | None:
         same = run_id is not None and self._resumed.get("run") == run_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+import subprocess
 import sys
 import threading
 import warnings
@@ -228,6 +229,33 @@ def test_a_given_id_can_be_resumed(only_run: OneRun) -> None:
     training.begin()
     training.log({"loss": 2.0}, step=2)
     assert list(only_run().history("loss")) == [(1, 1.0), (2, 2.0)]
+
+
+def test_two_trainings_from_one_checkpoint_do_not_share_a_run(recorded: Runs, store_dir: Path) -> None:
+    # Another process goes on from the checkpoint, and is not done yet.
+    program = """
+import treering
+run = treering.init(id="taken", project="p")
+for step in range(1, 6):
+    run.log({"loss": float(step)}, step=step)
+run.flush()
+print("ready", flush=True)
+input()
+"""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+        training = Training("toy")
+        with pytest.warns(TreeringWarning, match="being written by process .* forked off at step 3"):
+            training.begin(step=3, resumed={"run": "taken", "project": "p"})
+        training.log({"loss": 40.0}, step=4)
+        other.communicate("\n")
+    runs = {run.id: run for run in recorded()}
+    forked = runs.pop(training.run.id if training.run else "")
+    assert (forked.parent_id, forked.parent_step, forked.project) == ("taken", 3, "p")
+    assert list(forked.history("loss")) == [(1, 1.0), (2, 2.0), (3, 3.0), (4, 40.0)]
+    assert [run.history("loss").rows for run in runs.values()] == [5]
 
 
 def test_copies_find_the_same_run(only_run: OneRun) -> None:
