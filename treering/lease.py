@@ -58,9 +58,16 @@ class Lease:
             os.write(descriptor, signature)
 
     def touch(self) -> None:
-        """Show that the holder lives, for machines that cannot see the lock."""
+        """Show that the holder lives, for machines that cannot see the lock; made anew if somebody deleted it."""
+        if self._descriptor is None:
+            return
         with contextlib.suppress(OSError):
-            os.utime(self.path)
+            try:
+                os.utime(self.path)
+            except FileNotFoundError:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self.forget()
+                self.acquire()
 
     def release(self, *, unlink: bool = False) -> None:
         """Give the lock back; a second call does nothing."""

@@ -55,11 +55,14 @@ def _start_elsewhere(folder: Path, settings: Settings, config: object, error: OS
     """Record somewhere else what cannot be recorded where it should: the training must go on, and nothing be lost."""
     import tempfile
 
-    refuge = Path(tempfile.gettempdir()) / f"treering-{os.getuid() if hasattr(os, 'getuid') else 'runs'}"
     try:
+        refuge = Path(tempfile.gettempdir()) / f"treering-{os.getuid() if hasattr(os, 'getuid') else 'runs'}"
         run = _start_in(refuge, settings, config)
     except (OSError, StoreError):
-        _warn(f"the store {folder} cannot be written ({error}), nor can {refuge}; this run is not recorded")
+        _warn(
+            f"the store {folder} cannot be written ({error}), nor can the folder for temporary files; this run is not "
+            "recorded"
+        )
         return DisabledRun(_new_start(settings, folder, settings.id), config)
     _warn(
         f"the store {folder} cannot be written ({error}); this run is recorded in {refuge}. Bring it over with "

@@ -89,6 +89,8 @@ class RunWriter:
             self.load()
         self._open_attempt(fields, now_us)
         self.set(state="running", failure=None, ended_us=None, attempt=fields["attempt"])
+        if fields["from_step"] is not None:
+            self.set(next_step=fields["from_step"])
         self.set(**fields.get("changes", {}))
         if "tags" in fields.get("changes", {}):
             self._write_tags()
@@ -99,7 +101,7 @@ class RunWriter:
         failed = self.row["state"] in ("failed", "interrupted", "preempted")
         self._close_attempt(self.row["state"] if failed else "rewound", self.row["failure"] if failed else None, now_us)
         self._open_attempt(fields, now_us)
-        self.set(attempt=fields["attempt"])
+        self.set(attempt=fields["attempt"], next_step=fields["from_step"])
 
     def _open_attempt(self, fields: Mapping[str, Any], now_us: int) -> None:
         self.database.execute(
@@ -182,6 +184,12 @@ class RunWriter:
         """End the run: fields state, failure."""
         self._close_attempt(fields["state"], fields["failure"], now_us)
         self.set(state=fields["state"], failure=fields["failure"], ended_us=now_us)
+
+    def restore(self, row: Mapping[str, Any]) -> None:
+        """Set what is known of the run in a store that does not know it; its metrics are gone from the summary."""
+        self.definitions = Definitions.from_plain(row["definitions"] or ())
+        self.set(**{**row, "summary": dict(row["summary_set"] or {})})
+        self._write_tags()
 
     def set(self, **values: Any) -> None:
         """Set columns of the run's row, written by the next `save`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from treering.errors import CorruptData
 from treering.store.columns import Chunk, decode_chunk
 from treering.store.stats import ColumnStats
 
@@ -64,7 +65,10 @@ def restate(database: Database, history: HistoryWriter, run_id: str) -> bool:
         return False
     import numpy as np
 
-    rows, steps = (np.concatenate(arrays) for arrays in zip(*_column(database, step_column.id), strict=True))
+    found = _column(database, step_column.id)
+    if not found:
+        return False
+    rows, steps = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
     shown = visible(rows, steps, cuts)
     if shown.all():
         return False
@@ -78,7 +82,15 @@ def restate(database: Database, history: HistoryWriter, run_id: str) -> bool:
 
 def _column(database: Database, column_id: int) -> list[tuple[Any, Any]]:
     found = database.query(f"SELECT {_FIELDS} FROM chunks WHERE column_id = :id ORDER BY first_row", {"id": column_id})
-    return [decode_chunk(Chunk(*row)) for row in found]
+    return [decoded for row in found if (decoded := _decoded(Chunk(*row))) is not None]
+
+
+def _decoded(chunk: Chunk) -> tuple[Any, Any] | None:
+    """Return rows and values, or None for a damaged chunk, which readers name and leave out."""
+    try:
+        return decode_chunk(chunk)
+    except CorruptData:
+        return None
 
 
 def _restated(database: Database, column_id: int, hidden: npt.NDArray[np.int64]) -> ColumnStats:
@@ -90,7 +102,10 @@ def _restated(database: Database, column_id: int, hidden: npt.NDArray[np.int64])
     found = database.query(f"SELECT {_FIELDS} FROM chunks WHERE column_id = :id ORDER BY last_row", {"id": column_id})
     for row in found:
         chunk = Chunk(*row)
-        rows, values = decode_chunk(chunk)
+        decoded = _decoded(chunk)
+        if decoded is None:
+            continue
+        rows, values = decoded
         kept = ~np.isin(rows, hidden, assume_unique=True)
         if not kept.all():
             values = [value for value, keep in zip(values, kept, strict=True) if keep]
