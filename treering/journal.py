@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from xxhash import xxh3_64_intdigest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = [
@@ -30,8 +29,8 @@ __all__ = [
     "Journal",
     "JournalClosed",
     "JournalFull",
+    "Page",
     "Position",
-    "Record",
     "Segment",
     "read_segment",
     "segments_in",
@@ -63,16 +62,18 @@ class Position(NamedTuple):
     offset: int
 
 
-class Record(NamedTuple):
-    """One record as read.
+class Page(NamedTuple):
+    """Records that follow each other in one segment.
 
     Attributes:
-        data: its bytes, a copy.
-        end: the position behind it.
+        records: their bytes, copied.
+        end: the position behind the last of them.
+        damage: why reading stopped there, in words; "" where it simply was the end or enough.
     """
 
-    data: bytes
+    records: list[bytes]
     end: Position
+    damage: str = ""
 
 
 class Segment:
@@ -94,6 +95,8 @@ class Segment:
             if size is not None:
                 _allocate(descriptor, size)
             self.size = os.fstat(descriptor).st_size
+            if self.size % 8 or not self.size:
+                raise ValueError(f"{self.size} bytes are no segment")
             self.map = mmap.mmap(descriptor, self.size)
         except BaseException:
             if size is not None:
@@ -116,6 +119,13 @@ class Segment:
         if sys.platform == "linux":
             with contextlib.suppress(OSError):
                 self.map.madvise(_POPULATE_WRITE, start, self.ready - start)
+
+    def give_back(self, end: int) -> None:
+        """Let the pages before `end` leave this process's memory; they stay the kernel's, and the file's."""
+        end &= ~(_STRIDE - 1)
+        if end and sys.platform == "linux":
+            with contextlib.suppress(OSError, ValueError):
+                self.map.madvise(mmap.MADV_DONTNEED, 0, end)
 
     def close(self, *, unlink: bool = False) -> None:
         """Unmap, and delete the file when asked."""
@@ -229,6 +239,7 @@ class Journal:
         self._segments.append(segment)
         # A reader goes on to the next segment when it meets this word.
         self._words[(self._position >> 3) + 1] = _END
+        self._segments[-2].give_back(self._segments[-2].size)
         self._use(segment)
 
     def _new_segment(self, size: int) -> Segment:
@@ -280,22 +291,22 @@ class Journal:
         with self.lock:
             return Position(self._segments[-1].number, self._position)
 
-    def read(self, start: Position, limit_bytes: int) -> Iterator[Record]:
-        """Yield the records from `start` on, up to about `limit_bytes`; for the reading thread, without a lock."""
+    def read(self, start: Position, limit_bytes: int) -> Page:
+        """Return records from `start` on, about `limit_bytes` of them; for the reading thread, without a lock."""
         for segment in list(self._segments):
-            if segment.number < start.segment:
-                continue
-            offset = start.offset if segment.number == start.segment else _START
-            for record in read_segment(segment, offset, check=False):
-                yield record
-                limit_bytes -= len(record.data)
-                if limit_bytes <= 0:
-                    return
+            if segment.number >= start.segment:
+                offset = start.offset if segment.number == start.segment else _START
+                page = read_segment(segment, offset, limit_bytes, check=False)
+                if page.records:
+                    return page
+        return Page([], start)
 
     def release(self, position: Position) -> None:
-        """Delete the segments that lie wholly before `position`: their records are safe elsewhere."""
+        """Let go of what lies before `position`, since it is safe elsewhere: whole segments are deleted."""
         while self._segments[0].number < position.segment:
             self._segments.pop(0).close(unlink=True)
+        if self._segments[0].number == position.segment:
+            self._segments[0].give_back(position.offset)
 
     def disable(self) -> None:
         """Take no more records, without touching the files."""
@@ -335,36 +346,38 @@ def segments_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.journal") if path.stem.isdigit())
 
 
-def read_segment(segment: Segment, offset: int = _START, *, check: bool = True) -> Iterator[Record]:
-    """Yield the records of one segment from `offset` on, stopping at the first empty word.
+def read_segment(segment: Segment, offset: int = _START, limit_bytes: int = 1 << 62, *, check: bool = True) -> Page:
+    """Return the records of one segment from `offset` on, up to the first empty word, to damage, or to enough.
 
     Args:
         segment: mapped.
         offset: behind the last record already read.
+        limit_bytes: how much is enough.
         check: compare checksums; the living process that wrote the records need not.
-
-    Raises:
-        ValueError: a record does not match its checksum, or does not fit; the text gives the offset. What was
-            yielded before is sound.
     """
-    if segment.map[:_START] != _HEADER:
-        if not any(segment.map[:_START]):
-            return  # killed between making the file and writing its first bytes
-        raise ValueError("it does not begin as a journal does")
-    words, last = segment.words, segment.size - 16
+    found: list[bytes] = []
     offset = max(offset, _START)
-    while offset <= last:
+    if segment.map[:_START] != _HEADER:
+        # All zeros: killed between making the file and writing its first bytes.
+        damage = "it does not begin as a journal does" if any(segment.map[:_START]) else ""
+        return Page(found, Position(segment.number, offset), damage)
+    words, mapped, size = segment.words, segment.map, segment.size
+    stop, damage = min(size - 16, offset + limit_bytes), ""
+    while offset <= stop:
         length = words[(offset >> 3) + 1]
         if length in (0, _END):
-            return
+            break
         end = offset + 16 + length
-        if end > segment.size:
-            raise ValueError(f"at byte {offset}: a record of {length} bytes does not fit")
-        data = segment.map[offset + 16 : end]
+        if end > size:
+            damage = f"at byte {offset}: a record of {length} bytes does not fit"
+            break
+        data = mapped[offset + 16 : end]
         if check and xxh3_64_intdigest(data) != words[offset >> 3]:
-            raise ValueError(f"at byte {offset}: a record of {length} bytes does not match its checksum")
+            damage = f"at byte {offset}: a record of {length} bytes does not match its checksum"
+            break
+        found.append(data)
         offset = (end + 7) & ~7
-        yield Record(data, Position(segment.number, offset))
+    return Page(found, Position(segment.number, offset), damage)
 
 
 if sys.byteorder == "big":  # pragma: no cover - no such machine at hand

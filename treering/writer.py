@@ -13,25 +13,23 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from treering import records
 from treering.errors import CorruptData, TreeringError, TreeringWarning
-from treering.journal import Journal, Position, Record
-from treering.records import HISTORY, STREAMS, Operation, Row
+from treering.journal import Journal, Page, Position
+from treering.records import HISTORY, OPERATION, STREAMS, Operation, Row, decode_record
 from treering.store import Store, versions
 from treering.store.history import ColumnState, HistoryWriter, PreparedRows
 from treering.store.runs import RunWriter
 from treering.store.superseded import restate
-from treering.store.values import Carried, decode
+from treering.store.values import Carried
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = ["Background", "Writer"]
 
 #: Journal bytes taken into one transaction; bounds the writer's memory.
-BATCH_BYTES = 4 << 20
+BATCH_BYTES = 1 << 20
 _BEGINNING = Position(0, 0)
-_ESSENTIAL = frozenset({"begin", "config", "define", "set", "summary"})
 # After a failure the store is tried again this much later, and twice as late each time up to the second figure.
 _RETRY_S, _MAX_RETRY_S = 1.0, 30.0
 
@@ -67,8 +65,8 @@ class Writer:
         self._restate_due = False
         # The present attempt's first row, while its `from_step` is not known.
         self._awaits_row: int | None = None
-        #: Operations that would have to be done again in a new store.
-        self.essential: list[Operation] = []
+        # What would have to be done again in a new store.
+        self._begin: Operation | None = None
         self.reload()
 
     def reload(self) -> None:
@@ -92,91 +90,96 @@ class Writer:
         resumed = self.run.attempt > 1 and rows and self.history.next_row("history") == rows[0][0]
         self._awaits_row = rows[0][0] if resumed else None
 
-    def write(self, source: Iterable[Record]) -> int:
+    def write(self, page: Page) -> int:
         """Apply records in one transaction and return how many there were.
 
         Args:
-            source: records from `position` on, of about `BATCH_BYTES`.
+            page: records from `position` on, of about `BATCH_BYTES`.
 
         Raises:
             TreeringError, OSError: nothing was applied; call `reload` before the next try.
         """
-        found = list(source)
-        if not found:
+        if not page.records:
             return 0
-        batch, prepared = self._prepare(found)
-        filed: list[tuple[Mapping[str, Any], versions.FiledVersion]] = []
-        begin = [operation for operation in batch.operations if operation.name == "begin"]
+        batch, prepared = self._prepare(page)
         new_versions = self._prepare_versions(batch)
-        database = self.store.database
-        with database.transaction():
-            for operation in begin:
-                self.run.apply(operation)
-                self._await_row()
-            touched = [(part.stream, self.history.append(part)) for part in prepared]
-            for operation in batch.operations:
-                if operation.name == "version":
-                    version = new_versions.get(operation.fields["id"])
-                    if version is not None:
-                        stored = versions.commit(database, self.run.run_id, version, operation.time_ns // 1000)
-                        filed.append((operation.fields, stored))
-                elif operation.name != "begin":
-                    self.run.apply(operation)
-            self._settle(batch, touched)
-            ended = any(operation.name == "end" for operation in batch.operations)
-            if ended:
-                self.history.compact()
-            self.run.save(final=ended)
+        with self.store.database.transaction():
+            filed = self._apply(batch, prepared, new_versions)
             self._save_position(batch.end)
         self.position = batch.end
-        self.essential += [operation for operation in batch.operations if operation.name in _ESSENTIAL]
+        self._begin = next((operation for operation in batch.operations if operation.name == "begin"), self._begin)
         for fields, stored in filed:
             versions.drop_pins(self.store.folder, fields)
             if self._on_filed is not None:
                 self._on_filed(fields["id"], stored)
-        return len(found)
+        return len(page.records)
 
-    def _prepare(self, found: list[Record]) -> tuple[_Batch, list[PreparedRows]]:
+    def _apply(
+        self, batch: _Batch, prepared: list[PreparedRows], new_versions: Mapping[str, versions.PreparedVersion]
+    ) -> list[tuple[Mapping[str, Any], versions.FiledVersion]]:
+        """Change the database, inside its transaction; returns the versions that it now has."""
+        filed: list[tuple[Mapping[str, Any], versions.FiledVersion]] = []
+        run = self.run
+        for operation in batch.operations:
+            if operation.name == "begin":
+                run.apply(operation)
+                self._await_row()
+        touched = [(part.stream, self.history.append(part)) for part in prepared]
+        for operation in batch.operations:
+            if operation.name == "version":
+                version = new_versions.get(operation.fields["id"])
+                if version is not None:
+                    now_us = operation.time_ns // 1000
+                    filed.append((operation.fields, versions.commit(self.store.database, run.run_id, version, now_us)))
+            elif operation.name != "begin":
+                run.apply(operation)
+        self._settle(batch, touched)
+        ended = any(operation.name == "end" for operation in batch.operations)
+        if ended:
+            self.history.compact()
+        run.save(final=ended)
+        return filed
+
+    def _prepare(self, page: Page) -> tuple[_Batch, list[PreparedRows]]:
         """Do what needs no transaction."""
         try:
-            batch = self._parse(found)
+            batch = self._parse(page)
             return batch, self._prepare_rows(batch)
         except OSError:
             raise
         except Exception:  # a record that nothing can be made of must not keep the others out
-            batch = self._parse(self._sound(found))._replace(end=found[-1].end)
+            batch = self._parse(self._sound(page))
             return batch, self._prepare_rows(batch)
 
-    def _sound(self, found: Iterable[Record]) -> Iterator[Record]:
-        """Yield the records that can be stored; the others are named in `refused`."""
-        for record in found:
+    def _sound(self, page: Page) -> Page:
+        """Return the records that can be stored; the others are named in `refused`."""
+        sound: list[bytes] = []
+        for data in page.records:
             try:
-                self._prepare_rows(self._parse((record,)))
+                self._prepare_rows(self._parse(Page([data], page.end)))
             except OSError:
                 raise
             except Exception as error:
                 self.refused.append(
-                    f"a record that ends at byte {record.end.offset} of journal segment {record.end.segment} cannot be "
-                    f"stored ({type(error).__name__}: {error})"
+                    f"a record of {len(data)} bytes before byte {page.end.offset} of journal segment "
+                    f"{page.end.segment} cannot be stored ({type(error).__name__}: {error})"
                 )
             else:
-                yield record
+                sound.append(data)
+        return page._replace(records=sound)
 
-    def _parse(self, source: Iterable[Record]) -> _Batch:
+    def _parse(self, page: Page) -> _Batch:
         rows: dict[int, list[Row]] = {}
         operations: list[Operation] = []
-        end = self.position
-        for data, end in source:  # noqa: B007  # the last end is used
-            values = decode(data)
-            stream = values[0]
-            if stream == records.OPERATION:
-                operations.append(Operation(*values[1:]))
-            else:
-                found = rows.get(stream)
-                if found is None:
-                    found = rows[stream] = []
-                found.append(Row(*values))
-        return _Batch(rows, operations, end)
+        for record in map(decode_record, page.records):
+            if record.stream == OPERATION:
+                operations.append(Operation.of(record))
+                continue
+            found = rows.get(record.stream)
+            if found is None:
+                found = rows[record.stream] = []
+            found.append(record)
+        return _Batch(rows, operations, page.end)
 
     def _prepare_rows(self, batch: _Batch) -> list[PreparedRows]:
         prepared = (
@@ -210,8 +213,9 @@ class Writer:
             if first.step < self.run.row["next_step"]:
                 self.run.supersede(first.step)
             self._awaits_row = None
-        if "define" in names or (columns and self._restate_due):
-            if columns and self._restate_due:
+        restating = self._restate_due and self._awaits_row is None
+        if "define" in names or restating:
+            if restating:
                 restate(self.store.database, self.history, self.run.run_id)
                 self._restate_due = False
             columns = [column for (stream, _), column in self.history.columns.items() if stream == "history"]
@@ -242,12 +246,15 @@ class Writer:
         """Go on in a store that took the place of the one that was deleted; what that one held is gone."""
         self.store = store
         self.run.database = self.history.database = store.database
-        position = self.position
+        row, position = self.run.row, self.position
         self.reload()
-        with store.database.transaction():
-            for operation in self.essential:
-                self.run.apply(operation)
-            self.run.save()
+        begin = self._begin
+        if begin is not None:
+            with store.database.transaction():
+                fields = {**begin.fields, "attempt": row["attempt"], "from_step": None}
+                self.run.apply(begin._replace(fields=fields))
+                self.run.restore(row)
+                self.run.save()
         self.position = position
 
 
@@ -288,6 +295,7 @@ class Background(threading.Thread):
         self._noted = _Bell()
         self._closing = False
         self._failures = 0
+        self._failed_tries = 0
         self._warned: set[str] = set()
         self.dropped_rows = 0
 
@@ -331,6 +339,7 @@ class Background(threading.Thread):
             self._move()
         except Exception as error:  # whatever is wrong with the store, the training goes on
             self.warn("writing to the store", error)
+            self._failed_tries += 1
             self._recover_writer()
             return True
         return False
@@ -346,8 +355,8 @@ class Background(threading.Thread):
             self._advance(writer.position)
             self._journal.release(writer.position)
             self._journal.prepare()
-        if writer.refused:
-            self.warn("writing to the store", CorruptData(writer.refused[0]))
+        for trouble in (*writer.refused, *writer.history.damage):
+            self.warn("writing to the store", CorruptData(trouble))
         self._journal.prepare()
         note = self._note
         if note is not None and writer.run.exists:
@@ -413,12 +422,18 @@ class Background(threading.Thread):
         return self._note is not operation
 
     def flush(self, timeout_s: float | None = None) -> bool:
-        """Wait until all that was appended before the call is in the store; False when time runs out."""
+        """Wait until all that was appended before the call is in the store.
+
+        Returns:
+            False when time runs out, or when the store cannot be written: a training must not wait for that.
+        """
         target = self._journal.position()
+        failed_tries = self._failed_tries
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         with self._moved:
             while self._position < target:
-                if not self.is_alive():
+                # The first failure may be of a try from before the call.
+                if not self.is_alive() or self._failed_tries > failed_tries + 1:
                     return False
                 self._wake.ring()
                 left = 0.1 if deadline is None else min(0.1, deadline - time.monotonic())

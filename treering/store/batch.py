@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from treering.store.columns import as_numbers
 from treering.store.values import Carried, kind_of
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class ColumnPart(NamedTuple):
 
     Attributes:
         rows: a `range` where contiguous, else a list.
-        values: as many.
+        values: as many; an array where there are many numbers.
     """
 
     key: str
@@ -45,13 +46,13 @@ def to_columns(rows: Sequence[Row], settle: Settle | None = None) -> list[Column
         ColumnPart("_time", "int64", _compact(numbers), [row.time_ns // 1000 for row in rows]),
     ]
     columns: dict[str, list[_Piece]] = {}
-    for keys, (row_numbers, records) in _by_shape((row.row, row.data) for row in rows).items():
+    for keys, (row_numbers, records) in _by_shape(numbers, [row.data for row in rows]).items():
         pieces = _transpose(row_numbers, records)
         if _is_flat(keys, pieces):
             for key, piece in zip(keys, pieces, strict=True):
                 columns.setdefault(key, []).append(piece)
             continue
-        flat = _by_shape((number, flatten(data)) for number, data in zip(row_numbers, records, strict=True))
+        flat = _by_shape(row_numbers, [flatten(data) for data in records])
         for flat_keys, (flat_numbers, flat_records) in flat.items():
             for key, piece in zip(flat_keys, _transpose(flat_numbers, flat_records), strict=True):
                 columns.setdefault(key, []).append(piece)
@@ -78,10 +79,12 @@ class _Piece(NamedTuple):
 
 
 def _by_shape(
-    rows: Iterable[tuple[int, dict[str, Any]]],
+    numbers: list[int], records: list[dict[str, Any]]
 ) -> dict[tuple[str, ...], tuple[list[int], list[dict[str, Any]]]]:
+    """Sort rows by the keys they have, in the order of the keys."""
     shapes: dict[tuple[str, ...], tuple[list[int], list[dict[str, Any]]]] = {}
-    for number, data in rows:
+    shape: tuple[list[int], list[dict[str, Any]]] | None
+    for number, data in zip(numbers, records, strict=True):
         keys = tuple(data)
         shape = shapes.get(keys)
         if shape is None:
@@ -92,7 +95,7 @@ def _by_shape(
 
 
 def _transpose(numbers: list[int], records: list[dict[str, Any]]) -> list[_Piece]:
-    values: Iterable[tuple[Any, ...]] = zip(*(record.values() for record in records), strict=True)
+    values: Iterable[tuple[Any, ...]] = zip(*[record.values() for record in records], strict=True)
     return [_Piece(numbers, column, set(map(type, column))) for column in values]
 
 
@@ -119,7 +122,7 @@ def _by_kind(key: str, column: _Piece) -> Iterator[ColumnPart]:
         if only is int and min(column.values) >= -(2**63) and max(column.values) < 2**63:
             kind = "int64"
         if kind is not None:
-            yield ColumnPart(key, kind, _compact(column.rows), column.values)
+            yield ColumnPart(key, kind, _compact(column.rows), as_numbers(kind, column.values))
             return
     kinds: dict[str, tuple[list[int], list[Any]]] = {}
     for row, value in zip(column.rows, column.values, strict=True):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Rows = Sequence[int] | npt.NDArray[np.int64]
     Numbers = npt.NDArray[np.float64] | npt.NDArray[np.int64] | npt.NDArray[np.bool_]
 
-__all__ = ["CHUNK_ROWS", "Chunk", "decode_chunk", "encode_chunks", "level_of", "merge_chunks"]
+__all__ = ["CHUNK_ROWS", "Chunk", "as_numbers", "decode_chunk", "encode_chunks", "level_of", "merge_chunks"]
 
 #: A chunk holds at most this many values.
 CHUNK_ROWS = 65_536
@@ -84,6 +84,15 @@ def encode_chunks(kind: str, rows: Rows, values: Sequence[Any] | Numbers) -> Ite
         yield _encode(kind, rows[start : start + CHUNK_ROWS], values[start : start + CHUNK_ROWS])
 
 
+def as_numbers(kind: str, values: Sequence[Any]) -> Sequence[Any] | Numbers:
+    """Return many numbers as an array, so that each further step need not make one; anything else as it is."""
+    if kind not in _ARRAY_CODE or len(values) < _SHORT:
+        return values
+    import numpy as np
+
+    return np.array(values, dtype=kind)
+
+
 def _encode(kind: str, rows: Rows, values: Sequence[Any] | Numbers) -> Chunk:
     import xxhash
 
@@ -116,10 +125,13 @@ def _extremes(kind: str, values: Sequence[Any] | Numbers) -> tuple[float | None,
 
     array_ = np.asarray(values)
     if kind == "float64":
-        nan_count = int(np.count_nonzero(array_ != array_))  # noqa: PLR0124  # NaN differs from itself
-        if nan_count == len(array_):
-            return None, None, nan_count
-        return float(np.fmin.reduce(array_)), float(np.fmax.reduce(array_)), nan_count
+        lowest = float(array_.min())
+        if lowest == lowest:  # noqa: PLR0124  # no NaN, which min() would have returned
+            return lowest, float(array_.max()), 0
+        array_ = array_[~np.isnan(array_)]
+        if not len(array_):
+            return None, None, len(values)
+        return float(array_.min()), float(array_.max()), len(values) - len(array_)
     return float(array_.min()), float(array_.max()), 0
 
 
@@ -133,7 +145,8 @@ def _encode_numbers(kind: str, values: Sequence[Any] | Numbers) -> bytes:
     from pcodec import ChunkConfig, standalone
 
     numbers = np.ascontiguousarray(values, dtype=kind)
-    return bytes((_PCO,)) + standalone.simple_compress(numbers, ChunkConfig())
+    # Level 8, the default, costs four times the time for 0.7 % fewer bytes of a training's losses.
+    return bytes((_PCO,)) + standalone.simple_compress(numbers, ChunkConfig(compression_level=4))
 
 
 def _encode_objects(values: Sequence[Any] | Numbers) -> bytes:
@@ -229,4 +242,9 @@ def merge_chunks(chunks: Sequence[Chunk], where: str = "") -> list[Chunk]:
         values: Any = np.concatenate([values for _, values in parts])
     else:
         values = [value for _, values in parts for value in values]
+    if bool((rows[1:] < rows[:-1]).any()):
+        # Chunks of several levels lie among each other: one of the lower may reach over many of the higher.
+        order = np.argsort(rows, kind="stable")
+        rows = rows[order]
+        values = values[order] if kind in NUMERIC else [values[at] for at in order.tolist()]
     return list(encode_chunks(kind, rows, values))

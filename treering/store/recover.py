@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from treering.errors import StoreError
-from treering.journal import Position, Record, Segment, read_segment, segments_in
+from treering.journal import Page, Position, Segment, read_segment, segments_in
 from treering.lease import Lease, boot_id, holder_of, seems_alive_elsewhere
 from treering.records import Operation
 from treering.store import Store
@@ -115,12 +115,8 @@ def _replay(folder: Path, place: Path) -> RecoveredRun | None:
     found = RecoveredRun(run_id, "lost", 0, [])
     with _open(folder, run_id) as store:
         writer = Writer(store, run_id)
-        records = _read(folder, place, paths, writer.position, found.damage)
-        while True:
-            count = writer.write(_take(records, BATCH_BYTES))
-            if not count:
-                break
-            found.rows += count
+        for page in _read(folder, place, paths, writer.position, found.damage):
+            found.rows += writer.write(page)
         found.damage += writer.refused
         if not writer.run.exists:
             return None  # killed before it had said who it is
@@ -140,17 +136,9 @@ def _open(folder: Path, run_id: str) -> Store:
     return Store.open(folder, create=True)
 
 
-def _take(records: Iterator[Record], limit_bytes: int) -> Iterator[Record]:
-    for record in records:
-        yield record
-        limit_bytes -= len(record.data)
-        if limit_bytes <= 0:
-            return
-
-
-def _read(folder: Path, place: Path, paths: list[Path], start: Position, damage: list[str]) -> Iterator[Record]:
+def _read(folder: Path, place: Path, paths: list[Path], start: Position, damage: list[str]) -> Iterator[Page]:
     for path in paths:
-        if int(path.stem) < start.segment:
+        if int(path.stem) < start.segment or not path.stat().st_size:  # empty: killed while making it
             continue
         try:
             segment = Segment(path)
@@ -158,9 +146,16 @@ def _read(folder: Path, place: Path, paths: list[Path], start: Position, damage:
             _keep_damaged(folder, place, path, f"{path.name}: {error}", damage)
             continue
         try:
-            yield from read_segment(segment, start.offset if segment.number == start.segment else 0)
-        except ValueError as error:
-            _keep_damaged(folder, place, path, f"{path.name} {error}", damage)
+            offset = start.offset if segment.number == start.segment else 0
+            while True:
+                page = read_segment(segment, offset, BATCH_BYTES)
+                if page.records:
+                    yield page
+                if page.damage:
+                    _keep_damaged(folder, place, path, f"{path.name} {page.damage}", damage)
+                if page.damage or not page.records:
+                    break
+                offset = page.end.offset
         finally:
             segment.close()
 

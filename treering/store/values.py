@@ -7,14 +7,14 @@ objects; everything else that MessagePack holds (None, lists, empty dicts, bytes
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 import msgspec
 
 from treering.errors import UnsupportedValue
 
-__all__ = ["KINDS", "NUMERIC", "Carried", "decode", "encode", "explain", "kind_of", "to_number"]
+__all__ = ["KINDS", "NUMERIC", "Carried", "decode", "encode", "encode_logged", "kind_of", "to_number"]
 
 NUMERIC = frozenset({"float64", "int64", "bool"})
 KINDS = (*sorted(NUMERIC), "text", "json", "histogram", "media")
@@ -94,13 +94,15 @@ def _array_to_number(value: Any, size: int) -> object:
     if "complex" in str(getattr(value, "dtype", "")):
         raise UnsupportedValue(f"a complex array of {size} elements")
     if size == 1:
-        return value.item() if hasattr(value, "item") else value.reshape(-1)[0]
+        item = value.item() if hasattr(value, "item") else value.reshape(-1)[0]
+        return float(item) if type(item) is type(value) else tidy(item)  # a long double is its own item
     if size > _MAX_ARRAY_SIZE:
         raise UnsupportedValue(f"an array of shape {tuple(value.shape)}")
-    return value.tolist()
+    return tidy(value.tolist())
 
 
-def _ext_hook(code: int, data: memoryview) -> object:
+def read_extension(code: int, data: memoryview) -> object:
+    """Decode one of our MessagePack extensions."""
     if code == _BIG_INT:
         return int(bytes(data))
     if code == _CARRIED:
@@ -113,7 +115,7 @@ _encoder = msgspec.msgpack.Encoder(enc_hook=_enc_hook)
 #: Encode any storable value; raises what msgspec raises, which `explain` turns into `UnsupportedValue`.
 encode: Callable[[Any], bytes] = _encoder.encode
 #: The way back; media come as `Carried`.
-decode: Callable[[Any], Any] = msgspec.msgpack.Decoder(ext_hook=_ext_hook).decode
+decode: Callable[[Any], Any] = msgspec.msgpack.Decoder(ext_hook=read_extension).decode
 
 _INT64 = range(-(2**63), 2**63)
 
@@ -134,6 +136,40 @@ def kind_of(value: Any) -> str:
     if kind is list and any(type(item) is Carried for item in value):
         return "media"
     return "json"
+
+
+def encode_logged(data: Any, path: str = "") -> bytes:
+    """Encode what a user logs, by the long way where `encode` cannot.
+
+    Raises:
+        UnsupportedValue: it cannot be stored; the text names the key, below `path`, and the fix.
+    """
+    try:
+        return encode(data)
+    except Exception:  # sorted out below
+        try:
+            data = tidy(data)
+            explain(data, path)
+            return encode(data)
+        except RecursionError:
+            place = path or next((str(key) for key, value in _entries(data) if _is_deep(value)), "?")
+            raise UnsupportedValue(
+                f"log() got data under {place!r} that is nested too deep, or contains itself; log flat values instead"
+            ) from None
+
+
+def _entries(data: Any) -> Iterable[tuple[Any, Any]]:
+    return cast("Mapping[Any, Any]", data).items() if isinstance(data, Mapping) else ()
+
+
+def _is_deep(value: Any) -> bool:
+    try:
+        encode(value)
+    except RecursionError:
+        return True
+    except Exception:
+        return False
+    return False
 
 
 def tidy(value: Any) -> object:
@@ -166,16 +202,25 @@ def explain(data: Any, path: str = "") -> None:
     try:
         encode(data)
     except Exception as error:
-        what = str(error) if isinstance(error, UnsupportedValue) else f"{type(data).__name__} {str(data)[:80]!r}"
+        what = str(error) if isinstance(error, UnsupportedValue) else _shown(data)
         raise UnsupportedValue(
             f"log() got {what} under {path!r}; it takes numbers, strings, bools, None, nested dicts and lists of "
             f"these, NumPy scalars, small arrays and tensors, and treering media. {_fix(data)}"
         ) from error
 
 
+def _shown(value: Any) -> str:
+    name = type(value).__name__
+    try:
+        return f"{name} {str(value)[:80]!r}"
+    except Exception:  # the user's code
+        return f"a value of type {name}"
+
+
 def _fix(value: Any) -> str:
-    if isinstance(value, complex) or "complex" in str(getattr(value, "dtype", "")):
-        return "Log its real and imaginary part, or abs(), as metrics of their own."
-    if hasattr(value, "shape"):
-        return "Log a statistic such as x.mean(), treering.Histogram(x) or treering.Image(x)."
+    with contextlib.suppress(Exception):  # the user's code
+        if isinstance(value, complex) or "complex" in str(getattr(value, "dtype", "")):
+            return "Log its real and imaginary part, or abs(), as metrics of their own."
+        if hasattr(value, "shape"):
+            return "Log a statistic such as x.mean(), treering.Histogram(x) or treering.Image(x)."
     return "Convert it first, for example with float(x) or str(x)."
