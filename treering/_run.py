@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from treering import failures, lifecycle, records
-from treering.errors import UnsupportedValue, UsageError
+from treering.errors import UsageError
 from treering.files import Version, pin_version
 from treering.journal import JournalClosed, JournalFull
 from treering.metrics import parse_definition
 from treering.recording import Recording, Start
-from treering.store.values import encode, explain, tidy
+from treering.store.values import encode_fast, encode_logged
 from treering.values import Config, Summary
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Run:
             if self._deferred:
                 self._catch_up()
             self._busy = True
-            time_ns = time.time_ns() if time_s is None else int(time_s * 1e9)
+            time_ns = time.time_ns() if time_s is None else _nanoseconds(time_s)
             row = self._row
             try:
                 if type(data) is not dict or commit is not None or self._pending:
@@ -109,7 +109,7 @@ class Run:
                     step = _checked_step(step)
                 # First, since Ctrl-C may come right behind `append`: a number must not be given twice.
                 self._row = row + 1
-                self._append(encode((0, row, step, time_ns, data)))
+                self._append(encode_fast((0, row, step, time_ns, data)))
                 self._step = step + 1
             except Exception as error:  # sorted out there
                 self._row = row
@@ -121,8 +121,8 @@ class Run:
 
     def _log_later(self, data: object, step: int | None, time_s: float | None) -> None:
         """Take a row from a signal handler or a finaliser that came while this very thread is logging."""
-        time_ns = time.time_ns() if time_s is None else int(time_s * 1e9)
-        raw = msgspec.Raw(_encoded(_checked_data(data)))
+        time_ns = time.time_ns() if time_s is None else _nanoseconds(time_s)
+        raw = msgspec.Raw(encode_logged(_checked_data(data)))
         step = None if step is None else _checked_step(step)
         self._deferred.append(lambda: self._put_row(raw, step, time_ns))
 
@@ -157,7 +157,7 @@ class Run:
         if commit is False:
             if step is not None:
                 self._step = _checked_step(step)
-            self._pending.update({key: msgspec.Raw(_encoded(value, key)) for key, value in data.items()})
+            self._pending.update({key: msgspec.Raw(encode_logged(value, key)) for key, value in data.items()})
             return None
         data, self._pending = {**self._pending, **data}, {}
         return data
@@ -167,13 +167,13 @@ class Run:
         if isinstance(error, UsageError):
             raise error
         if not isinstance(error, (JournalFull, JournalClosed)):
-            data = msgspec.Raw(_encoded(data))
+            data = msgspec.Raw(encode_logged(data))
         self._put_row(data, step, time_ns)
 
     def _put_row(self, data: object, step: int | None, time_ns: int) -> None:
         step = self._step if step is None else step
         try:
-            self._append(encode((0, self._row, step, time_ns, data)))
+            self._append(encode_fast((0, self._row, step, time_ns, data)))
         except JournalFull as error:
             self._recording.drop_row(error)
         except JournalClosed:
@@ -237,12 +237,12 @@ class Run:
         """Append a row to a stream other than the history; for treering's own observers."""
         if self._recording.inert:
             return
-        time_ns, raw = time.time_ns(), msgspec.Raw(_encoded(data))
+        time_ns, raw = time.time_ns(), msgspec.Raw(encode_logged(data))
 
         def put() -> None:
             row = self._rows[stream]
             with contextlib.suppress(JournalFull, JournalClosed):  # its loss is not worth a word; ended runs take none
-                self._append(encode((stream, row, max(self._step - 1, 0), time_ns, raw)))
+                self._append(encode_fast((stream, row, max(self._step - 1, 0), time_ns, raw)))
                 self._rows[stream] = row + 1
 
         self._write(put)
@@ -490,7 +490,11 @@ class Run:
         lifecycle.watch(self)
 
     def flush(self, timeout_s: float | None = None) -> bool:
-        """Wait until everything logged so far is in the store; False when `timeout_s` runs out first."""
+        """Wait until everything logged so far is in the store.
+
+        Returns:
+            False when `timeout_s` runs out first, or when the store cannot be written now.
+        """
         return self._recording.flush(timeout_s)
 
     def mark(self, state: str, error: BaseException | str | None = None) -> None:
@@ -599,19 +603,11 @@ def _checked_data(data: object) -> Mapping[str, object]:
     return data
 
 
-def _encoded(data: object, key: str = "") -> bytes:
-    """Encode what is to be logged, by the long way where the short one cannot."""
+def _nanoseconds(time_s: float) -> int:
     try:
-        return encode(data)
-    except Exception:
-        data = tidy(data)
-        explain(data, key)
-    try:
-        return encode(data)
-    except Exception as error:
-        raise UnsupportedValue(
-            f"log() cannot store {key!r}: {error}" if key else f"log() cannot store this row: {error}"
-        ) from error
+        return round(time_s * 1e6) * 1000
+    except (TypeError, ValueError, OverflowError):
+        raise UsageError(f"log() got time_s={time_s!r}; it takes seconds since 1970") from None
 
 
 def _checked_step(step: object) -> int:

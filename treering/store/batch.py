@@ -56,12 +56,23 @@ def to_columns(rows: Sequence[Row], settle: Settle | None = None) -> list[Column
         for flat_keys, (flat_numbers, flat_records) in flat.items():
             for key, piece in zip(flat_keys, _transpose(flat_numbers, flat_records), strict=True):
                 columns.setdefault(key, []).append(piece)
+    _make_way(columns)
     for key, pieces in columns.items():
         column = _join(pieces)
         if settle is not None and not column.types.isdisjoint((Carried, list)):
             column = column._replace(values=[_settled(value, settle) for value in column.values])
         parts.extend(_by_kind(key, column))
     return parts
+
+
+def _make_way(columns: dict[str, list[_Piece]]) -> None:
+    """Give a user's columns that are called like ours another name: "_step" becomes "_step_"."""
+    for key in ("_step", "_time"):
+        if key in columns:
+            free = f"{key}_"
+            while free in columns:
+                free += "_"
+            columns[free] = columns.pop(key)
 
 
 def _settled(value: Any, settle: Settle) -> Any:

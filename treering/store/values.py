@@ -14,7 +14,7 @@ import msgspec
 
 from treering.errors import UnsupportedValue
 
-__all__ = ["KINDS", "NUMERIC", "Carried", "decode", "encode", "encode_logged", "kind_of", "to_number"]
+__all__ = ["KINDS", "NUMERIC", "Carried", "decode", "encode", "encode_fast", "encode_logged", "kind_of", "to_number"]
 
 NUMERIC = frozenset({"float64", "int64", "bool"})
 KINDS = (*sorted(NUMERIC), "text", "json", "histogram", "media")
@@ -112,8 +112,18 @@ def read_extension(code: int, data: memoryview) -> object:
 
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=_enc_hook)
-#: Encode any storable value; raises what msgspec raises, which `explain` turns into `UnsupportedValue`.
-encode: Callable[[Any], bytes] = _encoder.encode
+#: Encode a value in the common case; raises what msgspec raises, for huge integers and odd text too.
+encode_fast: Callable[[Any], bytes] = _encoder.encode
+
+
+def encode(value: Any) -> bytes:
+    """Encode any storable value."""
+    try:
+        return encode_fast(value)
+    except (OverflowError, UnicodeEncodeError):
+        return encode_fast(tidy(value))
+
+
 #: The way back; media come as `Carried`.
 decode: Callable[[Any], Any] = msgspec.msgpack.Decoder(ext_hook=read_extension).decode
 
@@ -145,7 +155,7 @@ def encode_logged(data: Any, path: str = "") -> bytes:
         UnsupportedValue: it cannot be stored; the text names the key, below `path`, and the fix.
     """
     try:
-        return encode(data)
+        return encode_fast(data)
     except Exception:  # sorted out below
         try:
             data = tidy(data)
@@ -181,6 +191,8 @@ def tidy(value: Any) -> object:
     if isinstance(value, str):
         # Lone surrogates have no UTF-8 form; they stay visible as \udcXX.
         return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, msgspec.Struct):
+        value = msgspec.structs.asdict(value)
     if isinstance(value, Mapping):
         entries = cast("Mapping[Any, Any]", value)
         return {tidy(key) if isinstance(key, str) else str(key): tidy(item) for key, item in entries.items()}
