@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from treering.capture.terminal import MAX_LINE_CHARS, WINDOW_LINES, Line, Screen
@@ -194,11 +194,12 @@ def programs(draw: st.DrawFn) -> str:
     return "".join(parts)
 
 
+@settings(max_examples=60)
 @given(programs())
 @example("abc\n\x1b[1A\x1b[2C\x1b[1B")
 def test_the_same_as_a_terminal_emulator(text: str) -> None:
     pyte: Any = pytest.importorskip("pyte")
-    screen = pyte.Screen(200, 40)
+    screen = pyte.Screen(150, 20)
     screen.set_mode(pyte.modes.LNM)  # a terminal driver turns a line feed into a new line
     pyte.Stream(screen).feed(text)
     expected = [line.rstrip() for line in screen.display]

@@ -44,8 +44,8 @@ class Console:
     and messages on the other do not mix; lines of both are numbered in the order of their beginnings.
 
     Args:
-        emit: takes each row, on whatever thread prints, never two at once. It may print (which is then not recorded)
-            and may raise (which is counted in `failures`).
+        emit: takes each row, on whatever thread prints, never two at once. It may print (what its thread prints
+            meanwhile is not recorded) and may raise (which is counted in `failures`).
         first_line: number of the first line.
         mask: turns a line into what may be kept of it.
 
