@@ -166,23 +166,30 @@ class Run:
         """Log what the short way could not take, or say what is wrong with it."""
         if isinstance(error, UsageError):
             raise error
-        if not isinstance(error, (JournalFull, JournalClosed)):
+        if isinstance(error, JournalFull):
+            self._drop_row(error, step)
+            return
+        if not isinstance(error, JournalClosed):
             data = msgspec.Raw(encode_logged(data))
         self._put_row(data, step, time_ns)
+
+    def _drop_row(self, error: OSError, step: int | None) -> None:
+        # First, as the warning may be an exception. The step counts what was logged, kept or not.
+        self._step = (self._step if step is None else step) + 1
+        self._recording.drop_row(error)
 
     def _put_row(self, data: object, step: int | None, time_ns: int) -> None:
         step = self._step if step is None else step
         try:
             self._append(encode_fast((0, self._row, step, time_ns, data)))
         except JournalFull as error:
-            self._recording.drop_row(error)
+            self._drop_row(error, step)
         except JournalClosed:
             if not self._recording.inert:
                 self._put_late_row(data, step, time_ns)
-            return
         else:
             self._row += 1
-        self._step = step + 1
+            self._step = step + 1
 
     def _put_late_row(self, data: object, step: int, time_ns: int) -> None:
         recording = self._recording
@@ -195,7 +202,7 @@ class Run:
         try:
             self._reopen()
         except OSError as error:
-            recording.drop_row(error)
+            self._drop_row(error, step)
             return
         self._put_row(data, step, time_ns)
         if lifecycle.is_exiting():

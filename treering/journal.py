@@ -16,6 +16,7 @@ import mmap
 import os
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from xxhash import xxh3_64_intdigest
@@ -44,6 +45,8 @@ _END = 2**64 - 1
 # Pages are faulted in this many bytes at a time, since a fault in the middle of `append` costs 5 us and a
 # bulk one 1 us a page.
 _STRIDE = 256 << 10
+# After the journal could not grow, appenders do not try again for so long.
+_FULL_S = 0.1
 _POPULATE_WRITE = 23  # MADV_POPULATE_WRITE, Linux 5.14; not named by the mmap module
 
 
@@ -185,6 +188,7 @@ class Journal:
         self.lock = threading.RLock() if lock is None else lock
         folder.mkdir(parents=True, exist_ok=True)
         self._closed = False
+        self._full_until_s = 0.0
         self._segments = [Segment(_segment_path(folder, first_segment), self.segment_bytes)]
         self._spare: Segment | None = None
         self._use(self._segments[0])
@@ -235,7 +239,14 @@ class Journal:
             segment.close(unlink=True)
             segment = None
         if segment is None:
-            segment = self._new_segment(size)
+            # A training that goes on with a full disk must not ask for room, which takes a millisecond, in every row.
+            if time.monotonic() < self._full_until_s:
+                raise JournalFull(errno.ENOSPC, "journal cannot grow")
+            try:
+                segment = self._new_segment(size)
+            except JournalFull:
+                self._full_until_s = time.monotonic() + _FULL_S
+                raise
         self._segments.append(segment)
         # A reader goes on to the next segment when it meets this word.
         self._words[(self._position >> 3) + 1] = _END

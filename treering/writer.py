@@ -350,8 +350,9 @@ class Background(threading.Thread):
             self._advance(self._writer.position)
         writer = self._writer
         self._check_store(writer)
-        writer.dropped_rows = self.dropped_rows
-        while writer.write(self._journal.read(writer.position, BATCH_BYTES)):
+        while (page := self._journal.read(writer.position, BATCH_BYTES)).records:
+            writer.dropped_rows = self.dropped_rows  # asked after reading: all that came before what was read
+            writer.write(page)
             self._advance(writer.position)
             self._journal.release(writer.position)
             self._journal.prepare()

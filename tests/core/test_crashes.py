@@ -1,4 +1,4 @@
-"""Kill it, then read it: at random moments of a process that logs at full speed, nothing whose `log()` returned is lost."""
+"""Kill it, then read it: whenever a process that logs at full speed dies, no row whose `log()` had returned is lost."""
 
 from __future__ import annotations
 

@@ -100,11 +100,14 @@ def test_each_way_to_end(way: Way, tmp_path: Path, store: Path) -> None:
         assert "program.py" in run.failure["traceback"]
     assert run.attempts[-1].failure == run.failure
     # The user's own view of the end is untouched.
-    assert ("Traceback" in ended.err) == (ended.code in {1, -2} and way.type not in {"SystemExit"})
+    assert ("Traceback" in ended.err) == (ended.code in {1, -2} and way.type != "SystemExit")
 
 
 def test_a_failure_says_what_python_says(tmp_path: Path, store: Path) -> None:
-    source = "def inner():\n raise ValueError('deep')\ntry: inner()\nexcept ValueError as e: raise RuntimeError('top') from e"
+    source = """
+try: raise ValueError('deep')
+except ValueError as e: raise RuntimeError('top') from e
+"""
     ended, run = run_and_read(source, tmp_path, store)
     assert run.failure is not None
     assert run.failure["traceback"].strip() in ended.err

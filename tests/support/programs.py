@@ -103,3 +103,17 @@ def run_program(source: str, folder: Path, env: Mapping[str, str] | None = None)
     """Run a Python program to its end, with the arguments of `started`."""
     with started(source, folder, env) as program:
         return program.end()
+
+
+#: Put at the top of a program: `unprivileged()` makes file permissions count, as they do not for root.
+UNPRIVILEGED = """
+import ctypes, struct
+
+def unprivileged():
+    libc, header = ctypes.CDLL(None), ctypes.create_string_buffer(struct.pack("Ii", 0x20080522, 0), 8)
+    data = ctypes.create_string_buffer(24)
+    assert libc.capget(header, data) == 0
+    effective, *others = struct.unpack("6I", data.raw)
+    effective &= ~(1 << 1 | 1 << 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    assert libc.capset(header, ctypes.create_string_buffer(struct.pack("6I", effective, *others), 24)) == 0
+"""
