@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from treering.api._run import ApiRun
 
@@ -105,7 +105,7 @@ def leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, dict) and value:
-            flat.update(leaves(value, f"{prefix}{key}."))
+            flat.update(leaves(cast("dict[str, Any]", value), f"{prefix}{key}."))
         else:
             flat[f"{prefix}{key}"] = value
     return flat

@@ -10,6 +10,7 @@ import numpy as np
 from treering.api._series import History, Series
 from treering.api._tables import Filled
 from treering.errors import UsageError
+from treering.store.reduce import distinct, thin
 from treering.store.values import NUMERIC
 
 if TYPE_CHECKING:
@@ -62,19 +63,21 @@ def _union(parts: list[Points]) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]
     first = parts[0]
     if all(len(part.rows) == len(first.rows) and bool((part.rows == first.rows).all()) for part in parts[1:]):
         return first.rows, first.x
-    rows, at = np.unique(np.concatenate([part.rows for part in parts]), return_index=True)
-    return rows, np.concatenate([part.x for part in parts])[at]
+    every_row = np.concatenate([part.rows for part in parts])
+    rows = distinct(every_row)
+    places: npt.NDArray[Any] = np.empty(len(rows), dtype=np.result_type(*(part.x.dtype for part in parts)))
+    for part in parts:
+        places[np.searchsorted(rows, part.rows)] = part.x
+    return rows, places
 
 
 def _thinned(
     parts: list[Points], rows: npt.NDArray[np.int64], places: npt.NDArray[Any], samples: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
-    from treering.store.reduce import thin
-
     chosen = [part.rows[thin(part.values, samples, part.x)] for part in parts]
     if not chosen:
         return rows, places
-    kept = np.unique(np.concatenate(chosen))
+    kept = distinct(np.concatenate(chosen))
     return kept, places[np.searchsorted(rows, kept)]
 
 
@@ -94,17 +97,18 @@ def _filled(points: Points, rows: npt.NDArray[np.int64], revive: Revive) -> Fill
 def _values(points: Points, revive: Revive) -> npt.NDArray[Any]:
     """Return values that belong to the caller, media as the objects that were logged."""
     if points.kind in NUMERIC:
-        return points.values if points.values.flags.writeable else points.values.copy()
+        return points.values if points.values.flags.writeable else np.array(points.values)
     values = points.values.tolist()
     if points.kind != "text":
         values = [revive(value) for value in values]
-    return np.fromiter(values, dtype=object, count=len(values))
+    objects: npt.NDArray[Any] = np.fromiter(values, dtype=object, count=len(values))
+    return objects
 
 
 def _x(x: str, places: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if x == "_time":
         return places.astype("datetime64[us]")
-    return places if places.flags.writeable else places.copy()
+    return places if places.flags.writeable else np.array(places)
 
 
 def _placed(x: str, options: Mapping[str, Any]) -> dict[str, Any]:

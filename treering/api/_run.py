@@ -6,7 +6,7 @@ import time
 from bisect import bisect_right
 from datetime import date, datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from treering._notice import warn
 from treering.api._records import ApiVersion, Attempt, ConsoleLine, ConsoleLog, Event, Metric, moment
@@ -30,6 +30,7 @@ PLAIN_COLUMNS = (
     *("notes", "parent_id", "parent_step", "tags"),
 )
 _AT_ONCE = 500
+_PLAIN = frozenset({float, int, str, bool, type(None)})
 
 When = float | datetime | date | str
 
@@ -150,7 +151,8 @@ class ApiRun:
     def duration(self) -> float:
         """Seconds from its start to its end, to now while it runs, or to its last sign of life."""
         end: int = self._ended_us or (time.time_ns() // 1000 if self.state == "running" else self._updated_us)
-        return max(end - self._created_us, 0) / 1e6
+        microseconds: int = max(end - self._created_us, 0)
+        return microseconds / 1e6
 
     @property
     def is_running(self) -> bool:
@@ -165,8 +167,8 @@ class ApiRun:
     @property
     def summary(self) -> dict[str, Any]:
         """Last values of its metrics, by the rules of `define_metric`, and what was set by hand."""
-        summary = self._batch.get("summary", self.id) or {}
-        return {key: self._revived(value) for key, value in summary.items()}
+        summary: dict[str, Any] = self._batch.get("summary", self.id) or {}
+        return {key: value if type(value) in _PLAIN else self._revived(value) for key, value in summary.items()}
 
     @property
     def failure(self) -> dict[str, Any] | None:
@@ -232,7 +234,10 @@ class ApiRun:
                 stats.max,
                 stats.mean,
                 stats.nan,
-                *((said.x, said.summary, said.goal, said.hidden) if said else ()),
+                said.x if said else None,
+                said.summary if said else (),
+                said.goal if said else None,
+                bool(said and said.hidden),
             )
         return found
 
@@ -434,16 +439,17 @@ class ApiRun:
         """Check every stored byte of its streams and return what is damaged."""
         return [item for stream in ("history", "system", "console", "events") for item in self.reader.damage(stream)]
 
-    def _revived(self, value: object) -> Any:
+    def _revived(self, value: Any) -> Any:
         """Turn a stored media reference back into the object that was logged."""
         if not isinstance(value, (Carried, list, dict)):
             return value
         from treering.media import load_all
 
+        stored = cast("Any", value)
         try:
-            return load_all(value, self.source.blobs)
+            return load_all(stored, self.source.blobs)
         except TreeringError:
-            return value  # a kind of a newer treering, or bytes that are gone: what it says is still of use
+            return stored  # a kind of a newer treering, or bytes that are gone: what it says is still of use
 
     def __repr__(self) -> str:
         return f"ApiRun({self.project}/{self.id} {self.name!r}, {self.state})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -88,8 +88,8 @@ class Series:
     def to_pandas(self) -> pd.Series[Any]:
         """Return a Series named after the metric, with x as its index."""
         frame = to_pandas({"x": Filled(self.x), "value": Filled(self.values)})
-        series: pd.Series[Any] = frame.set_index("x")["value"].rename_axis(self.x_key).rename(self.key)
-        return series
+        values = cast("pd.Series[Any]", frame.set_index("x")["value"])
+        return values.rename_axis(self.x_key).rename(self.key)
 
     def to_polars(self) -> pl.DataFrame:
         """Return a DataFrame of two columns, x and the metric."""

@@ -6,7 +6,7 @@ A missing value stays apart from a NaN wherever the library can tell them apart.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -38,13 +38,8 @@ class Filled(NamedTuple):
         """Return the values with gaps as NaN, NaT or None; integers and bools with gaps become floats and objects."""
         if self.missing is None:
             return self.values
-        filled = self.values
-        if filled.dtype.kind == "i":
-            filled = filled.astype(np.float64)
-        elif filled.dtype.kind == "b":
-            filled = filled.astype(object)
-        else:
-            filled = filled.copy()
+        roomy = {"i": np.float64, "b": np.object_}.get(self.values.dtype.kind, self.values.dtype)
+        filled: npt.NDArray[Any] = np.array(self.values, dtype=roomy)
         filled[self.missing] = {"f": np.nan, "M": np.datetime64("NaT")}.get(filled.dtype.kind)
         return filled
 
@@ -52,7 +47,7 @@ class Filled(NamedTuple):
 def column_of(values: Sequence[Any]) -> Filled:
     """Return a column of Python values in the narrowest type that holds them all; None is a gap."""
     missing = np.array([value is None for value in values], dtype=np.bool_)
-    kinds = {type(value) for value in values if value is not None}
+    kinds: set[type] = {type(value) for value in values if value is not None}
     gaps = missing if missing.any() else None
     for kinds_held, dtype, filler in (({bool}, np.bool_, False), ({int}, np.int64, 0), ({int, float}, np.float64, 0.0)):
         if kinds and kinds <= kinds_held:
@@ -70,7 +65,8 @@ def to_pandas(columns: Mapping[str, Filled]) -> pd.DataFrame:
     """Return a DataFrame; integers and bools with gaps use pandas' nullable types, times are in UTC."""
     with framework("pandas", extra="pandas"):
         import pandas as pd
-    return pd.DataFrame({name: _pandas_column(column) for name, column in columns.items()})
+    frame: pd.DataFrame = pd.DataFrame({name: _pandas_column(column) for name, column in columns.items()})
+    return frame
 
 
 def _pandas_column(column: Filled) -> Any:
@@ -81,7 +77,8 @@ def _pandas_column(column: Filled) -> Any:
     if column.missing is None or column.values.dtype.kind not in "ib":
         return pd.Series(column.to_numpy(), dtype=object if column.values.dtype == object else None)
     # Both of these hold values and a mask of their own, so nothing is rounded and nothing guessed.
-    array = pd.arrays.IntegerArray if column.values.dtype.kind == "i" else pd.arrays.BooleanArray
+    arrays: Any = pd.arrays
+    array = arrays.IntegerArray if column.values.dtype.kind == "i" else arrays.BooleanArray
     return pd.Series(array(column.values.copy(), column.missing.copy()))
 
 
@@ -138,18 +135,18 @@ def plain(value: object) -> object:
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [plain(item) for item in cast("Sequence[object]", value)]
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in cast("dict[object, object]", value).items()}
     if isinstance(value, bytes):
         return value.hex()
-    if hasattr(value, "to_payload"):
-        return {"_kind": str(getattr(value, "kind", "")), **_payload(value)}
-    if hasattr(value, "payload"):
-        return {"_kind": str(getattr(value, "kind", "")), **_payload(value)}
-    return str(value)
+    payload = _payload(value)
+    return str(value) if payload is None else {"_kind": str(getattr(value, "kind", "")), **payload}
 
 
-def _payload(value: Any) -> dict[str, object]:
-    payload = value.to_payload() if hasattr(value, "to_payload") else value.payload
-    return {str(key): plain(item) for key, item in payload.items()} if isinstance(payload, dict) else {}
+def _payload(value: Any) -> dict[str, object] | None:
+    """Return the plain data of media, as an object or as stored; None for anything else."""
+    payload: object = value.to_payload() if hasattr(value, "to_payload") else getattr(value, "payload", None)
+    if not isinstance(payload, dict):
+        return None
+    return {str(key): plain(item) for key, item in cast("dict[object, object]", payload).items()}

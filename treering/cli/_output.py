@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -54,9 +54,10 @@ def jsonable(value: Any) -> Any:
         # A lone surrogate has no UTF-8 form.
         return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
     if isinstance(value, dict):
-        return {str(jsonable(str(key))): jsonable(item) for key, item in value.items()}
+        items = cast("dict[object, object]", value).items()
+        return {str(jsonable(str(key))): jsonable(item) for key, item in items}
     if isinstance(value, (list, tuple)):
-        return [jsonable(item) for item in value]
+        return [jsonable(item) for item in cast("Sequence[object]", value)]
     if hasattr(value, "isoformat"):
         return value.isoformat()
     return jsonable(_described(value))

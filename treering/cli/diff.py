@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from treering.api import Api
 from treering.api._listing import leaves
 from treering.cli import _format as fmt
 from treering.cli._output import console, heading, print_json, state_text
-from treering.cli.show import environment_of, git_of
+from treering.cli.show import environment_of, git_of, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +64,7 @@ def _numbers(run: ApiRun) -> dict[str, Any]:
 
 
 def _code(capture: Mapping[str, Any]) -> dict[str, Any]:
-    git, source = git_of(capture), capture.get("source") or {}
+    git, source = git_of(capture), source_of(capture)
     code = {key: found for key, found in git.items() if key != "diff" and not isinstance(found, (dict, list))}
     return {**code, **({"source": source["path"]} if source.get("path") else {})}
 
@@ -73,17 +73,19 @@ def _environment(capture: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     environment = {key: found for key, found in environment_of(capture).items() if key != "pid"}
     for key, found in leaves(environment).items():
-        if isinstance(found, list):
-            found = " ".join(map(str, found)) if all(isinstance(item, str) for item in found) else repr(found)  # noqa: PLW2901
-        flat[key] = found
+        flat[key] = _joined(cast("list[object]", found)) if isinstance(found, list) else found
     return flat
+
+
+def _joined(items: list[object]) -> str:
+    return " ".join(map(str, items)) if all(isinstance(item, str) for item in items) else repr(items)
 
 
 def _text_diffs(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, list[str]]:
     """Compare the programs themselves, and their uncommitted changes."""
     found: dict[str, list[str]] = {}
     for title, one, other in (
-        ("source", (first.get("source") or {}).get("text"), (second.get("source") or {}).get("text")),
+        ("source", source_of(first).get("text"), source_of(second).get("text")),
         ("uncommitted changes", git_of(first).get("diff"), git_of(second).get("diff")),
     ):
         lines = list(

@@ -12,7 +12,7 @@ from treering.cli._output import console, is_terminal, print_json
 from treering.errors import TreeringWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from treering.api._sources import Source
     from treering.store.read_check import Finding
@@ -110,7 +110,7 @@ def _check(sources: list[Source], *, repair: bool, quiet: bool) -> _Result:
 
 
 @contextmanager
-def _progress(total: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
+def _progress(total: int, *, quiet: bool) -> Generator[Callable[[], None]]:
     if quiet or not sys.stderr.isatty():
         yield lambda: None
         return

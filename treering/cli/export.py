@@ -15,7 +15,9 @@ from treering.cli._output import jsonable
 from treering.errors import NotFound, StoreError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
+
+    import pyarrow as pa
 
     from treering.api import ApiRun
 
@@ -76,7 +78,7 @@ def _format(form: str | None, output: Path | None) -> str:
 
 
 @contextmanager
-def _opened(output: Path | None) -> Iterator[IO[str]]:
+def _opened(output: Path | None) -> Generator[IO[str]]:
     """Open a file that appears whole or not at all, or standard output."""
     if output is None:
         yield sys.stdout
@@ -185,7 +187,7 @@ def _write_parquet(
         temporary.unlink(missing_ok=True)
 
 
-def _alike(tables: list[Any]) -> list[Any]:
+def _alike(tables: list[pa.Table]) -> list[pa.Table]:
     """Make texts of the columns that are texts in some tables and something else in others."""
     import pyarrow as pa
 
@@ -200,7 +202,7 @@ def _alike(tables: list[Any]) -> list[Any]:
     ]
 
 
-def _arrow_table(run: ApiRun, stream: str, keys: list[str] | None, *, superseded: bool) -> Any:
+def _arrow_table(run: ApiRun, stream: str, keys: list[str] | None, *, superseded: bool) -> pa.Table:
     if stream == "history":
         import numpy as np
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from treering.api import Api, ApiRun
 from treering.api._listing import leaves
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from treering.api import Metric
 
-__all__ = ["environment_of", "git_of", "show_run"]
+__all__ = ["environment_of", "git_of", "show_run", "source_of"]
 
 _SHOWN_METRICS = 40
 _SPARK_WIDTH = 24
@@ -208,6 +208,11 @@ def git_of(capture: Mapping[str, Any]) -> dict[str, Any]:
     return capture.get("git") or {}
 
 
+def source_of(capture: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was recorded of the program itself."""
+    return capture.get("source") or {}
+
+
 def environment_of(capture: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was recorded of the machine and the programs on it."""
     return capture.get("environment") or {}
@@ -223,7 +228,7 @@ def _around(run: ApiRun) -> list[RenderableType]:
         dirty = ", uncommitted changes" if git.get("dirty") else ""
         branch = f" on {git['branch']}" if git.get("branch") else ""
         rows.append(("commit", Text(f"{str(git['commit'])[:12]}{branch}{dirty}")))
-    source = capture.get("source") or {}
+    source = source_of(capture)
     if source.get("path"):
         rows.append(("source", Text(str(source["path"]))))
     rows += [(name, Text(shown)) for name, shown in _machine(environment)]
@@ -233,20 +238,18 @@ def _around(run: ApiRun) -> list[RenderableType]:
 def _machine(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what matters most of the environment, in words; all of it is in --json."""
     rows: list[tuple[str, str]] = []
-    command = environment.get("command")
-    rows.append(("command", " ".join(map(str, command)) if isinstance(command, list) else str(command or "")))
+    command: list[object] | str = environment.get("command") or ""
+    rows.append(("command", command if isinstance(command, str) else " ".join(map(str, command))))
     rows.append(("folder", str(environment.get("cwd") or "")))
     rows.append(("host", "@".join(str(environment[key]) for key in ("user", "host") if environment.get(key))))
     rows.append(("system", _values(environment.get("os"), "name", "release")))
     rows.append(("python", _values(environment.get("python"), "version", "executable")))
     rows.append(("cpu", _values(environment.get("cpu"), "model", "logical", unit="cores")))
-    memory = environment.get("memory")
-    if isinstance(memory, dict) and memory.get("total_bytes"):
-        rows.append(("memory", fmt.size(memory["total_bytes"])))
-    gpus = environment.get("gpus")
-    if isinstance(gpus, list):
-        names = [str(gpu.get("name", gpu)) if isinstance(gpu, dict) else str(gpu) for gpu in gpus]
-        rows.append(("gpus", ", ".join(f"{names.count(name)} x {name}" for name in dict.fromkeys(names))))
+    memory: dict[str, Any] = environment.get("memory") or {}
+    rows.append(("memory", fmt.size(memory["total_bytes"]) if memory.get("total_bytes") else ""))
+    gpus: list[dict[str, Any]] = environment.get("gpus") or []
+    names = [str(gpu.get("name", "GPU")) for gpu in gpus]
+    rows.append(("gpus", ", ".join(f"{names.count(name)} x {name}" for name in dict.fromkeys(names))))
     rows += [(key, _values(environment.get(key))) for key in ("container", "cluster")]
     packages = environment.get("packages")
     rows.append(("packages", f"{len(packages)}, see --json" if packages else ""))
@@ -257,9 +260,10 @@ def _values(found: Any, *keys: str, unit: str = "") -> str:
     """Return the values of some keys of a part of the environment; without keys, of all of them by name."""
     if not isinstance(found, dict):
         return "" if found in (None, "", []) else fmt.value(found)
+    parts = cast("dict[str, Any]", found)
     if not keys:
-        return ", ".join(f"{key} {fmt.value(item)}" for key, item in found.items() if item not in (None, "", [], {}))
-    shown = [fmt.value(found[key]) for key in keys if found.get(key) not in (None, "")]
+        return ", ".join(f"{key} {fmt.value(item)}" for key, item in parts.items() if item not in (None, "", [], {}))
+    shown = [fmt.value(parts[key]) for key in keys if parts.get(key) not in (None, "")]
     return ", ".join(shown) + (f" {unit}" if unit and len(shown) == len(keys) else "")
 
 

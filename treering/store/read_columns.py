@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from treering.errors import CorruptData
-from treering.store.columns import Chunk, decode_chunk
+from treering.store.columns import Chunk, decode_chunk, decode_into
 from treering.store.values import NUMERIC
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ __all__ = ["CACHE", "Column", "ColumnCache", "Damage", "empty_column", "fetch_ch
 _CHUNK_FIELDS = "first_row, last_row, count, kind, level, min, max, nan_count, rows, data, checksum"
 #: Integers up to here have an exact float64.
 _EXACT = 2**53
+#: Kinds that are decoded straight into one array.
+_FAST = frozenset({"float64", "int64"})
 
 
 class Damage(NamedTuple):
@@ -68,6 +70,12 @@ class Column:
         if self.sparse_rows is not None:
             return self.sparse_rows
         return np.arange(self.first_row, self.first_row + len(self.values), dtype=np.int64)
+
+    def rows_at(self, positions: npt.NDArray[Any]) -> Rows:
+        """Return the row numbers of the values at some positions, without making all the others."""
+        if self.sparse_rows is not None:
+            return self.sparse_rows[positions]
+        return positions + self.first_row
 
     def select(self, chosen: npt.NDArray[Any]) -> Column:
         """Return the values that a mask or positions choose."""
@@ -195,7 +203,7 @@ def _grown(
         values.setflags(write=False)
         return Column(column.key, column.kind, values, column.first_row, None)
     rows = column.rows
-    kept = int(np.searchsorted(rows, next_row))
+    kept = int(rows.searchsorted(next_row))
     values = np.concatenate((column.values[:kept], tail.values))
     return _column(column.key, column.kind, np.concatenate((rows[:kept], tail.rows)), values, ())
 
@@ -223,8 +231,11 @@ def fetch_chunks(database: Database, column_id: int, *, low: int | None = None, 
 
 def join_chunks(key: str, chunks: Sequence[Chunk], where: str) -> Column:
     """Decode chunks of one column and join them; what is damaged is left out and named."""
+    kinds = {chunk.kind for chunk in chunks}
+    if len(kinds) == 1 and kinds <= _FAST:
+        return _join_numbers(key, chunks, where)
     parts: list[tuple[Rows, Any]] = []
-    kinds: set[str] = set()
+    sound: set[str] = set()
     damage: list[Damage] = []
     for chunk in chunks:
         try:
@@ -232,16 +243,38 @@ def join_chunks(key: str, chunks: Sequence[Chunk], where: str) -> Column:
         except CorruptData as error:
             damage.append(Damage(chunk.first_row, chunk.last_row, str(error)))
         else:
-            kinds.add(chunk.kind)
+            sound.add(chunk.kind)
     if not parts:
         return empty_column(key, chunks[0].kind if chunks else "float64", tuple(damage))
-    kind, values = _joined([values for _, values in parts], kinds)
-    if len(kinds) == 1 and not damage and all(chunk.rows is None for chunk in chunks):
-        first, last = chunks[0].first_row, chunks[-1].last_row
-        if last - first + 1 == len(values):
-            values.setflags(write=False)
-            return Column(key, kind, values, first, None)
+    kind, values = _joined([values for _, values in parts], sound)
     return _column(key, kind, np.concatenate([rows for rows, _ in parts]), values, tuple(damage))
+
+
+def _join_numbers(key: str, chunks: Sequence[Chunk], where: str) -> Column:
+    kind = chunks[0].kind
+    values: Values = np.empty(sum(chunk.count for chunk in chunks), dtype=kind)
+    parts: list[tuple[Chunk, Rows | None]] = []
+    damage: list[Damage] = []
+    at = 0
+    for chunk in chunks:
+        try:
+            parts.append((chunk, decode_into(chunk, values[at : at + chunk.count], where)))
+        except CorruptData as error:
+            damage.append(Damage(chunk.first_row, chunk.last_row, str(error)))
+        else:
+            at += chunk.count
+    if not parts:
+        return empty_column(key, kind, tuple(damage))
+    values = values[:at]
+    first, last = parts[0][0].first_row, parts[-1][0].last_row
+    if last - first + 1 == at and all(rows is None for _, rows in parts):
+        values.setflags(write=False)
+        return Column(key, kind, values, first, None, tuple(damage))
+    spans = [
+        np.arange(chunk.first_row, chunk.last_row + 1, dtype=np.int64) if rows is None else rows
+        for chunk, rows in parts
+    ]
+    return _column(key, kind, np.concatenate(spans), values, tuple(damage))
 
 
 def _column(key: str, kind: str, rows: Rows, values: Values, damage: tuple[Damage, ...]) -> Column:

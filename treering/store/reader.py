@@ -222,19 +222,20 @@ class RunReader:
         if not len(column.values) and not column.damage:
             self._check_known(stream, key)
         places, known, damage = self._places(stream, x, column, superseded=superseded)
-        rows, values = column.rows, column.values
-        chosen = known if known is not None else None
+        values, chosen = column.values, known
         without_x = 0 if known is None else len(known) - int(known.sum())
         if start is not None or stop is not None:
             within = _within(places, start, stop)
             chosen = within if chosen is None else chosen & within
-        if chosen is not None:
-            rows, values, places = rows[chosen], values[chosen], places[chosen]
-        total = len(rows)
-        if samples is not None:
+        positions = None if chosen is None else np.flatnonzero(chosen)
+        if positions is not None:
+            values, places = values[positions], places[positions]
+        total = len(values)
+        if samples is not None and total > samples:
             kept = thin(values, samples, places)
-            if len(kept) < total:
-                rows, values, places = rows[kept], values[kept], places[kept]
+            values, places = values[kept], places[kept]
+            positions = kept if positions is None else positions[kept]
+        rows = column.rows if positions is None else column.rows_at(positions)
         return Points(rows, places, values, column.kind, total, without_x, column.damage + damage)
 
     def _check_known(self, stream: str, key: str) -> None:

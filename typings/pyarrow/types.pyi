@@ -1,0 +1,3 @@
+from . import DataType
+
+def is_string(kind: DataType) -> bool: ...
