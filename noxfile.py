@@ -38,6 +38,9 @@ for _pip_name, _uv_name, _separator in (
     elif os.environ.get(_uv_name):
         os.environ[_pip_name] = " ".join(os.environ[_uv_name].replace(_separator, " ").split())
 
+# The tests start many processes that import torch and others; without bytecode on disk each would compile them anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # pyenv's shims answer for the versions that are switched on only: switch on what is installed, this one first.
 _pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
 if "PYENV_VERSION" not in os.environ and _pyenv.is_dir():
