@@ -15,7 +15,15 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
-from treering.integrations.lightning import Callback, Logger, Stage, keep_folders, score_of
+from treering.integrations.lightning import (
+    STATE,
+    Callback,
+    Logger,
+    Stage,
+    add_callback,
+    is_tried_only,
+    record_checkpoint,
+)
 from treering.training import LazyRun, Options, Training
 
 if TYPE_CHECKING:
@@ -30,9 +38,6 @@ if TYPE_CHECKING:
     from treering import Run
 
 __all__ = ["TreeringCallback", "TreeringLogger"]
-
-# Not among the states of callbacks: Lightning warns of one whose callback the Trainer was not built with.
-STATE = "treering"
 
 
 class TreeringLogger(Logger):
@@ -106,8 +111,7 @@ class TreeringLogger(Logger):
             trainer = cast("Trainer | None", getattr(model, "_trainer", None))
             if trainer is not None:
                 self.companion = self.companion or TreeringCallback(logger=self)
-                if self.companion not in trainer.callbacks:
-                    trainer.callbacks.append(self.companion)
+                add_callback(trainer, self.companion)
                 self.companion.join(trainer)
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
@@ -126,15 +130,7 @@ class TreeringLogger(Logger):
     def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
         """Record the file just written, while the one that it replaces is still there."""
         with self.training.guard("after_save_checkpoint"):
-            saved = checkpoint_callback._last_checkpoint_saved or checkpoint_callback.last_model_path
-            stage = self._stage()
-            self.training.checkpoint(
-                saved,
-                step=checkpoint_callback._last_global_step_saved if stage is None else stage.trainer.global_step,
-                score=score_of(checkpoint_callback, saved, {} if stage is None else stage.series),
-                linkable=True,  # Lightning writes a new file and moves it into place
-                metadata={} if stage is None else {"epoch": stage.trainer.current_epoch},
-            )
+            record_checkpoint(self.training, checkpoint_callback, self._stage())
 
     def finalize(self, status: str) -> None:
         """A fit, validate or test ended: "success", "failed", or "finished" where SLURM puts it back into its queue."""
@@ -189,22 +185,11 @@ class TreeringCallback(Callback):
     def join(self, trainer: Trainer) -> None:
         """Take part in what this Trainer is about to do; may come twice."""
         self.stage = Stage(self.training, trainer)
-        self.training.framework_rank = trainer.global_rank
-        # Lightning gave the states out before this callback was there, and still holds them.
-        if loaded := trainer._checkpoint_connector._loaded_checkpoint:
-            self.on_load_checkpoint(trainer, trainer.lightning_module, loaded)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         with self.training.guard("on_load_checkpoint"):
-            if self.stage is None:
-                return
-            if trainer.state.fn != "fit":
-                self.stage.loaded_step = checkpoint.get("global_step")
-                return
-            self.stage.resumed = checkpoint.get(STATE, {})
-            run_id = self.stage.resumed.get("run")
-            if run_id is not None and self.training.chosen_id in {None, run_id}:
-                keep_folders(trainer, checkpoint.get("callbacks", {}), str(run_id))
+            if self.stage is not None:
+                self.stage.load(checkpoint)
 
     def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.on_train_start(trainer, pl_module)
@@ -244,7 +229,7 @@ class TreeringCallback(Callback):
         there = next((one for one in trainer.loggers if isinstance(one, TreeringLogger)), None)
         if there is not None:
             self.logger = there
-        elif trainer.fast_dev_run or trainer.barebones:
+        elif is_tried_only(trainer):
             return
         else:
             trainer.loggers.append(self.logger)

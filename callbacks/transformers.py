@@ -165,7 +165,7 @@ class TreeringCallback(TrainerCallback, ExportableState):
             if state.trial_name and not self._training.options.get("name"):
                 run.name = state.trial_name
         self._training.configure("version", transformers.__version__)
-        self._training.configure("args", args.to_dict())
+        self._training.configure("args", cast("Any", args).to_dict())
         if model is not None:
             model = getattr(model, "module", model)
             self._training.configure("model", {**describe_model(model), "config": getattr(model, "config", None)})
@@ -196,8 +196,9 @@ class TreeringCallback(TrainerCallback, ExportableState):
 
 def _run_in(saved: Any) -> dict[str, Any]:
     """The run in the state that a checkpoint holds of this callback, or of several."""
-    one = saved[-1] if isinstance(saved, list) else saved
-    return dict(one.get("attributes", {}).get("treering_run") or {})
+    one: Any = cast("list[Any]", saved)[-1] if isinstance(saved, list) else saved
+    run: dict[str, Any] | None = one.get("attributes", {}).get("treering_run")
+    return run or {}
 
 
 def _is_json(value: object) -> bool:
@@ -207,10 +208,12 @@ def _is_json(value: object) -> bool:
 def _newest_folder(args: TrainingArguments, state: TrainerState) -> Path | None:
     """Where this step was just saved: below a folder of the trial in a search, whose name nobody tells."""
     name, root = f"checkpoint-{state.global_step}", Path(cast("str", args.output_dir))
-    folders = [root / name, *(root.glob(f"*/{name}") if state.is_hyper_param_search else [])]
+    folders = [root / name]
+    if state.is_hyper_param_search:
+        folders += root.glob(f"*/{name}")
     written = [folder / "trainer_state.json" for folder in folders if (folder / "trainer_state.json").is_file()]
     return max(written, key=lambda path: path.stat().st_mtime_ns).parent if written else None
 
 
 # Names in `report_to` are looked up when a Trainer is built; this adds one, and takes none that is there.
-integration_utils.INTEGRATION_TO_CALLBACK.setdefault("treering", TreeringCallback)
+cast("dict[str, Any]", integration_utils.INTEGRATION_TO_CALLBACK).setdefault("treering", TreeringCallback)

@@ -10,6 +10,7 @@ import argparse
 import tempfile
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainingArguments, set_seed
 
@@ -37,7 +38,7 @@ def sentences(count: int, seed: int) -> list[dict[str, Any]]:
 
 def accuracy(prediction: EvalPrediction) -> dict[str, float]:
     """The share of sentences that were labelled right."""
-    return {"accuracy": float((prediction.predictions.argmax(-1) == prediction.label_ids).mean())}
+    return {"accuracy": float(np.mean(np.argmax(prediction.predictions, -1) == prediction.label_ids))}
 
 
 def train(
@@ -46,11 +47,11 @@ def train(
     """Train, keep the best and the last model in `folder`, and evaluate once more at the end."""
     set_seed(0)
     config = BertConfig(
-        vocab_size=WORDS, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64, num_labels=2
+        vocab_size=WORDS, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64
     )
     recorder = TreeringCallback(project="examples", name="hf-tiny-bert", tags=["text"])
     with tempfile.TemporaryDirectory() as scratch:
-        options = {
+        options: dict[str, Any] = {
             "per_device_train_batch_size": 32,
             "per_device_eval_batch_size": 128,
             "learning_rate": 5e-3,
@@ -67,8 +68,8 @@ def train(
         trainer = Trainer(
             BertForSequenceClassification(config),
             TrainingArguments(folder or scratch, num_train_epochs=epochs, **options),
-            train_dataset=sentences(512, seed=1),  # type: ignore[arg-type]  # a list is a dataset, too
-            eval_dataset=sentences(128, seed=2),  # type: ignore[arg-type]  # a list is a dataset, too
+            train_dataset=sentences(512, seed=1),
+            eval_dataset=sentences(128, seed=2),
             compute_metrics=accuracy,
             callbacks=[recorder, *callbacks],
         )

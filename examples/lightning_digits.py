@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, TensorDataset, random_split
 
 from treering.callbacks.lightning import TreeringLogger
 
-Batch = tuple[torch.Tensor, torch.Tensor]
+Batch = tuple[torch.Tensor, ...]
 
 
 class Digits(LightningDataModule):
@@ -77,8 +77,13 @@ def train(epochs: int = 5, folder: str | None = None, **trainer: Any) -> tuple[T
     logger = TreeringLogger(project="examples", name="lightning-digits", tags=["digits"])
     with tempfile.TemporaryDirectory() as scratch:
         saver = ModelCheckpoint(folder or scratch, monitor="val_accuracy", mode="max", save_top_k=2, save_last=True)
-        options = {"accelerator": "cpu", "log_every_n_steps": 5, "enable_progress_bar": False, **trainer}
-        callbacks = [saver, *options.pop("callbacks", [])]
+        options: dict[str, Any] = {
+            "accelerator": "cpu",
+            "log_every_n_steps": 5,
+            "enable_progress_bar": False,
+            **trainer,
+        }
+        callbacks: list[Any] = [saver, *options.pop("callbacks", [])]
         fit = Trainer(max_epochs=epochs, logger=logger, callbacks=callbacks, enable_model_summary=False, **options)
         fit.fit(Reader(), datamodule=Digits())
     return fit, logger

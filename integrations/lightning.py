@@ -6,7 +6,7 @@ import os
 import sys
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from treering._framework import framework
 from treering.integrations.torch import describe_model, describe_optimizer, group_rates
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import torch
-    from lightning.pytorch import Callback, LightningModule, Trainer, __version__
+    from lightning.__version__ import version
+    from lightning.pytorch import Callback, LightningModule, Trainer
     from lightning.pytorch.callbacks import ModelCheckpoint
     from lightning.pytorch.loggers.logger import Logger
 else:
@@ -24,14 +25,18 @@ else:
         # The two trees are different modules with different classes. Each takes the other's loggers and callbacks, but
         # seconds to import: ours derive from the classes of the one that the program has.
         if "pytorch_lightning" in sys.modules and "lightning.pytorch" not in sys.modules:
-            from pytorch_lightning import Callback, __version__
+            from pytorch_lightning import Callback
+            from pytorch_lightning import __version__ as version
             from pytorch_lightning.loggers.logger import Logger
         else:
-            from lightning.pytorch import Callback, __version__
+            from lightning.pytorch import Callback
+            from lightning.pytorch import __version__ as version
             from lightning.pytorch.loggers.logger import Logger
 
-__all__ = ["Callback", "Logger", "Stage", "keep_folders", "score_of"]
+__all__ = ["STATE", "Callback", "Logger", "Stage", "add_callback", "is_tried_only", "record_checkpoint"]
 
+# Not among the states of callbacks: Lightning warns of one whose callback the Trainer was not built with.
+STATE = "treering"
 SECTIONS = {"train": "train", "validate": "val", "test": "test"}
 SETTINGS = ("max_epochs", "max_steps", "accumulate_grad_batches", "gradient_clip_val", "log_every_n_steps", "precision")
 
@@ -45,17 +50,20 @@ class Stage:
     """
 
     def __init__(self, training: Training, trainer: Trainer) -> None:
-        self.resumed: Mapping[str, object] = {}
-        """What the checkpoint that a fit goes on from says of its run."""
-        self.loaded_step: int | None = None
-        """The step of the checkpoint that is validated or tested."""
         self.series: dict[str, str] = {}
         """Names given to `self.log`, and the series that they became."""
         self._training = training
-        self._trainer = weakref.ref(trainer)
+        self._trainer: weakref.ref[Trainer] = weakref.ref(trainer)
+        self._resumed: dict[str, Any] = {}
+        self._loaded_step: int | None = None
         self._begun_at: int | None = None
         self._rates: dict[str, object] = {}
         self._rates_step = -1
+        training.framework_rank = trainer.global_rank
+        # Lightning gave the states out before our callback was there, and still holds them.
+        inner: Any = trainer
+        if loaded := inner._checkpoint_connector._loaded_checkpoint:
+            self.load(loaded)
 
     @property
     def trainer(self) -> Trainer:
@@ -75,16 +83,26 @@ class Stage:
         trainer = self._trainer()
         return trainer is not None and trainer.state.stage is not None
 
+    def load(self, checkpoint: dict[str, Any]) -> None:
+        """Take what a checkpoint says: of the run that a fit goes on in, or of the step that is validated or tested."""
+        if self.trainer.state.fn != "fit":
+            self._loaded_step = checkpoint.get("global_step")
+            return
+        self._resumed = checkpoint.get(STATE, {})
+        run_id = self._resumed.get("run")
+        if run_id is not None and self._training.chosen_id in {None, run_id}:
+            _keep_folders(self.trainer, checkpoint.get("callbacks", {}), run_id)
+
     def begin(self, module: LightningModule) -> None:
         """The fit starts, with its sanity check or its first epoch."""
         if self._begun_at is not None:
             return
         trainer = self.trainer
         self._begun_at = trainer.global_step
-        self._training.begin(step=trainer.global_step, resumed=self.resumed)
+        self._training.begin(step=trainer.global_step, resumed=self._resumed)
         settings = {name: getattr(trainer, name) for name in SETTINGS}
         settings |= {"strategy": type(trainer.strategy).__name__, "world_size": trainer.world_size}
-        self._training.configure("version", __version__)
+        self._training.configure("version", version)
         self._training.configure("trainer", settings)
         self._training.configure("model", describe_model(module))
         self._training.configure("optimizers", [describe_optimizer(one) for one in trainer.optimizers])
@@ -97,13 +115,11 @@ class Stage:
 
     def batch_ended(self) -> None:
         """Log the first step, and the last of each epoch, where Lightning's `log_every_n_steps` leaves them out."""
-        trainer = self.trainer
-        step = trainer.global_step
+        trainer: Any = self.trainer
+        step, connector = trainer.global_step, trainer._logger_connector
         first = self._training.step == self._begun_at != step
-        if (first or trainer.is_last_batch or step == trainer.max_steps) and (
-            not trainer._logger_connector.should_update_logs
-        ):
-            values = trainer._logger_connector.metrics["log"]
+        if (first or trainer.is_last_batch or step == trainer.max_steps) and not connector.should_update_logs:
+            values: dict[str, Any] = connector.metrics["log"]
             if values:
                 self.log({**values}, None, trainer.current_epoch)
 
@@ -115,7 +131,7 @@ class Stage:
             step: as Lightning passed it to the logger; what it counts depends on where the row comes from.
             epoch: as Lightning put it among the metrics, if it did.
         """
-        done = self.trainer.global_step if self.loaded_step is None else self.loaded_step
+        done = self.trainer.global_step if self._loaded_step is None else self._loaded_step
         section, axes = self._place(step, epoch, done)
         if section == "train" and done != self._rates_step:
             self._rates_step = done
@@ -126,7 +142,7 @@ class Stage:
         self._training.log({**row, **{axis: place for axis, place in axes.items() if place is not None}}, step=done)
 
     def _place(self, step: int | None, epoch: float | None, done: int) -> tuple[str | None, dict[str, float | None]]:
-        trainer = self.trainer
+        trainer: Any = self.trainer
         section = SECTIONS.get(str(trainer.state.stage and trainer.state.stage.value))
         if epoch is not None:
             return section, {"epoch": epoch, "batch_step": step}
@@ -145,17 +161,36 @@ def series_name(name: str, section: str | None = None) -> str:
     return metric_name(name, section) + mark + loader
 
 
-def score_of(saver: ModelCheckpoint, saved: str, series: Mapping[str, str]) -> Score | None:
-    """What the file just saved was judged by: it is the best if it is the one that the ModelCheckpoint says is."""
-    if saver.monitor is None:
-        return None
-    value = None if saver.current_score is None else float(saver.current_score)
-    best = os.path.realpath(saved) == os.path.realpath(saver.best_model_path)
-    mode = cast("Literal['min', 'max']", saver.mode)
-    return Score(series.get(saver.monitor) or series_name(saver.monitor), value, mode, best=best)
+def is_tried_only(trainer: Any) -> bool:
+    """Whether the Trainer runs for a look (`fast_dev_run`) or as bare as it can: there nothing is recorded."""
+    return bool(trainer.fast_dev_run or trainer.barebones)
 
 
-def keep_folders(trainer: Trainer, states: Mapping[str, Any], run_id: str) -> None:
+def add_callback(trainer: Any, callback: Callback) -> None:
+    """Let the Trainer call `callback` from now on."""
+    if callback not in trainer.callbacks:
+        trainer.callbacks.append(callback)
+
+
+def record_checkpoint(training: Training, saver: Any, stage: Stage | None) -> None:
+    """Record the file or folder that a ModelCheckpoint has just written; the best is what it says is the best."""
+    saved = saver._last_checkpoint_saved or saver.last_model_path
+    score = None
+    if saver.monitor is not None:
+        series = stage.series.get(saver.monitor) if stage is not None else None
+        value = None if saver.current_score is None else float(saver.current_score)
+        best = os.path.realpath(saved) == os.path.realpath(saver.best_model_path)
+        score = Score(series or series_name(saver.monitor), value, saver.mode, best=best)
+    training.checkpoint(
+        saved,
+        step=saver._last_global_step_saved,
+        score=score,
+        linkable=True,  # Lightning writes a new file and moves it into place
+        metadata={} if stage is None else {"epoch": stage.trainer.current_epoch},
+    )
+
+
+def _keep_folders(trainer: Trainer, states: Mapping[str, Any], run_id: str) -> None:
     """Let each ModelCheckpoint go on in the folder of the run that is resumed.
 
     Lightning asks the logger for the folder before it reads the checkpoint, so it got that of a new run; and a folder
@@ -167,8 +202,8 @@ def keep_folders(trainer: Trainer, states: Mapping[str, Any], run_id: str) -> No
         run_id: the run that wrote it.
     """
     for saver in trainer.checkpoint_callbacks:
-        state, now = states.get(saver.state_key) or {}, getattr(saver, "dirpath", None)
-        before = Path(state.get("dirpath") or "")
+        state: dict[str, Any] = states.get(saver.state_key) or {}
+        now, before = getattr(saver, "dirpath", None), Path(state.get("dirpath") or "")
         if now and before.parts[-2:] == (run_id, "checkpoints") and Path(now).parents[1] == before.parents[1]:
             cast("ModelCheckpoint", saver).dirpath = os.fspath(before)
             saver.load_state_dict(state)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from example_loader import load_example
 
-torch = pytest.importorskip("torch")
-pl = pytest.importorskip("lightning.pytorch")
+pytest.importorskip("lightning.pytorch")
 
+import lightning.pytorch as pl
+import torch
 from torch.nn import functional
 
 from treering.api import Api
@@ -23,19 +24,19 @@ def output(weights: Weights, pictures: torch.Tensor) -> torch.Tensor:
     return hidden @ weights["network.2.weight"].T + weights["network.2.bias"]
 
 
-class Count(pl.Callback):  # type: ignore[misc,name-defined]  # the module was asked for, not imported
+class Count(pl.Callback):
     """Keeps what each step began with, and the weights that each epoch ended with."""
 
     def __init__(self) -> None:
         self.losses: list[float] = []
         self.epochs: list[Weights] = []
 
-    def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, *_: Any) -> None:
-        weights = {name: one.detach().clone() for name, one in module.state_dict().items()}
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        weights = {name: one.detach().clone() for name, one in pl_module.state_dict().items()}
         self.losses.append(float(functional.cross_entropy(output(weights, batch[0]), batch[1])))
 
-    def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
-        self.epochs.append({name: one.detach().clone() for name, one in module.state_dict().items()})
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        self.epochs.append({name: one.detach().clone() for name, one in pl_module.state_dict().items()})
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning:lightning\\.", "ignore:.*does not have many workers:UserWarning")

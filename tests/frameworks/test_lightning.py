@@ -14,12 +14,14 @@ from typing import Any, ClassVar
 
 import pytest
 
-pl = pytest.importorskip("lightning.pytorch")
+pytest.importorskip("lightning.pytorch")
 
+import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.plugins.io import AsyncCheckpointIO, TorchCheckpointIO
+from lightning.pytorch.tuner.tuning import Tuner
 from torch.utils.data import DataLoader, TensorDataset
 
 import treering
@@ -29,7 +31,7 @@ from treering.callbacks.lightning import TreeringCallback, TreeringLogger
 OneRun = Callable[[], ApiRun]
 Runs = Callable[[], list[ApiRun]]
 
-QUIET = {"accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False}
+QUIET: dict[str, Any] = {"accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False}
 
 
 class Module(pl.LightningModule):
@@ -68,10 +70,11 @@ def batches(count: int) -> DataLoader[Any]:
 
 
 def trainer(folder: Path, logger: Any, **options: Any) -> Any:
-    return pl.Trainer(logger=logger, default_root_dir=folder, **{"log_every_n_steps": 1, **QUIET, **options})
+    every: dict[str, Any] = {"log_every_n_steps": 1, **QUIET, **options}
+    return pl.Trainer(logger=logger, default_root_dir=folder, **every)
 
 
-def points(run: ApiRun, key: str, **options: Any) -> list[tuple[float, float]]:
+def points(run: ApiRun, key: str, **options: Any) -> list[Any]:
     return list(run.history(key, **options))
 
 
@@ -140,8 +143,9 @@ class Elaborate(Module):
 
     def training_step(self, batch: list[torch.Tensor], batch_idx: int) -> torch.Tensor:
         self.log("tokens_seen/all", 10.0 * self.global_step)
-        self.logger.log_metrics({"by_hand": 1.0, "val_by_hand": 2.0}, step=77)
-        self.logger.experiment.log({"direct": 3.0}, step=self.global_step)
+        logger: Any = self.logger
+        logger.log_metrics({"by_hand": 1.0, "val_by_hand": 2.0}, step=77)
+        logger.experiment.log({"direct": 3.0}, step=self.global_step)
         return super().training_step(batch, batch_idx)
 
     def validation_step(self, batch: list[torch.Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
@@ -181,7 +185,9 @@ class TwoOptimizers(Module):
         self.automatic_optimization = False
 
     def training_step(self, batch: list[torch.Tensor], batch_idx: int) -> None:  # type: ignore[override]  # manual
-        for optimizer in self.optimizers():
+        loss = (self.w * batch[0]).pow(2).mean()
+        optimizers: Any = self.optimizers()
+        for optimizer in optimizers:
             loss = (self.w * batch[0]).pow(2).mean()
             optimizer.zero_grad()
             self.manual_backward(loss)
@@ -296,7 +302,7 @@ def test_a_file_that_is_overwritten_gives_intact_versions(tmp_path: Path, only_r
     class Keep(pl.Callback):
         seen: ClassVar[list[bytes]] = []
 
-        def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+        def on_train_batch_end(self, trainer: Any, *args: Any, **kwargs: Any) -> None:
             if trainer.global_step > 1:
                 self.seen.append((tmp_path / "one.ckpt").read_bytes())
 
@@ -348,7 +354,7 @@ def test_nothing_is_opened_where_nothing_is_logged(tmp_path: Path, store_dir: Pa
     bare = pl.Trainer(barebones=True, accelerator="cpu", max_epochs=1, callbacks=[TreeringCallback()])
     bare.fit(Module(), batches(2), batches(1))
     tuned = trainer(tmp_path, logger, max_epochs=1)
-    pl.tuner.Tuner(tuned).lr_find(Module(), batches(200), num_training=5)
+    Tuner(tuned).lr_find(Module(), batches(200), num_training=5)
     assert treering.run is None
     assert not store_dir.exists()
 
@@ -400,7 +406,7 @@ def test_an_exception_fails_the_run(tmp_path: Path, only_run: OneRun, autolog: b
 
 def test_a_failing_sanity_check_fails_the_run(tmp_path: Path, only_run: OneRun) -> None:
     class Broken(Module):
-        def validation_step(self, *_: Any) -> None:
+        def validation_step(self, batch: list[torch.Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

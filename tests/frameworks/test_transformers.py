@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-transformers = pytest.importorskip("transformers")
+pytest.importorskip("transformers")
 
 import torch
+import transformers
 from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainerCallback, TrainingArguments
 
 import treering
@@ -22,7 +23,7 @@ from treering.callbacks.transformers import TreeringCallback
 OneRun = Callable[[], ApiRun]
 Runs = Callable[[], list[ApiRun]]
 
-SHAPE = {"hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 4}
+SHAPE: dict[str, Any] = {"hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 4}
 DATA: Any = [{"input_ids": [number % 4] * 4, "labels": number % 2} for number in range(8)]
 
 
@@ -34,7 +35,13 @@ def model() -> Any:
 def trainer(folder: Path, *callbacks: Any, scores: Any = (), **arguments: Any) -> Any:
     """Four updates of two rows each; `scores` are what the evaluations come to, one after the other."""
     coming = iter(scores)
-    options = {"max_steps": 4, "logging_steps": 1, "save_strategy": "no", "report_to": "none", **arguments}
+    options: dict[str, Any] = {
+        "max_steps": 4,
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "report_to": "none",
+        **arguments,
+    }
     model_init = options.pop("model_init", None)
     return Trainer(
         None if model_init else model(),
@@ -58,7 +65,7 @@ class RaiseAt(TrainerCallback):
             raise RuntimeError("power cut")
 
 
-def points(run: ApiRun, key: str, **options: Any) -> list[tuple[float, float]]:
+def points(run: ApiRun, key: str, **options: Any) -> list[Any]:
     return list(run.history(key, **options))
 
 
