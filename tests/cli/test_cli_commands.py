@@ -398,16 +398,27 @@ def test_a_pipe_that_closes_early_is_no_error(store: StoreBuilder) -> None:
     assert done.stderr == ""
 
 
-def test_shell_completion_offers_runs(store: StoreBuilder) -> None:
-    environ = {**os.environ, "_TREERING_COMPLETE": "complete_bash", "COMP_WORDS": "treering show ", "COMP_CWORD": "2"}
+def completions(words: str) -> set[str]:
+    """What bash offers behind `words`."""
+    environ = {"_TREERING_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
     done = subprocess.run(
-        [sys.executable, "-c", "from treering.cli import main; main()"],
-        env=environ,
+        [sys.executable, "-m", "treering.cli"],
+        env={**os.environ, **environ},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert {"aaa1", "first", "bbb2", "second"} <= set(done.stdout.split())
+    assert done.stderr == ""
+    return {line.partition(",")[2] for line in done.stdout.splitlines()}
+
+
+def test_shell_completion(store: StoreBuilder, call: Call) -> None:
+    assert completions("treering d") == {"diff", "delete", "doctor"}
+    assert completions("treering show ") == {"aaa1", "first", "bbb2", "second"}
+    assert completions("treering diff first s") == {"second"}
+    assert completions("treering runs ") == {"p", "other"}
+    assert "--filter" in completions("treering runs --")
+    assert "_TREERING_COMPLETE=bash_complete" in call("completion", "bash").out
 
 
 # tail

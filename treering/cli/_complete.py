@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import contextlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = ["project_names", "run_names"]
 
 _OFFERED = 100
 
 
-def run_names(incomplete: str) -> list[tuple[str, str]]:
+def run_names(incomplete: str) -> list[CompletionItem]:
     """Return ids and names of runs, each with what the shell may show beside it."""
+    from click.shell_completion import CompletionItem
+
     with contextlib.suppress(Exception):  # a completion that fails must not print into the prompt
         from treering.api import Api
 
-        found: list[tuple[str, str]] = []
+        items: list[CompletionItem] = []
         with Api() as api:
             for run in api.runs(limit=_OFFERED):
-                found.append((run.id, f"{run.name} ({run.state})"))
+                items.append(CompletionItem(run.id, help=f"{run.name} ({run.state})"))
                 if " " not in run.name and run.name != run.id:
-                    found.append((run.name, run.state))
-        return [item for item in found if item[0].startswith(incomplete)]
+                    items.append(CompletionItem(run.name, help=run.state))
+        return [item for item in items if str(item.value).startswith(incomplete)]
     return []
 
 
-def project_names(incomplete: str) -> list[str]:
+def project_names(incomplete: str) -> list[CompletionItem]:
     """Return the names of projects."""
+    from click.shell_completion import CompletionItem
+
     with contextlib.suppress(Exception):
         from treering.api import Api
 
         with Api() as api:
-            return [name for name in api.projects() if name.startswith(incomplete)]
+            return [CompletionItem(name) for name in api.projects() if name.startswith(incomplete)]
     return []

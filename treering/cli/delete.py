@@ -5,8 +5,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+import click
+
 from treering.api import Api
 from treering.cli import _format as fmt
+from treering.cli._options import json_option, place_option, run_argument
 from treering.cli._output import print_json
 from treering.errors import UsageError
 
@@ -15,13 +18,17 @@ if TYPE_CHECKING:
 
     from treering.api import ApiRun
 
-__all__ = ["delete_runs"]
+__all__ = ["command"]
 
 
-def delete_runs(names: Sequence[str], *, yes: bool, versions: bool, as_json: bool, place: str | None) -> None:
-    """Delete runs, having asked."""
-    import typer
-
+@click.command()
+@run_argument("names", metavar="RUN...", nargs=-1, required=True)
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--versions", is_flag=True, help="Also delete the file versions that they made.")
+@json_option
+@place_option
+def command(names: tuple[str, ...], yes: bool, versions: bool, as_json: bool, place: str | None) -> None:
+    """Delete runs for good, having asked; a running one is refused."""
     with Api(place) as api:
         # All are found before the first is deleted, so that a typing error in the last deletes nothing.
         runs = list({run.id: run for run in (api.run(name) for name in names)}.values())
@@ -34,16 +41,16 @@ def delete_runs(names: Sequence[str], *, yes: bool, versions: bool, as_json: boo
             kept = {run.id: run.versions() for run in runs}
             for run in runs:
                 files = f", {len(kept[run.id])} file versions" if kept[run.id] else ""
-                typer.echo(f"{run.id}  {run.name}  {run.state}, {fmt.age(run.created)}{files}", err=True)
+                click.echo(f"{run.id}  {run.name}  {run.state}, {fmt.age(run.created)}{files}", err=True)
             if any(kept.values()):
-                typer.echo("Their file versions go too." if versions else "Their file versions are kept.", err=True)
-            typer.confirm(f"Delete {'this run' if len(runs) == 1 else f'these {len(runs)} runs'} for good?", abort=True)
+                click.echo("Their file versions go too." if versions else "Their file versions are kept.", err=True)
+            click.confirm(f"Delete {'this run' if len(runs) == 1 else f'these {len(runs)} runs'} for good?", abort=True)
         for run in runs:
             api.delete(run, versions=versions)
     if as_json:
         print_json({"deleted": [run.id for run in runs]})
     else:
-        typer.echo(f"Deleted {_named(runs)}.")
+        click.echo(f"Deleted {_named(runs)}.")
 
 
 def _named(runs: Sequence[ApiRun]) -> str:

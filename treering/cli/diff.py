@@ -5,9 +5,12 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+import click
+
 from treering.api import Api
 from treering.api._listing import leaves
 from treering.cli import _format as fmt
+from treering.cli._options import json_option, place_option, run_argument
 from treering.cli._output import console, heading, print_json, state_text
 from treering.cli.show import environment_of, git_of, source_of
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
     from treering.api import ApiRun
 
-__all__ = ["diff_runs"]
+__all__ = ["command"]
 
 _MISSING = object()
 _SHOWN_DIFF_LINES = 60
@@ -36,8 +39,14 @@ class _Entry(NamedTuple):
         return not both_nan and (type(self.first) is not type(self.second) or self.first != self.second)
 
 
-def diff_runs(first: str, second: str, *, equal: bool, as_json: bool, place: str | None) -> None:
-    """Print what two runs do not have in common."""
+@click.command()
+@run_argument("first")
+@run_argument("second")
+@click.option("--all", "-a", "equal", is_flag=True, help="Also show what is the same.")
+@json_option
+@place_option
+def command(first: str, second: str, equal: bool, as_json: bool, place: str | None) -> None:
+    """Show what two runs do not have in common: config, metrics, code and environment."""
     with Api(place) as api:
         runs = (api.run(first), api.run(second))
         captures = (runs[0].capture, runs[1].capture)

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
+from treering.cli._options import json_option, place_option
 from treering.cli._output import console, is_terminal, print_json
 from treering.errors import TreeringWarning
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from treering.store.read_check import Finding
     from treering.store.recover import Report
 
-__all__ = ["check_store"]
+__all__ = ["command"]
 
 _SHOWN = 50
 
@@ -38,10 +41,15 @@ class _Result:
         return all(done or finding.kind == "orphan" for finding, done in self.findings)
 
 
-def check_store(*, repair: bool, as_json: bool, place: str | None) -> None:
-    """Check everything in a store, bring in what dead runs left, and repair what can be when asked to."""
-    import typer
+@click.command()
+@click.option("--repair", is_flag=True, help="Repair what can be; without it nothing that is recorded is changed.")
+@json_option
+@place_option
+def command(repair: bool, as_json: bool, place: str | None) -> None:
+    """Check the store: every chunk, file and statistic. First brings in what dead runs left behind.
 
+    Ends with 1 when something is wrong that was not repaired.
+    """
     from treering.api._sources import open_sources, store_folder
 
     is_url = place is not None and place.startswith(("postgresql:", "postgresql+"))
@@ -60,7 +68,7 @@ def check_store(*, repair: bool, as_json: bool, place: str | None) -> None:
     else:
         _print(folder or place, recovery, trouble, result, repair=repair)
     if not result.is_well or trouble:
-        raise typer.Exit(1)
+        raise SystemExit(1)
 
 
 def _recovered(folder: Path | None) -> tuple[Report | None, list[str]]:

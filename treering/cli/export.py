@@ -7,10 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import click
+
 from treering._framework import framework
 from treering.api import Api
 from treering.api._listing import flat
 from treering.api._tables import column_of, plain, to_arrow
+from treering.cli._options import filter_option, keys_option, place_option, project_completion, run_argument
 from treering.cli._output import jsonable
 from treering.errors import NotFound, StoreError, UsageError
 
@@ -21,42 +24,49 @@ if TYPE_CHECKING:
 
     from treering.api import ApiRun
 
-__all__ = ["export_runs"]
+__all__ = ["command"]
 
 _FORMATS = ("parquet", "csv", "json")
 _STREAMS = ("history", "system", "console", "events", "runs")
 
 
-def export_runs(
-    names: Sequence[str],
+@click.command()
+@run_argument("names", metavar="[RUN...]", nargs=-1)
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="File to write; without it, to the screen.",
+)
+@click.option("--format", "form", metavar="FORMAT", help="parquet, csv or json; else by the file's name, else csv.")
+@keys_option
+@click.option("--stream", default="history", metavar="NAME", help="history, system, console, events, or runs.")
+@click.option("--project", "-p", shell_complete=project_completion, help="Only runs of this project.")
+@filter_option
+@click.option("--superseded", is_flag=True, help="Also rows that a later attempt replaced.")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@place_option
+def command(
+    names: tuple[str, ...],
     output: Path | None,
     form: str | None,
     keys: list[str] | None,
     stream: str,
-    *,
-    choice: tuple[str | None, str | None],
+    project: str | None,
+    filters: str | None,
     superseded: bool,
+    as_json: bool,
     place: str | None,
 ) -> None:
-    """Write one table of the rows of all runs.
-
-    Args:
-        names: of runs; none for those of `choice`.
-        output: file; None for standard output.
-        form: parquet, csv or json; None for what the file's name says.
-        keys: metrics; None for all.
-        stream: which rows, or "runs" for one row a run.
-        choice: project and filter.
-        superseded: also rows that a later attempt replaced.
-        place: the store.
-    """
-    form = _format(form, output)
+    """Write the rows of one, several or all runs as one table; --stream runs gives one row for each run."""
+    form = _format("json" if as_json else form, output)
     if stream not in _STREAMS:
         raise UsageError(f"--stream got {stream!r}; it takes {', '.join(_STREAMS)}")
     if form == "parquet" and output is None:
         raise UsageError("Parquet is not for the screen; name a file with --output")
     with Api(place) as api:
-        runs = [api.run(name) for name in names] if names else list(api.runs(*choice, order="created"))
+        runs = [api.run(name) for name in names] if names else list(api.runs(project, filters, order="created"))
         if not runs:
             raise NotFound("there is no such run to export")
         if form == "parquet" and output is not None:

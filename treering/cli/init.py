@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
+
+from treering.cli._options import json_option
 from treering.cli._output import print_json
 from treering.errors import StoreError, UsageError
 from treering.places import STORE_FOLDER
 
-__all__ = ["init_folder"]
+__all__ = ["command"]
 
 
-def init_folder(folder: Path, *, as_json: bool) -> None:
-    """Make an empty store in `folder`, which git leaves alone."""
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=".")
+@json_option
+def command(folder: Path, as_json: bool) -> None:
+    """Make .treering/ in FOLDER, or here: runs started in it or below it are then kept there."""
     from treering.store import Store
 
     if not folder.is_dir():

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from treering.api._sources import store_folder
+from treering.cli._options import json_option, place_option
 from treering.cli._output import print_json
 from treering.errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from treering.store.bundle import Merged
 
-__all__ = ["merge_files"]
+__all__ = ["command"]
 
 _SHOWN_IDS = 5
 
 
-def merge_files(files: Sequence[Path], *, as_json: bool, place: str | None) -> None:
-    """Take the runs of each file into the store."""
+@click.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@json_option
+@place_option
+def command(files: tuple[Path, ...], as_json: bool, place: str | None) -> None:
+    """Take runs from bundles, or from the folders of other stores; doing it twice changes nothing."""
     from treering.store import Store
     from treering.store.bundle import merge
 

@@ -6,11 +6,13 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import click
 import numpy as np
 
 from treering.api import Api
 from treering.cli import _format as fmt
 from treering.cli._curve import Canvas, Scale, shared, ticks
+from treering.cli._options import json_option, place_option, run_argument
 from treering.cli._output import console, is_terminal, print_json
 from treering.errors import UsageError
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from treering.api import ApiRun, Series
 
-__all__ = ["plot_runs"]
+__all__ = ["command"]
 
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red", "white")
 _SAMPLES_A_DOT = 8
@@ -32,26 +34,41 @@ class _Curve(NamedTuple):
     series: Series
 
 
-def plot_runs(
-    runs: Sequence[str],
-    keys: Sequence[str],
+@click.command()
+@run_argument("runs", metavar="RUN[,RUN...]")
+@click.argument("keys", metavar="KEY...", nargs=-1, required=True)
+@click.option("--x", "-x", default="_step", show_default=True, help="_step, _time, _runtime, _row or a metric.")
+@click.option("--start", help="Leave out what is before this place on the x axis.")
+@click.option("--stop", help="Leave out what is at or after this place on the x axis.")
+@click.option("--log", is_flag=True, help="Logarithmic y axis.")
+@click.option("--width", type=click.IntRange(30, 400), help="Columns (default: the terminal's).")
+@click.option("--height", type=click.IntRange(6, 200), help="Lines.")
+@json_option
+@place_option
+def command(
+    runs: str,
+    keys: tuple[str, ...],
     x: str,
-    span: tuple[str | None, str | None],
-    *,
+    start: str | None,
+    stop: str | None,
     log: bool,
-    size: tuple[int | None, int | None],
+    width: int | None,
+    height: int | None,
     as_json: bool,
     place: str | None,
 ) -> None:
-    """Draw metrics of runs over one x axis."""
+    """Draw the metrics KEY... of one run, or of several over each other; no spike is ever left out."""
     out = console()
     # A pipe has no width; what is then drawn is for a file or a chat.
-    width = min(size[0] or (out.width if is_terminal() or "COLUMNS" in os.environ else 100), 400)
-    height = min(size[1] or min(max(out.height - 6, 8), _MAX_HEIGHT), 200)
+    width = width or (out.width if is_terminal() or "COLUMNS" in os.environ else 100)
+    height = height or min(max(out.height - 6, 8), _MAX_HEIGHT)
     with Api(place) as api:
-        found = [api.run(name.strip()) for name in runs if name.strip()]
+        found = [api.run(name.strip()) for name in runs.split(",") if name.strip()]
         curves = [
-            _Curve(_label(run, key, found, keys), _read(run, key, x, span, None if as_json else _SAMPLES_A_DOT * width))
+            _Curve(
+                _label(run, key, found, keys),
+                _read(run, key, x, (start, stop), None if as_json else _SAMPLES_A_DOT * width),
+            )
             for run in found
             for key in keys
         ]

@@ -4,31 +4,59 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from treering.api import Api, ApiRun, Runs
 from treering.cli import _format as fmt
+from treering.cli._options import filter_option, json_option, place_option, project_completion
 from treering.cli._output import console, is_terminal, plain_rows, print_json, state_text
 from treering.store.read_filter import Field, parse_field
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["cell", "list_runs", "run_json"]
+__all__ = ["command", "run_json"]
 
 _SHOWN = 50
 _GAP = 2
 
 
-def list_runs(
+@click.command()
+@click.argument("project", required=False, shell_complete=project_completion)
+@filter_option
+@click.option(
+    "--order",
+    "-o",
+    default="-created",
+    show_default=True,
+    metavar="FIELDS",
+    help="Fields to sort by, a minus for descending, such as 'summary.loss,-created'.",
+)
+@click.option(
+    "--limit",
+    "-n",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="At most N; 0 for all (default: 50 on a terminal, else all).",
+)
+@click.option("--columns", "-c", metavar="FIELDS", help="Such as 'id,name,config.lr,summary.loss'.")
+@json_option
+@place_option
+def command(
     project: str | None,
     filters: str | None,
     order: str,
     limit: int | None,
     columns: str | None,
-    *,
     as_json: bool,
     place: str | None,
 ) -> None:
-    """Print runs as a table, as tab-separated lines, or as JSON."""
+    """List runs, the newest first; those of PROJECT, or all.
+
+    Fields are id, name, project, state, group, job_type, notes, tag, created, updated, ended, duration, attempts,
+    parent, config.KEY and summary.KEY. Filters compare them with = != < <= > >= in contains ~ (a pattern with * and ?)
+    and exists, and combine with and, or, not and brackets.
+    """
     for_people = is_terminal() and not as_json
     most = (_SHOWN if for_people else None) if limit is None else limit or None
     with Api(place) as api:
@@ -80,7 +108,7 @@ def _title(field: Field) -> str:
     return field.key if field.scope == "run" else f"{field.scope}.{field.key}"
 
 
-def cell(run: ApiRun, field: Field) -> Any:
+def _cell(run: ApiRun, field: Field) -> Any:
     """Return a run's value of a field, None where it has none."""
     if field.scope != "run":
         values: Any = run.config if field.scope == "config" else run.summary
@@ -104,7 +132,7 @@ def _dig(values: Any, key: str) -> Any:
 
 
 def _plain_cell(run: ApiRun, field: Field) -> str:
-    found = cell(run, field)
+    found = _cell(run, field)
     if found is None:
         return ""
     if field.sort == "time":
@@ -149,7 +177,7 @@ def _table(runs: Runs, fields: list[Field]) -> Table:
 
 
 def _shown(run: ApiRun, field: Field) -> str:
-    found = cell(run, field)
+    found = _cell(run, field)
     if found is None:
         return ""
     if field == Field("run", "state"):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+import click
+
 from treering.api import Api, ApiRun
 from treering.api._listing import leaves
 from treering.cli import _format as fmt
+from treering.cli._options import json_option, place_option, run_argument
 from treering.cli._output import console, heading, print_json, state_text
 from treering.cli.runs import run_json
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
     from treering.api import Metric
 
-__all__ = ["environment_of", "git_of", "show_run", "source_of"]
+__all__ = ["command", "environment_of", "git_of", "source_of"]
 
 _SHOWN_METRICS = 40
 _SPARK_WIDTH = 24
@@ -26,14 +29,21 @@ _SHOWN_FRAMES = 12
 _SHOWN_EVENTS = 5
 
 
-def show_run(name: str, *, as_json: bool, place: str | None) -> None:
-    """Print all that is known of a run."""
+@click.command()
+@run_argument(metavar="[RUN]", default="latest")
+@json_option
+@place_option
+def command(run: str, as_json: bool, place: str | None) -> None:
+    """Show all that is known of RUN, or of the latest run.
+
+    Its state with the reason, config, metrics, code and machine, attempts, file versions, events and notes.
+    """
     with Api(place) as api:
-        run = api.run(name)
+        found = api.run(run)
         if as_json:
-            print_json(_everything(run))
+            print_json(_everything(found))
         else:
-            _print(run)
+            _print(found)
 
 
 def _everything(run: ApiRun) -> dict[str, Any]:

@@ -8,8 +8,11 @@ from bisect import bisect_right
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from treering.api import Api
 from treering.cli import _format as fmt
+from treering.cli._options import json_option, keys_option, place_option, run_argument
 from treering.cli._output import STATE_STYLES, console, is_terminal, jsonable
 
 if TYPE_CHECKING:
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
     from treering.api import ApiRun
 
-__all__ = ["tail_run"]
+__all__ = ["command"]
 
 _INTERVAL_S = 0.5
 # How often to look whether the process of a silent run is still there.
@@ -26,42 +29,48 @@ _RECOVER_INTERVAL_S = 5.0
 _LINE_STANDS_S = 2.0
 
 
-def tail_run(
-    name: str,
+@click.command()
+@run_argument(metavar="[RUN]", default="latest")
+@click.option("--lines", "-n", type=click.IntRange(min=0), default=10, show_default=True, help="Begin with the last N.")
+@keys_option
+@click.option("--metrics/--no-metrics", default=True, help="Show metrics.")
+@click.option("--console/--no-console", "output", default=True, help="Show what the run prints.")
+@click.option("--follow/--no-follow", default=True, help="Go on until the run ends.")
+@json_option
+@place_option
+def command(
+    run: str,
     lines: int,
     keys: list[str] | None,
-    *,
     metrics: bool,
-    console: bool,
+    output: bool,
     follow: bool,
     as_json: bool,
     place: str | None,
 ) -> None:
-    """Print a run's last rows, and its new ones until it ends."""
+    """Follow RUN, or the latest run, until it ends: its metrics, output and events as they come."""
     with Api(place) as api:
-        run = api.run(name)
-        streams = [
-            stream for stream, wanted in (("history", metrics), ("console", console), ("events", True)) if wanted
-        ]
-        follower = _Follower(run, streams, keys)
+        found = api.run(run)
+        streams = [stream for stream, wanted in (("history", metrics), ("console", output), ("events", True)) if wanted]
+        follower = _Follower(found, streams, keys)
         printer: _Printer = _JsonPrinter() if as_json else _TextPrinter() if not is_terminal() else _TerminalPrinter()
-        printer.begin(run)
+        printer.begin(found)
         for item in deque(follower.new(), maxlen=lines):
             printer.show(*item)
         printer.idle()
         recovered_s = time.monotonic()
-        while follow and run.is_running:
+        while follow and found.is_running:
             time.sleep(_INTERVAL_S)
-            if time.monotonic() - recovered_s > _RECOVER_INTERVAL_S and run.source.folder is not None:
+            if time.monotonic() - recovered_s > _RECOVER_INTERVAL_S and found.source.folder is not None:
                 from treering.api._sources import recover_dead
 
-                recover_dead(run.source.folder)
+                recover_dead(found.source.folder)
                 recovered_s = time.monotonic()
-            run.reload()  # before the rows: what was logged before the end is then sure to be shown
+            found.reload()  # before the rows: what was logged before the end is then sure to be shown
             for item in follower.new():
                 printer.show(*item)
             printer.idle()
-        printer.end(run)
+        printer.end(found)
 
 
 class _Follower:

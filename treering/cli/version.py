@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import click
+
+from treering.cli._options import json_option
 from treering.cli._output import print_json
 
-__all__ = ["one_line", "print_version"]
+__all__ = ["command", "one_line"]
 
 
 def one_line() -> str:
@@ -14,8 +17,10 @@ def one_line() -> str:
     return f"treering {treering.__version__}"
 
 
-def print_version(*, as_json: bool) -> None:
-    """Print the version, and those of what it stands on."""
+@click.command()
+@json_option
+def command(as_json: bool) -> None:
+    """Print the version, and what a report of a problem should say."""
     import platform
     import sqlite3
 

@@ -1,0 +1,59 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+__all__ = [
+    "filter_option",
+    "json_option",
+    "keys_option",
+    "place_option",
+    "project_completion",
+    "run_argument",
+    "run_completion",
+    "split_keys",
+]
+
+_Decorator = "Callable[[Callable[..., Any]], Callable[..., Any]]"
+
+
+def run_completion(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer ids and names of runs."""
+    from treering.cli._complete import run_names
+
+    return run_names(incomplete)
+
+
+def project_completion(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer names of projects."""
+    from treering.cli._complete import project_names
+
+    return project_names(incomplete)
+
+
+def split_keys(_context: click.Context, _parameter: click.Parameter, value: str | None) -> list[str] | None:
+    """Read names separated by commas."""
+    return None if value is None else [key.strip() for key in value.split(",") if key.strip()]
+
+
+place_option = click.option(
+    "--dir", "-d", "place", metavar="PLACE", help="Folder of the store, a bundle's file, or postgresql://..."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+filter_option = click.option(
+    "--filter", "-f", "filters", metavar="TEXT", help="Such as \"state = 'failed' and config.lr < 0.01\"."
+)
+keys_option = click.option(
+    "--keys", "-k", metavar="KEYS", callback=split_keys, help="Only these metrics, separated by commas."
+)
+
+
+def run_argument(name: str = "run", *, metavar: str = "RUN", **options: Any) -> _Decorator:
+    """Return the argument that names a run: an id, the beginning of one, a name, project/name, or 'latest'."""
+    return click.argument(name, metavar=metavar, shell_complete=run_completion, **options)
