@@ -11,15 +11,19 @@ if TYPE_CHECKING:
 
 
 def command_reference() -> str:
-    """Each command of `treering` with its arguments and options, as typer tells it."""
-    import typer
-    from typer.cli import get_docs_for_click
+    """Each command of `treering`, with its help, arguments and options."""
+    import click
 
     from treering.cli._app import app
 
-    command = typer.main.get_command(app)
-    text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="treering")
-    return text.partition("\n")[2]  # the page has its own heading
+    parts: list[str] = []
+    context = click.Context(app, info_name="treering")
+    for name in app.list_commands(context):
+        command = app.get_command(context, name)
+        if command is not None:
+            own = click.Context(command, info_name=name, parent=context)
+            parts += [f"## `treering {name}`\n", f"```text\n{command.get_help(own)}\n```\n"]
+    return "\n".join(parts)
 
 
 GENERATED: dict[str, Callable[[], str]] = {

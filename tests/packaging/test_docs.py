@@ -13,8 +13,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import pytest
-import typer
 
 import treering
 from treering import settings
@@ -79,12 +79,14 @@ COMMAND = re.compile(r"^ *treering ([a-z]+)(.*)$", flags=re.MULTILINE)
 
 
 def test_commands_exist() -> None:
-    commands = typer.main.get_group(app).commands
+    context = click.Context(app)
+    commands = {name: app.get_command(context, name) for name in app.list_commands(context)}
     for page in PAGES:
         shown = "".join(SHELL.findall(page.read_text(encoding="utf-8")))
         for name, rest in COMMAND.findall(shown):
-            assert name in commands, f"{page} shows `treering {name}`"
-            known = {option for parameter in commands[name].params for option in parameter.opts}
+            command = commands.get(name)
+            assert command is not None, f"{page} shows `treering {name}`"
+            known = {option for parameter in command.params for option in parameter.opts}
             unknown = set(re.findall(r"(?<!\S)--?[a-z][a-z-]*", rest)) - known
             assert not unknown, f"{page} shows {unknown} of `treering {name}`"
 
