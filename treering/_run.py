@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import operator
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -185,14 +186,19 @@ class Run:
         except JournalFull as error:
             self._drop_row(error, step)
         except JournalClosed:
-            if not self._recording.inert:
+            try:
                 self._put_late_row(data, step, time_ns)
+            except Exception:
+                if not sys.is_finalizing():  # else there is not enough left of Python to say anything
+                    raise
         else:
             self._row += 1
             self._step = step + 1
 
     def _put_late_row(self, data: object, step: int, time_ns: int) -> None:
         recording = self._recording
+        if recording.inert:
+            return
         recording.warn_once(
             "log() after finish()",
             f"log() was called after run {self.id} had finished; the run is open again. Call finish() after the last "

@@ -10,6 +10,11 @@ from pathlib import Path
 
 import msgspec
 
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    fcntl = None  # type: ignore[assignment]  # the other system's way is below
+
 __all__ = ["Lease", "holder_of"]
 
 # Where locks of other machines cannot be seen, a holder that has not shown itself for this long is gone.
@@ -87,9 +92,7 @@ class Lease:
 
 
 def _lock(descriptor: int) -> bool:
-    try:
-        import fcntl
-    except ModuleNotFoundError:  # Windows
+    if fcntl is None:
         import msvcrt
 
         try:

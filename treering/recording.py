@@ -7,12 +7,11 @@ import os
 import sys
 import threading
 import time
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from treering.errors import TreeringWarning
+from treering._notice import warn
 from treering.journal import ClosedJournal, Journal
 from treering.lease import Lease
 from treering.plain import to_plain
@@ -176,7 +175,7 @@ class Recording:
         """Warn, once for each kind of trouble."""
         if kind not in self._warned:
             self._warned.add(kind)
-            warnings.warn(text, TreeringWarning, stacklevel=5)
+            warn(text)
 
     # -- reading and waiting ------------------------------------------------------------------------------------------
 

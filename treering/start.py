@@ -19,6 +19,7 @@ from treering.places import find_store, is_network_file_system
 from treering.recording import Recording, Start
 from treering.store import DATABASE, KnownRun, Store
 from treering.store.batch import NUL
+from treering.store.database import is_inherited
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +76,7 @@ def _start_in(folder: Path, settings: Settings, config: object) -> Run:
     known = _find_known(folder, settings)
     run_id = known.id if known is not None else settings.id or new_id()
     start = _new_start(settings, folder, run_id)
-    start.bundle = settings.mode == "offline" or is_network_file_system(_existing(folder))
+    start.bundle = _in_bundle(folder, settings, known)
     fork: dict[str, Any] = {"parent_id": None, "parent_step": None}
     if known is not None:
         _continue(start, known, settings)
@@ -100,6 +101,7 @@ def _start_in(folder: Path, settings: Settings, config: object) -> Run:
             "next_step": start.next_step,
             **fork,
         },
+        "bundle": start.bundle,
         "attempt": start.attempt,
         "first_row": start.first_row,
         "from_step": start.next_step if settings.resume_step is not None and known is not None else None,
@@ -111,6 +113,21 @@ def _start_in(folder: Path, settings: Settings, config: object) -> Run:
     recording.observe(_observer(run, recording))
     _recover_others(folder)
     return run
+
+
+def _in_bundle(folder: Path, settings: Settings, known: KnownRun | None) -> bool:
+    """Tell whether the run goes into a file of its own."""
+    if known is None:
+        inherited = is_inherited(folder / DATABASE)
+        return settings.mode == "offline" or inherited or is_network_file_system(_existing(folder))
+    if Store.bundle_path(folder, known.id).exists():
+        return True
+    if is_inherited(folder / DATABASE):
+        raise UsageError(
+            f"run {known.id!r} is in a store that the process which forked this one has open, and SQLite forbids to "
+            "write there from here; start the process by 'spawn' instead"
+        )
+    return False
 
 
 def _config_changes(start: Start, plain: Mapping[str, Any], known: KnownRun | None) -> dict[str, Any] | None:
@@ -191,10 +208,15 @@ def known_run(folder: Path, run_id: str) -> KnownRun | None:
 
 
 def _unfinished(folder: Path, settings: Settings) -> str | None:
-    if not (folder / DATABASE).exists():
-        return None
-    with Store.open(folder) as store:
-        return store.unfinished_run(settings.project, resume_key(settings))
+    key, found = resume_key(settings), []
+    if (folder / DATABASE).exists():
+        with Store.open(folder) as store:
+            found.append(store.newest_run(settings.project, key))
+    for path in (folder / "bundles").glob("*.db"):
+        with Store.open_bundle(folder, path.stem) as store:
+            found.append(store.newest_run(settings.project, key))
+    _, run_id, state = max((run for run in found if run is not None), default=(0, None, "finished"))
+    return run_id if state != "finished" else None
 
 
 def resume_key(settings: Settings) -> str:

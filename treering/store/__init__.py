@@ -116,14 +116,14 @@ class Store:
             tags=tuple(decode(tags)) if tags else (),
         )
 
-    def unfinished_run(self, project: str, resume_key: str) -> str | None:
-        """Return the id of the newest run of this key when it did not finish; None when it did or there is none."""
+    def newest_run(self, project: str, resume_key: str) -> tuple[int, str, str] | None:
+        """Return (created, in microseconds since 1970; id; state) of the newest run of this key."""
         rows = self.database.query(
-            "SELECT id, state FROM runs WHERE resume_key = :key AND project = :project "
+            "SELECT created_us, id, state FROM runs WHERE resume_key = :key AND project = :project "
             "ORDER BY created_us DESC LIMIT 1",
             {"key": resume_key, "project": project},
         )
-        return rows[0][0] if rows and rows[0][1] != "finished" else None
+        return rows[0] if rows else None  # type: ignore[return-value]  # three columns
 
     def close(self) -> None:
         """Close the database."""

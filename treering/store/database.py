@@ -11,8 +11,9 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,7 @@ class Sqlite(Database):
         elif not path.is_file():
             raise NotFound(f"there is no store at {path.parent}; name one with --dir or TREERING_DIR")
         mode = "ro" if read_only else "rwc" if create else "rw"
-        with _translated(path):
+        with _opening, _translated(path):
             self._connection = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode={mode}",
                 uri=True,
@@ -102,7 +103,8 @@ class Sqlite(Database):
             except BaseException:
                 self._connection.close()
                 raise
-        self._inode = os.stat(path).st_ino
+            self._inode = os.stat(path).st_ino
+            _open.add(self)
 
     def _prepare(self, *, read_only: bool, wal: bool) -> None:
         self._connection.execute("PRAGMA foreign_keys = ON")
@@ -186,10 +188,67 @@ class Sqlite(Database):
             finally:
                 self._depth -= 1
 
+    def lock_for_fork(self, timeout_s: float) -> bool:
+        """Wait until no statement is in progress, and let none begin."""
+        return self._lock.acquire(timeout=timeout_s)
+
+    def unlock_after_fork(self) -> None:
+        """Go on."""
+        self._lock.release()
+
     def close(self) -> None:
         """See `Database.close`."""
         with self._lock:
             self._connection.close()
+            _open.discard(self)
+
+
+# -- forks ------------------------------------------------------------------------------------------------------------
+# What SQLite knows of a file's locks is the process's, and a forked child believes that it holds those of its parent:
+# what it would write may be thrown away when the parent closes the file. So a child keeps its hands off such files.
+
+_opening = threading.RLock()
+_open: weakref.WeakSet[Sqlite] = weakref.WeakSet()
+_held: list[Callable[[], object]] = []
+_inherited: dict[tuple[int, int], list[Sqlite]] = {}
+_FORK_TIMEOUT_S = 5.0
+
+
+def is_inherited(path: Path) -> bool:
+    """Tell whether the process that this one was forked off had the file at `path` open."""
+    if not _inherited:
+        return False
+    try:
+        found = os.stat(path)
+    except OSError:
+        return False
+    return (found.st_dev, found.st_ino) in _inherited
+
+
+def _before_fork() -> None:
+    # A statement in progress would leave SQLite's own mutexes locked for ever in the child.
+    if _opening.acquire(timeout=_FORK_TIMEOUT_S):
+        _held.append(_opening.release)
+    _held.extend(database.unlock_after_fork for database in list(_open) if database.lock_for_fork(_FORK_TIMEOUT_S))
+
+
+def _after_fork() -> None:
+    while _held:
+        _held.pop()()
+
+
+def _after_fork_in_child() -> None:
+    _after_fork()
+    for database in list(_open):
+        with contextlib.suppress(OSError):
+            found = os.stat(database.path)
+            # Kept, since closing them here is no better than using them.
+            _inherited.setdefault((found.st_dev, found.st_ino), []).append(database)
+    _open.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
 
 
 @contextlib.contextmanager

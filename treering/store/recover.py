@@ -13,8 +13,9 @@ import msgspec
 from treering.errors import StoreError
 from treering.journal import Page, Position, Segment, read_segment, segments_in
 from treering.lease import Lease, boot_id, holder_of, seems_alive_elsewhere
-from treering.records import Operation
-from treering.store import Store
+from treering.records import Operation, decode_record
+from treering.store import DATABASE, Store
+from treering.store.database import is_inherited
 from treering.writer import BATCH_BYTES, Writer
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def recover(store: Store) -> Report:
 def recover_folder(folder: Path) -> Report:
     """The same, for a store that need not be open or even be there."""
     report = Report()
+    if is_inherited(folder / DATABASE):
+        return report  # whoever forked this process off, or anybody else, may do it
     for place in _journals(folder):
         lease = Lease(place / "lock")
         try:
@@ -113,7 +116,7 @@ def _replay(folder: Path, place: Path) -> RecoveredRun | None:
     if not paths:
         return None
     found = RecoveredRun(run_id, "lost", 0, [])
-    with _open(folder, run_id) as store:
+    with _open(folder, run_id, paths) as store:
         writer = Writer(store, run_id)
         for page in _read(folder, place, paths, writer.position, found.damage):
             found.rows += writer.write(page)
@@ -130,10 +133,25 @@ def _replay(folder: Path, place: Path) -> RecoveredRun | None:
     return found
 
 
-def _open(folder: Path, run_id: str) -> Store:
-    if Store.bundle_path(folder, run_id).exists():
-        return Store.open_bundle(folder, run_id)
+def _open(folder: Path, run_id: str, paths: list[Path]) -> Store:
+    if Store.bundle_path(folder, run_id).exists() or _wants_bundle(paths[0]):
+        return Store.open_bundle(folder, run_id, create=True)
     return Store.open(folder, create=True)
+
+
+def _wants_bundle(path: Path) -> bool:
+    """Tell whether a run that was killed before it had made its bundle wanted one; its first record says so."""
+    try:
+        segment = Segment(path)
+    except (OSError, ValueError):
+        return False
+    try:
+        records = read_segment(segment, limit_bytes=1).records
+        return bool(records) and bool(decode_record(records[0]).data.get("fields", {}).get("bundle"))
+    except msgspec.MsgspecError:
+        return False
+    finally:
+        segment.close()
 
 
 def _read(folder: Path, place: Path, paths: list[Path], start: Position, damage: list[str]) -> Iterator[Page]:
