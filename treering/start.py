@@ -180,10 +180,14 @@ def _find_known(folder: Path, settings: Settings) -> KnownRun | None:
 
     found = None
     if (folder / DATABASE).exists() or (folder / "bundles").is_dir() or (folder / "journal").is_dir():
-        recover_folder(folder)
+        living = recover_folder(folder).living
         run_id = settings.id
+        if run_id in living and resume != "never":  # perhaps so young that the database does not know it yet
+            raise _being_written(folder, run_id)
         if run_id is None and resume == "auto":
             run_id = _unfinished(folder, settings)
+            if run_id in living:  # the same program at the same time is another run
+                run_id = None
         if run_id is not None:
             found = known_run(folder, run_id)
     if found is None and resume == "must":
@@ -274,12 +278,16 @@ def _lease(folder: Path, run_id: str) -> Lease:
     place.mkdir(parents=True, exist_ok=True)
     lease = Lease(place / "lock")
     if not lease.acquire():
-        holder = holder_of(lease.path)
-        raise UsageError(
-            f"run {run_id!r} is being written by process {holder.get('pid', '?')} on {holder.get('host', '?')}; "
-            "finish it there first, or use another id"
-        )
+        raise _being_written(folder, run_id)
     return lease
+
+
+def _being_written(folder: Path, run_id: str) -> UsageError:
+    holder = holder_of(Store.journal_path(folder, run_id) / "lock")
+    return UsageError(
+        f"run {run_id!r} is being written by process {holder.get('pid', '?')} on {holder.get('host', '?')}; finish it "
+        "there first, or use another id"
+    )
 
 
 def _existing(folder: Path) -> Path:

@@ -49,6 +49,10 @@ class Program:
             lines.append(line)
         raise AssertionError(f"it ended without saying {word!r}: {lines} {_stream(self._process.stderr).read()}")
 
+    def wait_for_line(self) -> str:
+        """Read one line."""
+        return _stream(self._process.stdout).readline().rstrip("\n")
+
     def say(self, line: str) -> None:
         """Write a line to its stdin."""
         stdin = _stream(self._process.stdin)
