@@ -48,7 +48,8 @@ def doctor(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -
 
 def age(path: Path) -> None:
     """Make a file look two hours old."""
-    os.utime(path, (time.time() - 7200,) * 2)
+    then_s = time.time() - 7200
+    os.utime(path, (then_s, then_s))
 
 
 def test_a_sound_store(store: StoreBuilder, doctor: Any, capfd: pytest.CaptureFixture[str], monkeypatch: Any) -> None:

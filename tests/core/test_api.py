@@ -10,6 +10,7 @@ import textwrap
 import warnings
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -20,6 +21,17 @@ import treering
 from treering.api import Api, ApiRun, History, Series
 from treering.errors import NotFound, StoreError, TreeringWarning, UsageError
 from treering.store.blobs import Blobs
+
+if TYPE_CHECKING:
+    from typing_extensions import assert_type
+
+    def inference(run: ApiRun, keys: list[str]) -> None:
+        assert_type(run.history("loss"), Series)
+        assert_type(run.history(["loss", "accuracy"]), History)
+        assert_type(run.history(keys, x="_time"), History)
+        assert_type(run.history(), History)
+        assert_type(run.system("cpu/percent"), Series)
+        assert_type(run.system(), History)
 
 
 @pytest.fixture
@@ -151,7 +163,12 @@ def test_a_listing_loads_configs_at_once(store: StoreBuilder, monkeypatch: pytes
     database = runs[0].source.database
     asked: list[str] = []
     query = database.query
-    monkeypatch.setattr(database, "query", lambda sql, *given: asked.append(sql) or query(sql, *given))
+
+    def listen(sql: str, *given: Any) -> list[tuple[Any, ...]]:
+        asked.append(sql)
+        return query(sql, *given)
+
+    monkeypatch.setattr(database, "query", listen)
     assert [run.config["n"] for run in runs] == list(range(30))
     assert [run.summary["loss"] for run in runs] == [number / 10 for number in range(30)]
     assert len(asked) == 2
@@ -180,7 +197,7 @@ def test_runs_as_tables(store: StoreBuilder) -> None:
 
 @pytest.fixture
 def run(store: StoreBuilder) -> ApiRun:
-    rows = [
+    rows: list[tuple[int, dict[str, Any]]] = [
         (0, {"loss": 1.0, "n": 1, "ok": True, "text": "a"}),
         (1, {"loss": float("nan")}),
         (2, {"n": 3, "ok": False, "list": [1, None]}),

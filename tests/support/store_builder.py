@@ -120,7 +120,7 @@ class RunBuilder:
                 self.writer.append(prepared)
         return self
 
-    def column(self, key: str, kind: str, rows: Sequence[int], values: Sequence[Any], stream: str = "history") -> None:
+    def column(self, key: str, kind: str, rows: Sequence[int], values: Any, stream: str = "history") -> None:
         """Write a column as its final chunks, for series too long to log row by row."""
         stats = ColumnStats()
         chunks = list(encode_chunks(kind, rows, values))

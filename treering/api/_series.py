@@ -79,7 +79,7 @@ class Series:
         return zip(self.x.tolist(), self.values.tolist(), strict=True)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Values:
-        return np.array(self.values, dtype=dtype, copy=copy)
+        return cast("Values", np.array(self.values, dtype=dtype, copy=copy))
 
     def to_numpy(self) -> Values:
         """Return the values."""
@@ -88,8 +88,8 @@ class Series:
     def to_pandas(self) -> pd.Series[Any]:
         """Return a Series named after the metric, with x as its index."""
         frame = to_pandas({"x": Filled(self.x), "value": Filled(self.values)})
-        values = cast("pd.Series[Any]", frame.set_index("x")["value"])
-        return values.rename_axis(self.x_key).rename(self.key)
+        values = cast("Any", frame.set_index("x")["value"])
+        return cast("pd.Series[Any]", values.rename_axis(self.x_key).rename(self.key))
 
     def to_polars(self) -> pl.DataFrame:
         """Return a DataFrame of two columns, x and the metric."""

@@ -75,6 +75,11 @@ class _ReadOnly(Sqlite):
             else:
                 break
 
+    def __del__(self) -> None:
+        # Runs outlive the `Api` that found them; the connection goes with the last of them, without a warning.
+        with contextlib.suppress(Exception):
+            self._connection.close()
+
     def _open_immutable(self) -> None:
         """Open a file of a read-only folder: without its log and locks, which cannot be made there."""
         with contextlib.suppress(AttributeError):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 __all__ = [
     "filter_option",
@@ -19,8 +22,6 @@ __all__ = [
     "run_completion",
     "split_keys",
 ]
-
-_Decorator = "Callable[[Callable[..., Any]], Callable[..., Any]]"
 
 
 def run_completion(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -54,6 +55,6 @@ keys_option = click.option(
 )
 
 
-def run_argument(name: str = "run", *, metavar: str = "RUN", **options: Any) -> _Decorator:
+def run_argument(name: str = "run", *, metavar: str = "RUN", **options: Any) -> Callable[[_Function], _Function]:
     """Return the argument that names a run: an id, the beginning of one, a name, project/name, or 'latest'."""
     return click.argument(name, metavar=metavar, shell_complete=run_completion, **options)

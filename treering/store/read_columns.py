@@ -199,12 +199,12 @@ def _grown(
         and tail.sparse_rows is None
         and tail.first_row <= column.first_row + len(column.values)
     ):
-        values = np.concatenate((column.values[: tail.first_row - column.first_row], tail.values))
+        values: Values = np.concatenate((column.values[: tail.first_row - column.first_row], tail.values))
         values.setflags(write=False)
         return Column(column.key, column.kind, values, column.first_row, None)
     rows = column.rows
-    kept = int(rows.searchsorted(next_row))
-    values = np.concatenate((column.values[:kept], tail.values))
+    kept = int(np.count_nonzero(rows < next_row))
+    values: Values = np.concatenate((column.values[:kept], tail.values))
     return _column(column.key, column.kind, np.concatenate((rows[:kept], tail.rows)), values, ())
 
 
