@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -101,9 +101,10 @@ class Run:
             row = self._row
             try:
                 if type(data) is not dict or commit is not None or self._pending:
-                    data = self._complete(data, step, commit)
-                    if data is None:
+                    whole = self._complete(data, step, commit)
+                    if whole is None:
                         return
+                    data = whole
                 if step is None:
                     step = self._step
                 elif type(step) is not int or not _FIRST_STEP <= step <= _LAST_STEP:
@@ -238,9 +239,7 @@ class Run:
         event = {"kind": kind, "message": message, "level": level, **fields}
         plain = self._recording.to_plain(event)
         # Plain data of a dict is no dict only where the stack is at its end.
-        self.log_stream(
-            records.EVENTS, plain if isinstance(plain, dict) else {"kind": str(kind), "message": str(message)}
-        )
+        self.log_stream(records.EVENTS, plain if isinstance(plain, dict) else {"kind": kind, "message": message})
 
     def alert(self, title: str, text: str = "", level: str = "info", **_options: object) -> None:
         """Raise an alert: an event of kind "alert" that dashboards and targets show to people."""
@@ -613,7 +612,7 @@ def _checked_data(data: object) -> Mapping[str, object]:
         raise UsageError(
             f"log() got {type(data).__name__}; it takes a mapping of names to values, such as {{'loss': 0.1}}"
         )
-    return data
+    return cast("Mapping[str, object]", data)
 
 
 def _nanoseconds(time_s: float) -> int:
@@ -649,25 +648,38 @@ def _safe(label: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in label.replace(os.sep, "-"))
 
 
+_PLAIN = frozenset({bool, float, int, str})
+
+
 class DisabledRun(Run):
     """A run that records nothing: what `mode="disabled"` gives, with the same calls."""
 
     def __init__(self, start: Start, config: object = None) -> None:
         recording = Recording.nothing(start)
         super().__init__(recording)
+        self._last: dict[str, Any] = {}
         if config is not None:
             self._config.update(config)
 
     def log(
         self,
-        data: Mapping[str, object],  # noqa: ARG002  # the signature is `Run`'s
+        data: Mapping[str, object],
         step: int | None = None,
         commit: bool | None = None,  # noqa: ARG002  # the signature is `Run`'s
         *,
         time_s: float | None = None,  # noqa: ARG002  # the signature is `Run`'s
     ) -> None:
-        """Count the step."""
+        """Count the step, and remember plain values for programs that look into their summary."""
         self._step = (self._step if step is None else step) + 1
+        for key, value in data.items():
+            if type(value) in _PLAIN:
+                self._last[key] = value
+
+    def _summary_changed(self, changed: dict[str, Any]) -> None:
+        self._last.update(changed)
+
+    def _read_summary(self) -> dict[str, Any]:
+        return dict(self._last)
 
     def rewind(self, step: int) -> None:
         """Set the step."""

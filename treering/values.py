@@ -56,6 +56,10 @@ class Config(MutableMapping[str, Any]):
     def __setattr__(self, name: str, value: object) -> None:
         self[name] = value
 
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        """Copies and pickles are plain dictionaries: they tell no run of their changes."""
+        return dict, (self._values,)
+
     def __repr__(self) -> str:
         return f"Config({self._values!r})"
 

@@ -214,12 +214,13 @@ class Writer:
                 self.run.supersede(first.step)
             self._awaits_row = None
         restating = self._restate_due and self._awaits_row is None
-        if "define" in names or restating:
-            if restating:
-                restate(self.store.database, self.history, self.run.run_id)
-                self._restate_due = False
+        anew = "define" in names or restating
+        if restating:
+            restate(self.store.database, self.history, self.run.run_id)
+            self._restate_due = False
+        if anew:
             columns = [column for (stream, _), column in self.history.columns.items() if stream == "history"]
-        self.run.summarise(columns)
+        self.run.summarise(columns, anew=anew)
         if rows:
             self.run.set(next_step=rows[-1].step + 1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,10 @@ Read = Callable[[str], ApiRun]
 
 
 @pytest.fixture(params=["local", "offline"])
-def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Every test of this file runs in both modes."""
     monkeypatch.setenv("TREERING_MODE", request.param)
-    yield request.param
+    return str(request.param)
 
 
 pytestmark = pytest.mark.usefixtures("mode")

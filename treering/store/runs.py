@@ -196,15 +196,17 @@ class RunWriter:
         self.row.update(values)
         self._dirty.update(values)
 
-    def summarise(self, columns: Iterable[ColumnState]) -> None:
-        """Bring the summary up to the new values of some history columns."""
+    def summarise(self, columns: Iterable[ColumnState], *, anew: bool = False) -> None:
+        """Bring the summary up to the new values of some history columns, or make it anew from all of them."""
         explicit: dict[str, Any] = self.row["summary_set"] or {}
         entries: dict[str, Any] = {}
         for column in columns:
-            if column.key not in ("_step", "_time"):
+            if column.key not in ("_step", "_time") and column.stats.count:
                 entries.update(self.definitions.summarise(column.key, column.stats))
         entries = {key: value for key, value in entries.items() if key not in explicit}
-        if entries:
+        if anew:
+            self.set(summary={**entries, **explicit})
+        elif entries:
             self.set(summary={**(self.row["summary"] or {}), **entries})
 
     def save(self, *, final: bool = False) -> None:
@@ -266,12 +268,14 @@ def flatten_values(values: Mapping[str, Any], prefix: str = "") -> dict[str, tup
     """
     flat: dict[str, tuple[float | None, str | None]] = {}
     for key, value in values.items():
+        number: object = value
         name = f"{prefix}{key}".replace("\0", NUL)
         if isinstance(value, dict) and value:
             flat.update(flatten_values(cast("dict[str, Any]", value), f"{name}."))
             continue
-        if isinstance(value, (int, float)) and value == value and abs(value) <= _LARGEST:  # noqa: PLR0124  # drops NaN
-            flat[name] = (float(value), None)
-        elif value is not None:
-            flat[name] = (None, str(value)[:1000].replace("\0", NUL))
+        # No comparison with NaN is true.
+        if isinstance(number, (int, float)) and -_LARGEST <= number <= _LARGEST:
+            flat[name] = (float(number), None)
+        elif number is not None:
+            flat[name] = (None, str(number)[:1000].replace("\0", NUL))
     return flat
