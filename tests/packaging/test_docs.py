@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^(?P<indent> *)```python\n(?P<code>.*?)^(?P=indent)```", flags=re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^(?P<indent> *)```python[^\n]*\n(?P<code>.*?)^(?P=indent)```", flags=re.MULTILINE | re.DOTALL)
 
 
 def page_id(page: Path) -> str:
@@ -99,6 +99,12 @@ def test_every_public_name_is_documented() -> None:
     whole_modules["treering.Api"] = "treering.api"
     missing = {f"treering.{name}" for name in treering.__all__} - documented - explained
     assert {name for name in missing if whole_modules.get(name) not in documented} == set()
+
+
+def test_every_example_is_shown() -> None:
+    shown = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    examples = {path.name for path in (ROOT / "examples").glob("*.py")} - {"__init__.py", "demo.py"}
+    assert {name for name in examples if f'--8<-- "examples/{name}"' not in shown} == set()
 
 
 def test_every_setting_is_documented() -> None:
