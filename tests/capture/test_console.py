@@ -128,6 +128,15 @@ def test_a_bar_of_ten_thousand_steps_is_a_handful_of_rows(console: Console, stre
 
 
 @on_own_streams
+def test_the_same_text_again_is_no_new_row(console: Console, streams: object, record: Record) -> None:
+    for _ in range(5):
+        sys.stderr.write("\r50%")
+        console.tick()
+    sys.stderr.write("\n")
+    assert len(record.rows) == 1
+
+
+@on_own_streams
 def test_bars_grow_slower_with_age(console: Console, streams: object, record: Record) -> None:
     began = time.monotonic()
     while time.monotonic() - began < 1.5:
@@ -240,6 +249,22 @@ def test_somebody_replaces_write_after_us(streams: tuple[io.StringIO, io.StringI
     again.stop()
     assert out.getvalue() == "A\nB\nC\n"
     assert len(record.rows) == 2
+
+
+@on_own_streams
+def test_somebody_undoes_our_replacement(streams: tuple[io.StringIO, io.StringIO], record: Record) -> None:
+    out = streams[0]
+    original = out.write
+    first = Console(Record())
+    first.start()
+    out.write = original  # type: ignore[method-assign]
+    console = Console(record)
+    console.start()
+    print("a")
+    console.stop()
+    first.stop()
+    assert out.getvalue() == "a\n"
+    assert record.texts() == ["a"]
 
 
 @pytest.mark.parametrize("first", [0, 1])
@@ -416,14 +441,14 @@ def test_signal_handlers_that_print(console: Console, streams: object, record: R
         count += 1
         print("signal")
 
-    before = signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    before = signal.signal(signal.SIGVTALRM, handler)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0.0005, 0.0005)
     try:
         for number in range(3000):
             sys.stdout.write(f"{number}\n")
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
     console.tick()
     text = "\n".join(record.texts())
     # What a handler prints while a row is being emitted is taken for the emitter's own words and left out.
