@@ -8,6 +8,8 @@ from datetime import date, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast, overload
 
+from msgspec import json
+
 from treering._notice import warn
 from treering.api._records import ApiVersion, Attempt, ConsoleLine, ConsoleLog, Event, Metric, moment
 from treering.errors import NotFound, TreeringError
@@ -29,7 +31,6 @@ PLAIN_COLUMNS = (
     *("id", "project", "name", "state", "created_us", "updated_us", "ended_us", "attempt", "group_name", "job_type"),
     *("notes", "parent_id", "parent_step", "tags"),
 )
-_AT_ONCE = 500
 _PLAIN = frozenset({float, int, str, bool, type(None)})
 
 When = float | datetime | date | str
@@ -55,11 +56,14 @@ class Batch:
         data = self._loaded[column].get(run_id)
         return None if data is None else decode(data)
 
-    def _load(self, column: str) -> Iterator[tuple[str, bytes | None]]:
-        for start in range(0, len(self._ids), _AT_ONCE):
-            ids = {f"i{number}": run_id for number, run_id in enumerate(self._ids[start : start + _AT_ONCE])}
-            names = ", ".join(f":{name}" for name in ids)
-            yield from self.source.database.query(f"SELECT id, {column} FROM runs WHERE id IN ({names})", ids)
+    def _load(self, column: str) -> list[tuple[Any, ...]]:
+        # One parameter for all ids: naming each takes longer than finding it.
+        database = self.source.database
+        in_postgres = "SELECT json_array_elements_text(CAST(:ids AS json))"
+        ids = in_postgres if database.dialect == "postgresql" else "SELECT value FROM json_each(:ids)"
+        return database.query(
+            f"SELECT id, {column} FROM runs WHERE id IN ({ids})", {"ids": json.encode(self._ids).decode()}
+        )
 
 
 class ApiRun:
@@ -168,7 +172,9 @@ class ApiRun:
     def summary(self) -> dict[str, Any]:
         """Last values of its metrics, by the rules of `define_metric`, and what was set by hand."""
         summary: dict[str, Any] = self._batch.get("summary", self.id) or {}
-        return {key: value if type(value) in _PLAIN else self._revived(value) for key, value in summary.items()}
+        if _PLAIN.issuperset(map(type, summary.values())):
+            return summary
+        return {key: self._revived(value) for key, value in summary.items()}
 
     @property
     def failure(self) -> dict[str, Any] | None:

@@ -79,7 +79,8 @@ class Series:
         return zip(self.x.tolist(), self.values.tolist(), strict=True)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Values:
-        return cast("Values", np.array(self.values, dtype=dtype, copy=copy))
+        array: Values = np.array(self.values, dtype=dtype, copy=copy)
+        return array
 
     def to_numpy(self) -> Values:
         """Return the values."""
