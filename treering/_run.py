@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from treering import failures, lifecycle, records
-from treering.errors import UsageError
+from treering.errors import StoreError, UsageError
 from treering.files import Version, pin_version
 from treering.journal import JournalClosed, JournalFull
 from treering.metrics import parse_definition
@@ -100,7 +100,7 @@ class Run:
             time_ns = time.time_ns() if time_s is None else _nanoseconds(time_s)
             row = self._row
             try:
-                if type(data) is not dict or commit is not None or self._pending:
+                if type(data) is not dict or commit is not None or self._pending:  # pyright: ignore[reportUnknownArgumentType]  # forgets data's type
                     whole = self._complete(data, step, commit)
                     if whole is None:
                         return
@@ -448,17 +448,21 @@ class Run:
         recording = self._recording
         if recording.inert:
             return Version.nothing(name or "")
-        version, fields = pin_version(
-            recording.start.folder,
-            self.id,
-            source,
-            name=name,
-            type=type,
-            aliases=aliases,
-            metadata=recording.to_plain(metadata or {}),
-            description=description,
-            linkable=linkable,
-        )
+        try:
+            version, fields = pin_version(
+                recording.start.folder,
+                self.id,
+                source,
+                name=name,
+                type=type,
+                aliases=aliases,
+                metadata=recording.to_plain(metadata or {}),
+                description=description,
+                linkable=linkable,
+            )
+        except StoreError as error:
+            recording.warn_once("files", f"run {self.id}: {error.strerror}. The training goes on without.")
+            return Version("", str(name or ""), ())
         recording.expect_version(version, self.flush)
         self.operate("version", fields)
         return version
@@ -479,6 +483,8 @@ class Run:
         Raises:
             FileNotFoundError: nothing there.
         """
+        if self._recording.inert:
+            return []
         base = Path(base_path) if base_path is not None else Path.cwd()
         text = os.fspath(pattern)
         found = [Path(text)] if Path(text).exists() else sorted(_glob(base, text))
@@ -690,5 +696,6 @@ class DisabledRun(Run):
     ) -> None:
         """Keep the state."""
         super().finish(state, error)
+        self._recording.ended = True
         if self._recording.state == "running":
             self._recording.state = "finished"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import shutil
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from treering.errors import UsageError
+from treering.errors import StoreError, UsageError
 from treering.store.blobs import pin
 from treering.store.versions import FiledVersion
 
@@ -20,6 +22,7 @@ __all__ = ["Version", "pin_version"]
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}")
 _RESERVED_ALIAS = re.compile(r"v\d+")
 _MAX_ALIAS = 200
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
 
 
 class Version:
@@ -107,6 +110,7 @@ def pin_version(  # noqa: PLR0913  # the parts of a version
     Raises:
         UsageError: a name or an alias that cannot be taken, or two files of one name.
         FileNotFoundError: no such file.
+        StoreError: the store has no room for them, or cannot be written.
     """
     sources = [Path(source)] if isinstance(source, (str, os.PathLike)) else [Path(path) for path in source]
     if not sources:
@@ -117,12 +121,20 @@ def pin_version(  # noqa: PLR0913  # the parts of a version
     files: dict[str, Path] = {}
     for path in sources:
         for label, file in _files_below(path):
+            # Bytes of a name that are no UTF-8 stay visible as \\udcXX.
+            label = label.encode("utf-8", "backslashreplace").decode()  # noqa: PLW2901  # a clean one
             if label in files:
                 raise UsageError(f"log_artifact() got two files called {label!r}; put them into one folder")
             files[label] = file
     folder = f"blobs/incoming/{run_id}/{version.id}"
-    for label, file in files.items():
-        pin(file, store / folder / label, linkable=linkable)
+    try:
+        for label, file in files.items():
+            pin(file, store / folder / label, linkable=linkable)
+    except OSError as error:
+        shutil.rmtree(store / folder, ignore_errors=True)
+        if error.errno in _NO_ROOM:
+            raise StoreError(error.errno, f"{', '.join(map(str, sources))} cannot be kept: {error.strerror}") from error
+        raise
     fields = {
         "id": version.id,
         "name": name,
@@ -158,7 +170,8 @@ def check_name(name: str) -> str:
     Raises:
         UsageError: it may not.
     """
-    if not _NAME.fullmatch(str(name)) or ".." in name:
+    name = str(name)
+    if not _NAME.fullmatch(name) or ".." in name:
         raise UsageError(
             f"artifact name {name!r} cannot be taken; use up to 200 letters, digits, '-', '_', '.', the first a letter "
             "or digit, and no '..'"
@@ -167,6 +180,7 @@ def check_name(name: str) -> str:
 
 
 def _checked_alias(alias: str) -> str:
+    alias = str(alias)
     if not alias or len(alias) > _MAX_ALIAS or not alias.isprintable():
         raise UsageError(f"alias {alias!r} cannot be taken; use 1 to {_MAX_ALIAS} printable characters")
     if _RESERVED_ALIAS.fullmatch(alias):

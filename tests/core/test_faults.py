@@ -165,13 +165,18 @@ def test_a_full_disk_at_the_end(tmp_path: Path, store: Path) -> None:
     run.flush()
     for number in range(2000):
         run.log({"number": number, "text": os.urandom(200).hex()})
+    open(__file__, "a").write("#" * 2000)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
-    run.log_artifact(__file__)
+    version = run.log_artifact(__file__, name="too-large")
     run.finish()
+    try: version.wait(0.1)
+    except TimeoutError as error: print(error)
     """
     ended = run_program(source, tmp_path)
     assert ended.code == 0, ended.err
+    assert "'too-large' is not in the store" in ended.out
     said = warnings_in(ended.err)
+    assert any("cannot be kept: File too large. The training goes on" in text for text in said)
     assert any("next `treering` command there brings them in" in text for text in said)
     run = treering.Api(store).run("r")
     assert run.state == "finished"
