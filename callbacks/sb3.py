@@ -10,6 +10,9 @@ Recorded: every episode (`episode/return`, `episode/length`, ...), all that SB3'
 `EvalCallback` save. The step is the number of environment steps, counted on over several `learn()` calls.
 """
 
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+# The framework leaves holes in its own types.
+
 from __future__ import annotations
 
 import os
@@ -22,7 +25,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from treering._framework import framework
-from treering.errors import TreeringWarning
+from treering.errors import TreeringError, TreeringWarning
 from treering.integrations.sb3 import describe
 from treering.media import Image
 from treering.training import Options, Score, Training
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
 __all__ = ["TreeringCallback"]
 
 EPISODES_IN_MEAN = 100
+LAYOUTS = frozenset({"CHW", "HWC"})
 
 
 class TreeringCallback(BaseCallback):
@@ -104,7 +108,7 @@ class TreeringCallback(BaseCallback):
         with self._training.guard("on_training_end"):
             self._look_for_files()
             # SB3 dumps before it trains, so the losses of the last update would never be seen.
-            if self.logger.name_to_value:
+            if self.logger.name_to_value and self._writer in self.logger.output_formats:
                 self.write(self.logger.name_to_value, self.model.num_timesteps)
             if self._writer in self.logger.output_formats:
                 self.logger.output_formats.remove(self._writer)
@@ -229,7 +233,7 @@ def _walk(callback: BaseCallback | None) -> Iterator[BaseCallback]:
     if callback is None:
         return
     yield callback
-    children = callback.callbacks if isinstance(callback, CallbackList) else []
+    children: list[BaseCallback | None] = list(callback.callbacks) if isinstance(callback, CallbackList) else []
     if isinstance(callback, EventCallback):
         children = [callback.callback, getattr(callback, "callback_on_new_best", None)]
     for child in children:
@@ -237,9 +241,11 @@ def _walk(callback: BaseCallback | None) -> Iterator[BaseCallback]:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, sb3_logger.Figure):
-        return Image(value.figure)
-    if isinstance(value, sb3_logger.Image):
-        pixels = np.asarray(value.image)
-        return Image(pixels.transpose(1, 2, 0) if value.dataformats == "CHW" else pixels)
+    try:
+        if isinstance(value, sb3_logger.Figure):
+            return Image(value.figure)
+        if isinstance(value, sb3_logger.Image):
+            return Image(value.image, layout=value.dataformats if value.dataformats in LAYOUTS else None)
+    except TreeringError:  # an image that is none; the row that it is in is told of it, and goes on without
+        return value
     return value
