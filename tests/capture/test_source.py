@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,44 @@ def test_a_command_and_its_secrets(tmp_path: Path) -> None:
     assert shown["kind"] == "command"
     assert "abcdefghijklm" not in shown["text"]
     assert shown["text"].endswith(SHOW)
+
+
+def test_a_command_among_other_options(tmp_path: Path) -> None:
+    shown = _shown("-W", "error", "-qsc", SHOW, "-c", "other", cwd=tmp_path)
+    assert (shown["kind"], shown["text"]) == ("command", SHOW)
+
+
+def test_an_archive(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "app.zip", "w") as archive:
+        archive.writestr("__main__.py", SHOW)
+    shown = _shown("app.zip", cwd=tmp_path)
+    assert (shown["kind"], shown["text"]) == ("module", SHOW)
+
+
+def test_an_encoding_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "old.py").write_bytes(f"# -*- coding: latin-1 -*-\r\n# caf\xe9\r\n{SHOW}".encode("latin-1"))
+    assert "# caf\xe9\n" in _shown("old.py", cwd=tmp_path)["text"]
+
+
+def test_a_huge_script_is_cut(tmp_path: Path) -> None:
+    (tmp_path / "huge.py").write_text(f"{SHOW}\n" + "# filler\n" * 200_000, encoding="utf-8")
+    shown = _shown("huge.py", cwd=tmp_path)
+    assert shown["cut"] is True
+    assert len(shown["text"]) == 1 << 20
+
+
+def test_a_session_in_a_terminal(tmp_path: Path) -> None:
+    pytest.importorskip("IPython")
+    arguments = ("-m", "IPython", "--quick", "--no-banner", "--simple-prompt", "--colors=nocolor", "--no-confirm-exit")
+    command = [sys.executable, *arguments]
+    typed = f"x = 1\n{SHOW.replace('print', 'shown = ')}\nopen('shown', 'w').write(shown)\n"
+    environ = {**os.environ, "IPYTHONDIR": str(tmp_path / "ipython")}
+    subprocess.run(
+        command, cwd=tmp_path, env=environ, input=typed, capture_output=True, text=True, timeout=60, check=True
+    )
+    shown = json.loads((tmp_path / "shown").read_text())
+    assert shown["kind"] == "session"
+    assert shown["cells"][0] == {"number": 1, "text": "x = 1"}
 
 
 def test_nothing_from_standard_input(tmp_path: Path) -> None:

@@ -244,6 +244,8 @@ def _listen(stream: Any, listener: Callable[[str], None]) -> _Tap | None:
 
 
 def _in_forked_child() -> None:
+    global _taps_lock
+    _taps_lock = threading.Lock()
     for console in list(_consoles):
         console.forget()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from treering.secrets import mask_text
 
-__all__ = ["cells", "path", "session"]
+__all__ = ["cells", "has_kernel", "path", "session"]
 
 _MAX_CELL = 100_000
 _MAX_CELLS = 2_000
@@ -18,6 +18,11 @@ def session() -> Any:
     """Return this process's IPython session, or None; loads nothing."""
     get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
     return get_ipython() if get_ipython is not None else None
+
+
+def has_kernel() -> bool:
+    """Whether the session is a notebook's, or another front end's with a kernel, and not a terminal's."""
+    return getattr(session(), "kernel", None) is not None
 
 
 def cells() -> list[dict[str, Any]] | None:
