@@ -93,6 +93,17 @@ def test_a_growing_column_is_read_again_where_it_grew(store: StoreBuilder) -> No
         assert again.values is column.values  # remembered, not decoded twice
 
 
+def test_a_column_that_lost_chunks_is_read_anew(store: StoreBuilder) -> None:
+    run = store.run("r").log([(step, {"a": step}) for step in range(300)], batch=100)
+    assert len(reader(run).column("history", "a").values) == 300
+    for last_row, left in ((200, 200), (0, 100)):
+        run.database.execute(
+            "DELETE FROM chunks WHERE first_row = :row AND column_id IN (SELECT id FROM columns WHERE key = 'a')",
+            {"row": last_row},
+        )
+        assert len(reader(run).column("history", "a").values) == left
+
+
 def test_sparse_columns_grow_too(store: StoreBuilder) -> None:
     run = store.run("r")
     for start in range(0, 3000, 500):

@@ -252,7 +252,7 @@ class RunReader:
         axis = self.column(stream, "_time" if x == "_runtime" else x, superseded=superseded)
         if not len(axis.values) and not axis.damage and len(column.values):
             self._check_known(stream, x)
-        places, known = _align(axis, column, exact=x in AXES)
+        places, known = _align(axis, column)
         if x == "_runtime":
             created = self.database.query("SELECT created_us FROM runs WHERE id = :run", {"run": self.run_id})
             places = (places - (created[0][0] if created else 0)) / 1e6
@@ -397,14 +397,13 @@ def _within(places: npt.NDArray[Any], start: float | None, stop: float | None) -
     return within
 
 
-def _align(axis: Column, column: Column, *, exact: bool) -> tuple[npt.NDArray[Any], Mask | None]:
+def _align(axis: Column, column: Column) -> tuple[npt.NDArray[Any], Mask | None]:
     """Return `axis`'s value for each of `column`'s rows, and which rows have one (None: all).
 
     Args:
-        axis: the x metric.
+        axis: the x metric; where a row has no value of it, the last one before counts, but never across rows that
+            cannot be read.
         column: the values to place.
-        exact: only a value in the same row counts; else the last one before it is carried forward, but never across
-            rows that cannot be read.
     """
     count = len(column.values)
     if axis.sparse_rows is None and len(axis.values):
@@ -422,8 +421,6 @@ def _align(axis: Column, column: Column, *, exact: bool) -> tuple[npt.NDArray[An
     known = at >= 0
     at[~known] = 0
     found_rows = axis_rows[at]
-    if exact:
-        known &= found_rows == rows
     for first_row, _, _ in axis.damage:
         known &= (rows < first_row) | (found_rows >= first_row)
     return axis.values[at], None if known.all() else known
