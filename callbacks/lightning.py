@@ -217,7 +217,7 @@ class TreeringCallback(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         with self.training.guard("on_exception"):
             if self.stage is not None:
-                self.training.fail(exception)
+                self.training.fail(exception, trainer.global_step)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         with self.training.guard("on_save_checkpoint"):

@@ -515,15 +515,16 @@ class Run:
         """
         return self._recording.flush(timeout_s)
 
-    def mark(self, state: str, error: BaseException | str | None = None) -> None:
+    def mark(self, state: str, error: BaseException | str | None = None, step: int | None = None) -> None:
         """Say how the run goes without closing it: what callbacks call when a fit fails or is stopped.
 
         Args:
             state: one of running, finished, failed, interrupted, preempted; `finish` keeps it.
-            error: what happened; kept with its traceback and the last step.
+            error: what happened; kept with its traceback and the step.
+            step: that it happened at; default the one said before with the same exception, else the last one logged.
         """
         state = failures.checked_state(state)
-        failure = failures.describe(error, self._step - 1) if error is not None else None
+        failure = failures.describe(error, self._step - 1, step) if error is not None else None
         self._recording.state = state
         self._recording.failure = failure
         self.operate("state", {"state": state, "failure": failure})

@@ -48,10 +48,21 @@ def state_after(error: BaseException) -> str:
     return "failed"
 
 
-def describe(error: BaseException | str, step: int | None) -> dict[str, Any]:
-    """Return what is kept of an error: type, message, traceback and the last step logged before it."""
+def describe(error: BaseException | str, last_step: int | None, step: int | None = None) -> dict[str, Any]:
+    """Return what is kept of an error: type, message, traceback and step.
+
+    Args:
+        error: what happened.
+        last_step: the last step logged before it.
+        step: that it happened at, where somebody knows; kept with an exception, which others tell of again later.
+    """
     if isinstance(error, str):
+        step = last_step if step is None else step
         return {"type": "", "message": _shortened(error), "traceback": "", "step": step}
+    if step is not None:
+        with contextlib.suppress(AttributeError):  # a class with slots
+            error._treering_step = step  # type: ignore[attr-defined]  # exceptions take attributes
+    step = getattr(error, "_treering_step", last_step) if step is None else step
     import traceback  # loads a parser, which only a failing run needs
 
     try:

@@ -176,7 +176,7 @@ class Training:
         self._run = run
         ignored = [name for name in ("project", "name", "group", "job_type", "notes") if self.options.get(name)]
         if warn and ignored:
-            self._warn(f"{', '.join(ignored)} ignored: the training joins the active run {run.name!r}")
+            self.warn(f"{', '.join(ignored)} ignored: the training joins the active run {run.name!r}")
         if config := self.options.get("config"):
             run.config.update(config)
         step = self._resumed_step(run.id)
@@ -195,7 +195,7 @@ class Training:
             if resumed is None or wanted == self.options.get("id"):
                 raise
             # Two trainings that go on from one checkpoint at the same time: the second may not write the first's run.
-            self._warn(f"{error}. This training goes on in a run of its own, forked off at step {resumed}")
+            self.warn(f"{error}. This training goes on in a run of its own, forked off at step {resumed}")
             self._run = self._init(fork_from=(wanted, resumed))
         self._ours = True
         remember(self._run)
@@ -285,14 +285,14 @@ class Training:
             opened.training = False
             run.mark("finished")
 
-    def fail(self, error: BaseException) -> None:
-        """The training was left through `error`: failed, interrupted (Ctrl-C) or preempted (SIGTERM)."""
+    def fail(self, error: BaseException, step: int | None = None) -> None:
+        """The training was left through `error` at `step`: failed, interrupted (Ctrl-C) or preempted (SIGTERM)."""
         run = self._run
         if run is None:
             return
         if opened := opened_by_adapters.get(run.id):
             opened.training = False
-        run.mark(_state_after(error), error=error)
+        run.mark(_state_after(error), error, step)
 
     # -- what it records ----------------------------------------------------------------------------------------------
 
@@ -426,7 +426,7 @@ class Training:
             if all(path.exists() for path in paths):
                 self.checkpoint(paths, **rest)
             else:
-                self._warn(f"checkpoint {paths[0]} was announced at step {rest['step']} and never written")
+                self.warn(f"checkpoint {paths[0]} was announced at step {rest['step']} and never written")
 
     def _is_best(self, score: Score) -> bool:
         value = math.nan if score.value is None else score.value
@@ -442,7 +442,8 @@ class Training:
 
     # -- what goes wrong ----------------------------------------------------------------------------------------------
 
-    def _warn(self, message: str) -> None:
+    def warn(self, message: str) -> None:
+        """Warn the user, in the name of the adapter."""
         warnings.warn(f"treering ({self.framework}): {message}", TreeringWarning, stacklevel=3)
 
     def swallow(self, hook: str, error: BaseException) -> bool:
@@ -456,7 +457,7 @@ class Training:
         if kind not in self._warned:
             self._warned.add(kind)
             nothing = "; nothing of this training is recorded" if self._run is None else ""
-            self._warn(f"{hook}: {type(error).__name__}: {error}{nothing}; the training goes on")
+            self.warn(f"{hook}: {type(error).__name__}: {error}{nothing}; the training goes on")
         return True
 
 

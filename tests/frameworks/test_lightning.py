@@ -388,6 +388,18 @@ def test_without_log_graph(tmp_path: Path, only_run: OneRun) -> None:
     assert "step-2" in by_alias(run)
 
 
+def test_without_log_graph_but_with_the_callback(tmp_path: Path, only_run: OneRun) -> None:
+    logger = TreeringLogger()
+    saver = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=1)
+    options = {"enable_autolog_hparams": False, "callbacks": [TreeringCallback(logger=logger), saver]}
+    trainer(tmp_path, logger, max_epochs=1, **options).fit(Module(decay=0.5), batches(2), batches(1))
+    trainer(tmp_path, logger, max_epochs=2, **options).fit(Module(), batches(2), ckpt_path=tmp_path / "step=2.ckpt")
+    run = only_run()
+    assert run.history("train/loss").x.tolist() == [1, 2, 3, 4]
+    assert points(run, "lr/0")[:2] == [(1, 0.1), (2, 0.05)]
+    assert run.history("val/loss").x.tolist() == [2]
+
+
 @pytest.mark.parametrize("autolog", [True, False])
 def test_an_exception_fails_the_run(tmp_path: Path, only_run: OneRun, autolog: bool) -> None:
     module = Module()
@@ -402,6 +414,17 @@ def test_an_exception_fails_the_run(tmp_path: Path, only_run: OneRun, autolog: b
     assert (run.failure["type"], run.failure["message"], run.failure["step"]) == ("RuntimeError", "no more", 2)
     assert "in training_step" in run.failure["traceback"]
     assert "step-2" in by_alias(run)
+
+
+def test_the_step_of_a_failure_is_exact(tmp_path: Path, only_run: OneRun) -> None:
+    module = Module()
+    module.raise_at = (4, RuntimeError("no more"))
+    with pytest.raises(RuntimeError, match="no more"), treering.init():
+        trainer(tmp_path, TreeringLogger(), max_epochs=1, log_every_n_steps=50).fit(module, batches(9))
+    run = only_run()
+    assert run.history("train/loss").x.tolist() == [1]
+    assert run.failure is not None
+    assert run.failure["step"] == 4
 
 
 def test_a_failing_sanity_check_fails_the_run(tmp_path: Path, only_run: OneRun) -> None:
@@ -514,6 +537,49 @@ def test_a_polite_kill_lets_the_batch_end(tmp_path: Path, store_dir: Path, whose
     assert "left in order" in ended.stdout, ended.stderr
     (run,) = Api(store_dir).runs()
     assert (run.state, run.history("train/loss").x.tolist()) == ("preempted", [1, 2, 3])
+
+
+TWO_RANKS = """
+import warnings
+warnings.simplefilter("ignore")
+import lightning.pytorch as pl, torch
+from treering.callbacks.lightning import TreeringLogger
+
+class Module(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.w = torch.nn.Parameter(torch.ones(1))
+    def training_step(self, batch):
+        self.log("loss", self.w.pow(2).mean(), sync_dist=True)
+        return (self.w * batch[0]).pow(2).mean()
+    def validation_step(self, batch):
+        self.log("val_loss", self.w.pow(2).mean(), sync_dist=True)
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+if __name__ == "__main__":
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.ones(8, 1)), 1)
+    trainer = pl.Trainer(max_epochs=1, logger=TreeringLogger(), accelerator="cpu", devices=2, strategy="ddp",
+                         log_every_n_steps=1, enable_progress_bar=False)
+    trainer.fit(Module(), loader, loader)
+    print(trainer.global_rank, trainer.checkpoint_callback.best_model_path)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)  # three processes import the framework
+def test_two_ranks_are_one_run(tmp_path: Path, store_dir: Path) -> None:
+    (tmp_path / "program.py").write_text(TWO_RANKS)
+    ended = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    (run,) = Api(store_dir).runs()
+    assert run.state == "finished"
+    assert run.history("train/loss").x.tolist() == [1, 2, 3, 4]
+    assert run.history("val/loss").x.tolist() == [4]
+    assert run.config["lightning"]["trainer"]["world_size"] == 2
+    assert "step-4" in by_alias(run)
+    saved = tmp_path / "treering" / run.id / "checkpoints" / "epoch=0-step=4.ckpt"
+    assert {f"0 {saved}", f"1 {saved}"} <= set(ended.stdout.splitlines())
 
 
 # -- the other tree ---------------------------------------------------------------------------------------------------
