@@ -204,7 +204,7 @@ def _rest_of_summary(run: ApiRun) -> list[RenderableType]:
 
     metrics = run.metrics
     rest = {
-        key: found
+        f"{key} ({', '.join(metrics[key].summary)})" if key in metrics and metrics[key].summary else key: found
         for key, found in run.summary.items()
         if key not in metrics or fmt.value(found) != fmt.value(metrics[key].last)
     }

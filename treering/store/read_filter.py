@@ -104,16 +104,14 @@ class AnyOf(NamedTuple):
 
 Node: TypeAlias = Compare | Not | All | AnyOf
 
-_TOKEN = re.compile(
-    r"""\s*(?:
+# Compiled when a filter is read, for most listings have none.
+_TOKEN = r"""\s*(?:
         (?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w./]))
       | (?P<string>'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.)*")
       | (?P<operator><=|>=|!=|==|<>|=|<|>|~|!~|\(|\)|,)
       | (?P<word>[^\W\d][\w./@%:-]*\.(?="))
       | (?P<name>[^\W\d](?:[\w/@%-]|[.:](?=[\w/@%-]))*)
-    )""",
-    re.VERBOSE,
-)
+    )"""
 
 
 _EXACT = 2**53
@@ -135,9 +133,9 @@ def parse_filter(given: str | Mapping[str, Any] | None) -> Node:
         return All(())
     if isinstance(given, str):
         return _Parser(given).parse() if given.strip() else All(())
-    if isinstance(given, Mapping):
-        return _from_dict(given)
-    raise UsageError(f"filters got {type(given).__name__}; give a text such as \"state = 'failed'\", or a dict")
+    if not isinstance(given, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+        raise UsageError(f"filters got {type(given).__name__}; give a text such as \"state = 'failed'\", or a dict")
+    return _from_dict(given)
 
 
 def parse_field(text: str, *, where: str = "filter") -> Field:
@@ -186,8 +184,9 @@ class _Parser:
         tokens: list[_Token] = []
         position = 0
         end = len(self.text.rstrip())
+        pattern = re.compile(_TOKEN, re.VERBOSE)
         while position < end:
-            match = _TOKEN.match(self.text, position)
+            match = pattern.match(self.text, position)
             if match is None or match.lastgroup is None:
                 raise self._error(position, "cannot be read; texts are quoted, as in name = 'x'")
             tokens.append(_Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
@@ -320,7 +319,7 @@ def _comparison(field: Field, operator: str, value: Value) -> Node:
 
 
 _UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
+_SPAN = r"(\d+(?:\.\d+)?)\s*([a-z]+)\s*"
 
 
 def _converted(field: Field, value: Value) -> Value:
@@ -341,8 +340,8 @@ def _converted(field: Field, value: Value) -> Value:
 def _span_s(text: str) -> float | None:
     """Read '90', '1h30m' or '7 days' as seconds."""
     text = text.strip().lower()
-    parts = _SPAN.findall(text)
-    if not parts or "".join(_SPAN.split(text)[::3]).strip() or any(unit[0] not in _UNITS_S for _, unit in parts):
+    parts = re.findall(_SPAN, text)
+    if not parts or "".join(re.split(_SPAN, text)[::3]).strip() or any(unit[0] not in _UNITS_S for _, unit in parts):
         return None
     return sum(float(number) * _UNITS_S[unit[0]] for number, unit in parts)
 
