@@ -105,7 +105,7 @@ class AnyOf(NamedTuple):
 Node: TypeAlias = Compare | Not | All | AnyOf
 
 # Compiled when a filter is read, for most listings have none.
-_TOKEN = r"""\s*(?:
+_WORDS = r"""\s*(?:
         (?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w./]))
       | (?P<string>'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.)*")
       | (?P<operator><=|>=|!=|==|<>|=|<|>|~|!~|\(|\)|,)
@@ -184,7 +184,7 @@ class _Parser:
         tokens: list[_Token] = []
         position = 0
         end = len(self.text.rstrip())
-        pattern = re.compile(_TOKEN, re.VERBOSE)
+        pattern = re.compile(_WORDS, re.VERBOSE)
         while position < end:
             match = pattern.match(self.text, position)
             if match is None or match.lastgroup is None:
