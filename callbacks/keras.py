@@ -9,6 +9,9 @@ that `ModelCheckpoint` saves. The step is the number of optimizer updates. Works
 imported here.
 """
 
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+# The framework leaves holes in its own types.
+
 from __future__ import annotations
 
 import gc
@@ -18,7 +21,7 @@ import math
 import os
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from treering._framework import framework
 from treering.training import Options, Score, Training, learning_rates, metric_name
@@ -151,7 +154,7 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
         if saver.monitor_op is None or saver.monitor not in self._epoch_logs:
             return None
         best = float(saver.best) if saver.save_best_only else float(self._epoch_logs[saver.monitor])
-        mode = "min" if saver.monitor_op is keras.ops.less else "max"
+        mode: Literal["min", "max"] = "min" if saver.monitor_op is keras.ops.less else "max"
         # With save_best_only a file is written only for a new best; else every epoch, and the scores decide.
         return Score(metric_name(saver.monitor, "train"), best, mode, best=True if saver.save_best_only else None)
 

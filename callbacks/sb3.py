@@ -18,14 +18,13 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-import warnings
 from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from treering._framework import framework
-from treering.errors import TreeringError, TreeringWarning
+from treering.errors import TreeringError
 from treering.integrations.sb3 import describe
 from treering.media import Image
 from treering.training import Options, Score, Training
@@ -180,8 +179,7 @@ class TreeringCallback(BaseCallback):
     def _tell_unmonitored(self) -> None:
         if not self._unmonitored:
             self._unmonitored = True
-            message = "the environments have no Monitor; returns and lengths are counted from rewards, without time"
-            warnings.warn(f"treering (sb3): {message}", TreeringWarning, stacklevel=2)
+            self._training.warn("the environments have no Monitor; episodes are counted from rewards, without time")
 
     def _log_losses(self) -> None:
         """Off-policy algorithms dump every few episodes, or never; their losses are read from the logger by time."""
@@ -245,7 +243,8 @@ def _plain(value: object) -> object:
         if isinstance(value, sb3_logger.Figure):
             return Image(value.figure)
         if isinstance(value, sb3_logger.Image):
-            return Image(value.image, layout=value.dataformats if value.dataformats in LAYOUTS else None)
+            layout = cast("Any", value.dataformats if value.dataformats in LAYOUTS else None)
+            return Image(value.image, layout=layout)
     except TreeringError:  # an image that is none; the row that it is in is told of it, and goes on without
         return value
     return value

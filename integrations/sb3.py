@@ -5,6 +5,9 @@ from treering.integrations.sb3 import describe
 run.config.update(dict(describe(model)))
 """
 
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+# The framework leaves holes in its own types.
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -29,7 +32,7 @@ SCHEDULE_AT = (1.0, 0.5, 0.0)  # shares of the training that remain
 def describe(model: BaseAlgorithm) -> Iterator[tuple[str, object]]:
     """The parts of a run's config: the algorithm with its numbers and schedules, its policy, its environment."""
     yield "version", stable_baselines3.__version__
-    numbers = {"algorithm": type(model).__name__}
+    numbers: dict[str, object] = {"algorithm": type(model).__name__}
     for name, value in vars(model).items():
         if (
             isinstance(value, (int, float, str))

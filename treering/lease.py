@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 import weakref
 from pathlib import Path
 
 import msgspec
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ModuleNotFoundError:  # Windows
-    fcntl = None  # type: ignore[assignment]  # the other system's way is below
 
 __all__ = ["Lease", "holder_of"]
 
@@ -92,11 +91,11 @@ class Lease:
 
 
 def _lock(descriptor: int) -> bool:
-    if fcntl is None:
+    if sys.platform == "win32":
         import msvcrt
 
         try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]  # Windows only
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except OSError:
             return False
         return True

@@ -212,14 +212,15 @@ def known_run(folder: Path, run_id: str) -> KnownRun | None:
 
 
 def _unfinished(folder: Path, settings: Settings) -> str | None:
-    key, found = resume_key(settings), []
+    key = resume_key(settings)
+    found: list[tuple[int, str, str] | None] = []
     if (folder / DATABASE).exists():
         with Store.open(folder) as store:
             found.append(store.newest_run(settings.project, key))
     for path in (folder / "bundles").glob("*.db"):
         with Store.open_bundle(folder, path.stem) as store:
             found.append(store.newest_run(settings.project, key))
-    _, run_id, state = max((run for run in found if run is not None), default=(0, None, "finished"))
+    _, run_id, state = max((run for run in found if run is not None), default=(0, "", "finished"))
     return run_id if state != "finished" else None
 
 

@@ -221,7 +221,9 @@ class Writer:
         if anew:
             columns = [column for (stream, _), column in self.history.columns.items() if stream == "history"]
         self.run.summarise(columns, anew=anew)
-        if rows:
+        # What was logged before a rewind is not where the run goes on.
+        rewound_row = max((op.fields["first_row"] for op in batch.operations if op.name == "rewind"), default=0)
+        if rows and rows[-1].row >= rewound_row:
             self.run.set(next_step=rows[-1].step + 1)
 
     def _save_position(self, end: Position) -> None:

@@ -123,7 +123,7 @@ class Store:
             "ORDER BY created_us DESC LIMIT 1",
             {"key": resume_key, "project": project},
         )
-        return rows[0] if rows else None  # type: ignore[return-value]  # three columns
+        return rows[0] if rows else None
 
     def close(self) -> None:
         """Close the database."""

@@ -10,14 +10,18 @@ from treering.store.values import Carried, kind_of
 
 if TYPE_CHECKING:
     from treering.records import Row
+    from treering.store.columns import Numbers
 
-__all__ = ["ColumnPart", "Settle", "flatten", "to_columns"]
+__all__ = ["MAX_NAME_BYTES", "ColumnPart", "Settle", "flatten", "index_name", "to_columns"]
 
 Settle = Callable[[Carried], Carried]
 
 _SIMPLE_KINDS = {float: "float64", bool: "bool", str: "text"}
 #: Written for NUL in keys, since PostgreSQL's text has none.
 NUL = "\N{SYMBOL FOR NULL}"
+#: Names are cut at so many bytes of UTF-8, since PostgreSQL's indices take no more than 2,704 bytes in all.
+MAX_NAME_BYTES = 2000
+_SHORT = MAX_NAME_BYTES // 4
 
 
 class ColumnPart(NamedTuple):
@@ -31,7 +35,7 @@ class ColumnPart(NamedTuple):
     key: str
     kind: str
     rows: Sequence[int]
-    values: Sequence[Any]
+    values: Sequence[Any] | Numbers
 
 
 def to_columns(rows: Sequence[Row], settle: Settle | None = None) -> list[ColumnPart]:
@@ -110,8 +114,9 @@ def _transpose(numbers: list[int], records: list[dict[str, Any]]) -> list[_Piece
     return [_Piece(numbers, column, set(map(type, column))) for column in values]
 
 
-def _is_flat(keys: tuple[object, ...], pieces: list[_Piece]) -> bool:
-    return all(type(key) is str and "\0" not in key for key in keys) and not any(dict in p.types for p in pieces)
+def _is_flat(keys: tuple[Any, ...], pieces: list[_Piece]) -> bool:
+    plain = all(type(key) is str and "\0" not in key and len(key) <= _SHORT for key in keys)
+    return plain and not any(dict in piece.types for piece in pieces)
 
 
 def _join(pieces: list[_Piece]) -> _Piece:
@@ -153,9 +158,20 @@ def flatten(data: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
     """Write nested dicts as `a/b`; an empty dict stays a value."""
     flat: dict[str, Any] = {}
     for key, value in data.items():
-        name = f"{prefix}{key}".replace("\0", NUL)
+        name = f"{prefix}{key}"
         if isinstance(value, dict) and value:
             flat.update(flatten(cast("dict[Any, Any]", value), f"{name}/"))
         else:
-            flat[name] = value
+            flat[index_name(name)] = value
     return flat
+
+
+def index_name(name: str) -> str:
+    """Return the form of a name that any database can have in an index; a long one ends in a hash of the whole."""
+    name = name.replace("\0", NUL)
+    if len(name) <= _SHORT or len(data := name.encode("utf-8", "replace")) <= MAX_NAME_BYTES:
+        return name
+    import xxhash
+
+    digest = xxhash.xxh3_128_hexdigest(data)
+    return f"{data[: MAX_NAME_BYTES - len(digest) - 1].decode('utf-8', 'ignore')}~{digest}"

@@ -295,7 +295,8 @@ class Postgres(Database):
         try:
             yield
         except self._error as error:
-            raise StoreError(f"PostgreSQL: {error}") from error
+            # SQLAlchemy's own text repeats the statement and all that was to be stored.
+            raise StoreError(f"PostgreSQL: {getattr(error, 'orig', None) or error}") from error
 
     @contextlib.contextmanager
     def _connected(self) -> Generator[Connection]:
@@ -309,16 +310,16 @@ class Postgres(Database):
     def query(self, sql: str, parameters: Parameters | None = None) -> list[tuple[Any, ...]]:
         """See `Database.query`."""
         with self._connected() as connection:
-            return [tuple(row) for row in connection.execute(self._text(sql), parameters or {})]
+            return [tuple(row) for row in connection.execute(self._text(sql), _clean(parameters or {}))]
 
     def execute(self, sql: str, parameters: Parameters | None = None) -> int:
         """See `Database.execute`."""
         with self._connected() as connection:
-            return connection.execute(self._text(sql), parameters or {}).rowcount
+            return connection.execute(self._text(sql), _clean(parameters or {})).rowcount
 
     def execute_many(self, sql: str, parameters: Iterable[Parameters]) -> None:
         """See `Database.execute_many`."""
-        batch: Sequence[Parameters] = list(parameters)
+        batch: Sequence[Parameters] = [_clean(one) for one in parameters]
         if batch:
             with self._connected() as connection:
                 connection.execute(self._text(sql), batch)
@@ -340,6 +341,14 @@ class Postgres(Database):
     def close(self) -> None:
         """See `Database.close`."""
         self._engine.dispose()
+
+
+def _clean(parameters: Parameters) -> dict[str, Any]:
+    """PostgreSQL's text has no NUL."""
+    return {
+        name: value.replace("\0", "\N{SYMBOL FOR NULL}") if isinstance(value, str) else value
+        for name, value in parameters.items()
+    }
 
 
 def open_database(place: Path | str, *, create: bool = False, read_only: bool = False, wal: bool = True) -> Database:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from treering.errors import CorruptData
 from treering.store.batch import ColumnPart, Settle, to_columns
-from treering.store.columns import CHUNK_ROWS, FAN_IN, FULL_LEVEL, Chunk, encode_chunks, merge_chunks
+from treering.store.columns import CHUNK_ROWS, FAN_IN, FULL_LEVEL, Chunk, decode_chunk, encode_chunks, merge_chunks
 from treering.store.stats import ColumnStats
 from treering.store.values import encode
 
@@ -71,6 +72,8 @@ class HistoryWriter:
         self.run_id = run_id
         self.columns: dict[tuple[str, str], ColumnState] = {}
         self._next_rows: dict[str, int] = {}
+        #: Chunks that could not be merged with others, in words.
+        self.damage: list[str] = []
 
     def load(self) -> None:
         """Read back what an earlier attempt, or a failed transaction, left behind."""
@@ -195,13 +198,30 @@ class HistoryWriter:
                     self._merge(column, kind, loose)
 
     def _merge(self, column: ColumnState, kind: str, entries: Sequence[tuple[int, int]]) -> None:
+        where = f"run {self.run_id}, metric {column.key!r}"
         sources = read_chunks(self.database, column.id, [first_row for first_row, _ in entries], kind)
-        merged = merge_chunks(sources, f"run {self.run_id}, metric {column.key!r}")
+        try:
+            merged = merge_chunks(sources, where)
+        except CorruptData as error:
+            # What is damaged stays as it is, for inspection, and is not looked at again.
+            self.damage.append(str(error))
+            sources = [chunk for chunk in sources if _is_sound(chunk)]
+            if not sources:
+                return
+            merged = merge_chunks(sources, where)
         self.database.execute_many(
             "DELETE FROM chunks WHERE column_id = :column_id AND first_row = :first_row",
             [{"column_id": column.id, "first_row": chunk.first_row} for chunk in sources],
         )
         self.database.execute_many(_INSERT_CHUNK, [self._place(column, chunk) for chunk in merged])
+
+
+def _is_sound(chunk: Chunk) -> bool:
+    try:
+        decode_chunk(chunk)
+    except CorruptData:
+        return False
+    return True
 
 
 def read_chunks(database: Database, column_id: int, first_rows: Sequence[int], kind: str) -> list[Chunk]:

@@ -74,8 +74,10 @@ class Column:
     def rows_at(self, positions: npt.NDArray[Any]) -> Rows:
         """Return the row numbers of the values at some positions, without making all the others."""
         if self.sparse_rows is not None:
-            return self.sparse_rows[positions]
-        return positions + self.first_row
+            chosen: Rows = self.sparse_rows[positions]
+            return chosen
+        rows: Rows = positions + self.first_row
+        return rows
 
     def select(self, chosen: npt.NDArray[Any]) -> Column:
         """Return the values that a mask or positions choose."""
@@ -204,8 +206,8 @@ def _grown(
         return Column(column.key, column.kind, values, column.first_row, None)
     rows = column.rows
     kept = int(np.count_nonzero(rows < next_row))
-    values: Values = np.concatenate((column.values[:kept], tail.values))
-    return _column(column.key, column.kind, np.concatenate((rows[:kept], tail.rows)), values, ())
+    joined: Values = np.concatenate((column.values[:kept], tail.values))
+    return _column(column.key, column.kind, np.concatenate((rows[:kept], tail.rows)), joined, ())
 
 
 def fetch_chunks(database: Database, column_id: int, *, low: int | None = None, high: int | None = None) -> list[Chunk]:

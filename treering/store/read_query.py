@@ -149,5 +149,5 @@ class RunQuery:
     def _pattern(self, glob: Value) -> Value:
         """Return a glob (`*`, `?`, and `[x]` for a literal x) as SQLite's GLOB or PostgreSQL's LIKE takes it."""
         wild, escaped = _WILD[self.dialect], _ESCAPED[self.dialect]
-        parts = re.findall(r"\[(.)\]|([*?])|(.)", str(glob), re.DOTALL)
-        return "".join(wild[star] if star else escaped.get(quoted or one, quoted or one) for quoted, star, one in parts)
+        parts: list[tuple[str, str, str]] = re.findall(r"\[(.)\]|([*?])|(.)", str(glob), re.DOTALL)
+        return "".join(wild[star] if star else escaped.get(quoted + one, quoted + one) for quoted, star, one in parts)

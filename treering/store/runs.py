@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 from treering.metrics import Definition, Definitions, parse_definition
-from treering.store.batch import NUL
+from treering.store.batch import NUL, index_name
 from treering.store.values import decode, encode
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ class RunWriter:
         self.database.execute("DELETE FROM run_tags WHERE run_id = :run_id", {"run_id": self.run_id})
         self.database.execute_many(
             "INSERT INTO run_tags (run_id, tag) VALUES (:run_id, :tag) ON CONFLICT (run_id, tag) DO NOTHING",
-            [{"run_id": self.run_id, "tag": tag} for tag in tags],
+            [{"run_id": self.run_id, "tag": index_name(tag)} for tag in tags],
         )
 
 
@@ -269,13 +269,13 @@ def flatten_values(values: Mapping[str, Any], prefix: str = "") -> dict[str, tup
     flat: dict[str, tuple[float | None, str | None]] = {}
     for key, value in values.items():
         number: object = value
-        name = f"{prefix}{key}".replace("\0", NUL)
+        name = f"{prefix}{key}"
         if isinstance(value, dict) and value:
             flat.update(flatten_values(cast("dict[str, Any]", value), f"{name}."))
             continue
         # No comparison with NaN is true.
         if isinstance(number, (int, float)) and -_LARGEST <= number <= _LARGEST:
-            flat[name] = (float(number), None)
+            flat[index_name(name)] = (float(number), None)
         elif number is not None:
-            flat[name] = (None, str(number)[:1000].replace("\0", NUL))
+            flat[index_name(name)] = (None, str(number)[:1000].replace("\0", NUL))
     return flat

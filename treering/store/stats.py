@@ -11,7 +11,7 @@ from treering.store.values import NUMERIC, encode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from treering.store.columns import Chunk
+    from treering.store.columns import Chunk, Numbers
 
 __all__ = ["ColumnStats"]
 
@@ -46,7 +46,7 @@ class ColumnStats(msgspec.Struct):
         """Mean of the finite numbers."""
         return self.sum / self.finite if self.finite else None
 
-    def add(self, kind: str, values: Sequence[Any], chunks: Sequence[Chunk]) -> None:
+    def add(self, kind: str, values: Sequence[Any] | Numbers, chunks: Sequence[Chunk]) -> None:
         """Take in new values, which lie in `chunks`."""
         if not self.count:
             self.first = _small(values[0])
@@ -63,7 +63,7 @@ class ColumnStats(msgspec.Struct):
                 self.max = chunk.maximum if self.max is None else max(self.max, chunk.maximum)
         self._add_up(values)
 
-    def _add_up(self, values: Sequence[Any]) -> None:
+    def _add_up(self, values: Sequence[Any] | Numbers) -> None:
         if len(values) < _SHORT:
             finite = [float(value) for value in values if -_INFINITY < value < _INFINITY]
             self.finite += len(finite)

@@ -132,7 +132,7 @@ _INT64 = range(-(2**63), 2**63)
 
 def kind_of(value: Any) -> str:
     """Name the kind of column that holds `value`, a value as `decode` returns it."""
-    kind: type[Any] = type(value)
+    kind = cast("type[object]", type(value))
     if kind is float:
         return "float64"
     if kind is bool:
