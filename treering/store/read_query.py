@@ -33,6 +33,7 @@ _ESCAPED = {
     "sqlite": {"*": "[*]", "?": "[?]", "[": "[[]"},
     "postgresql": {"%": r"\%", "_": r"\_", "\\": r"\\"},
 }
+_NULLABLE = frozenset({"group", "job_type", "notes", "parent", "ended"})
 _COMPARISONS = frozenset({"=", "<", "<=", ">", ">="})
 
 
@@ -104,6 +105,8 @@ class RunQuery:
         column = _COLUMNS[node.field.key]
         if node.operator == "exists":
             return f"({column} IS NOT NULL)"
+        if node.field.key not in _NULLABLE:
+            return self._comparison(column, node.operator, node.values)
         # NULL compares as unknown, and the opposite of unknown is not true; COALESCE makes it false.
         return f"COALESCE({self._comparison(column, node.operator, node.values)}, {self._false()})"
 
@@ -115,7 +118,7 @@ class RunQuery:
 
     def _tag_condition(self, node: Compare) -> str:
         test = "1 = 1" if node.operator == "exists" else self._comparison("t.tag", node.operator, node.values)
-        return f"EXISTS (SELECT 1 FROM run_tags t WHERE t.run_id = r.id AND {test})"
+        return f"r.id IN (SELECT t.run_id FROM run_tags t WHERE {test})"
 
     def _value_condition(self, node: Compare) -> str:
         scope, key = self._bind(node.field.scope), self._bind(node.field.key)
@@ -129,7 +132,8 @@ class RunQuery:
         if not tests:
             tests = ["1 = 1" if node.operator == "exists" else "1 = 0"]
         return (
-            f"EXISTS (SELECT 1 FROM run_values v WHERE v.run_id = r.id AND v.scope = {scope} AND v.key = {key} "
+            # IN, not EXISTS: the few runs that an index finds are then looked up, instead of asking each run.
+            f"r.id IN (SELECT v.run_id FROM run_values v WHERE v.scope = {scope} AND v.key = {key} "
             f"AND ({' OR '.join(tests)}))"
         )
 
