@@ -305,6 +305,9 @@ def _enum(walk: _Walk, value: Any, depth: int, inside: int) -> Plain:
     content = value._value_  # the stored field; `.value` may be a user's property
     if isinstance(content, str):
         return walk.convert(str.__str__(content), depth, inside)
+    if value._name_ is None and isinstance(content, int):  # flags together, before Python 3.11
+        members: dict[str, Any] = _class_of(value).__dict__["_member_map_"]
+        return "|".join(name for name, part in members.items() if part._value_ & content)
     return walk.convert(value._name_ or content, depth, inside)
 
 
@@ -435,16 +438,12 @@ def _declared_fields(kind: Any) -> _Handler | None:
         getattr(kind, "__dataclass_fields__", None)
         or getattr(kind, "__struct_fields__", None)
         or [attribute.name for attribute in attributes]
-        or (_is_tuple(kind) and getattr(kind, "_fields", None))
+        or (tuple in kind.__mro__ and getattr(kind, "_fields", None))
     )
     if not found:
         return None
     names: list[str] = list(found)
     return lambda walk, value, depth, inside: walk.fields(value, names, depth, inside)
-
-
-def _is_tuple(kind: type) -> bool:
-    return issubclass(kind, tuple)
 
 
 def _from_path(walk: _Walk, value: os.PathLike[str], depth: int, inside: int) -> Plain:

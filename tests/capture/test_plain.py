@@ -440,6 +440,7 @@ def equal(left: object, right: object) -> bool:
     return repr(left) == repr(right)
 
 
+@settings(max_examples=60)
 @given(JSON)
 def test_plain_data_stays_as_it_is(value: object) -> None:
     assume_text = json.dumps(value)
@@ -447,7 +448,7 @@ def test_plain_data_stays_as_it_is(value: object) -> None:
         assert equal(to_plain(value), value)
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(ANYTHING)
 def test_anything_becomes_json_and_stays_put(value: object) -> None:
     once = to_plain(value)
