@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -14,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from treering.capture import gpu
 from treering.capture.cgroup import Cgroup
 from treering.capture.gpu import visible_indices
 from treering.capture.system import SystemSampler
@@ -231,3 +234,11 @@ def test_this_machines_own_groups_are_readable() -> None:
     group = Cgroup()
     for value in (group.memory_limit_bytes(), group.memory_bytes(), group.cpu_limit_cores(), group.cpu_seconds()):
         assert value is None or value > 0
+
+
+def test_nvml_has_all_that_is_asked_of_it() -> None:
+    pynvml = importlib.import_module("pynvml")
+    source = Path(gpu.__file__).read_text(encoding="utf-8")
+    names = set(re.findall(r"nvml\.(nvml\w+|NVML_\w+)", source))
+    assert len(names) > 10
+    assert [name for name in sorted(names) if not hasattr(pynvml, name)] == []
