@@ -1,0 +1,323 @@
+"""Keras: what its callback records, beside what every callback does; on the backend that KERAS_BACKEND names."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+
+from treering.api import ApiRun
+from treering.callbacks.keras import TreeringCallback
+
+OneRun = Callable[[], ApiRun]
+Runs = Callable[[], list[ApiRun]]
+
+INPUTS = np.linspace(0, 1, 128, dtype="float32").reshape(32, 4)
+TARGETS = INPUTS.sum(1)
+
+
+def build(optimizer: Any = None, **options: Any) -> Any:
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile(optimizer or keras.optimizers.SGD(0.1), "mse", metrics=["mae"], **options)
+    return model
+
+
+def fit(model: Any, *callbacks: Any, batches: int = 4, **options: Any) -> Any:
+    return model.fit(INPUTS, TARGETS, 32 // batches, verbose=0, callbacks=list(callbacks), **options)
+
+
+def steps(run: ApiRun, key: str, epochs_too: bool = False) -> list[int]:
+    """The steps of a series; its rows within epochs are those that have a batch."""
+    series = run.history(key)
+    within = set(run.history("batch").row_numbers.tolist()) if "batch" in run.metrics else set[int]()
+    rows = zip(series.x.tolist(), series.row_numbers.tolist(), strict=True)
+    return [step for step, row in rows if epochs_too or row in within]
+
+
+# -- axes -------------------------------------------------------------------------------------------------------------
+
+
+def test_rows_within_epochs_lie_on_true_steps(only_run: OneRun) -> None:
+    fit(build(), TreeringCallback(log_every=3), epochs=2)
+    run = only_run()
+    assert steps(run, "train/loss") == [1, 4, 7]
+    assert steps(run, "train/loss", epochs_too=True) == [1, 4, 4, 7, 8]
+    assert run.history("batch").values.tolist() == [0, 3, 2]
+    assert run.history("epoch").values.tolist() == [0, 0, 0, 1, 1]
+
+
+def test_each_epoch_has_what_history_has(only_run: OneRun) -> None:
+    history = fit(build(), TreeringCallback(), epochs=3, validation_data=(INPUTS, TARGETS)).history
+    run = only_run()
+    ends = run.history("val/loss").x.tolist()
+    assert ends == [4, 8, 12]
+    for name, key in {"loss": "train/loss", "mae": "train/mae", "val_loss": "val/loss", "val_mae": "val/mae"}.items():
+        last = dict(run.history(key))
+        assert [last[step] for step in ends] == pytest.approx(history[name]), key
+    assert "test/loss" not in run.metrics
+
+
+def test_accumulated_gradients_make_one_step_of_two_batches(only_run: OneRun) -> None:
+    fit(build(keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)), TreeringCallback(log_every=1))
+    run = only_run()
+    assert run.history("train/loss").x[-1] == 2
+    assert run.history("batch").values[-1] == 3
+
+
+def test_the_learning_rate_of_a_schedule(only_run: OneRun) -> None:
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5)
+    fit(build(keras.optimizers.SGD(schedule)), TreeringCallback(), epochs=2)
+    run = only_run()
+    rates = dict(run.history("lr/0"))
+    assert rates[4] == pytest.approx(0.1 * 0.5**4)
+    assert rates[8] == pytest.approx(0.1 * 0.5**8)
+    assert run.config["keras"]["optimizer"]["0"]["learning_rate"]["class_name"] == "ExponentialDecay"
+
+
+def test_a_model_with_two_optimizers(only_run: OneRun) -> None:
+    class Two(keras.Model):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = keras.layers.Dense(1)
+            self.first, self.second = keras.optimizers.SGD(0.1), keras.optimizers.Adam(0.2)
+
+        def build(self, shape: Any) -> None:
+            self.dense.build(shape)
+
+        def call(self, inputs: Any) -> Any:
+            return self.dense(inputs)
+
+        def train_step(self, data: Any) -> dict[str, float]:
+            variables = self.dense.trainable_variables
+            for optimizer in (self.first, self.second):
+                optimizer.apply([keras.ops.ones_like(variable) for variable in variables], variables)
+            return {"d_loss": 1.0, "g_loss": 2.0}
+
+    model = Two()
+    model.build((None, 4))
+    model.compile(run_eagerly=True)
+    model.optimizer = None
+    fit(model, TreeringCallback(log_every=1))
+    run = only_run()
+    assert list(run.history("lr/first"))[-1] == (4, pytest.approx(0.1))
+    assert list(run.history("lr/second"))[-1] == (4, pytest.approx(0.2))
+    assert steps(run, "train/g_loss") == [1, 2, 3, 4]
+
+
+def test_one_callback_for_fit_fit_and_evaluate(only_run: OneRun) -> None:
+    model, callback = build(), TreeringCallback(log_every=4)
+    fit(model, callback)
+    fit(model, callback, validation_data=(INPUTS, TARGETS), epochs=3, initial_epoch=1)
+    expected = model.evaluate(INPUTS, TARGETS, verbose=0, callbacks=[callback])
+    run = only_run()
+    assert list(run.history("test/loss")) == [(12, pytest.approx(expected[0]))]
+    assert run.history("val/loss").x.tolist() == [8, 12]
+    assert run.history("train/loss").x[-1] == 12
+    assert (run.state, run.attempt) == ("finished", 1)
+
+
+def test_evaluate_alone(only_run: OneRun) -> None:
+    model = build()
+    model.evaluate(INPUTS, TARGETS, verbose=0, callbacks=[TreeringCallback()])
+    run = only_run()
+    assert run.history("test/loss").x.tolist() == [0]
+    assert run.state == "finished"
+
+
+def test_evaluate_after_a_fit_that_failed(only_run: OneRun) -> None:
+    def fail(batch: int, logs: Any) -> None:
+        raise ValueError("broken")
+
+    model, callback = build(), TreeringCallback()
+    with pytest.raises(ValueError, match="broken"):
+        fit(model, callback, keras.callbacks.LambdaCallback(on_train_batch_end=fail))
+    model.evaluate(INPUTS, TARGETS, verbose=0, callbacks=[callback])
+    assert only_run().history("test/loss").x.tolist() == [1]
+
+
+def test_config(only_run: OneRun) -> None:
+    model = build()
+    fit(model, TreeringCallback(), epochs=2)
+    config = only_run().config["keras"]
+    assert config["backend"] == keras.backend.backend()
+    assert config["version"] == keras.__version__
+    assert config["fit"] == {"epochs": 2, "steps": 4}
+    assert (config["model"]["parameters"], config["model"]["trainable_parameters"]) == (5, 5)
+    assert config["compile"]["loss"] == "mse"
+    assert config["optimizer"]["0"]["name"] == model.optimizer.name
+
+
+# -- checkpoints ------------------------------------------------------------------------------------------------------
+
+
+def contents(run: ApiRun) -> dict[str, bytes]:
+    return {alias: version.read() for version in run.versions() for alias in version.aliases}
+
+
+class Copies(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
+    """Keeps what a path held whenever an epoch began and at the end."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path, self.seen = path, list[bytes]()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if self.path.exists():
+            self.seen.append(self.path.read_bytes())
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self.on_epoch_begin(0)
+
+
+@pytest.mark.parametrize("ours_first", [True, False])
+@pytest.mark.parametrize("name", ["model.keras", "model.weights.h5", "{epoch:02d}-{loss:.4f}.keras", "[a]*/{epoch}.h5"])
+@pytest.mark.filterwarnings("ignore:.*HDF5:UserWarning")
+def test_files_are_taken_wherever_the_callback_stands(
+    name: str, ours_first: bool, tmp_path: Path, only_run: OneRun
+) -> None:
+    path = tmp_path / "saved" / name
+    saver = keras.callbacks.ModelCheckpoint(path, monitor="loss", save_weights_only="weights" in name)
+    copies = Copies(path)
+    callbacks = [TreeringCallback(), saver, copies] if ours_first else [saver, copies, TreeringCallback()]
+    fit(build(), *callbacks, epochs=3)
+    kept = contents(only_run())
+    if "{" in name:
+        saved = [path for path in (tmp_path / "saved").rglob("*") if path.is_file()]
+        saved.sort(key=lambda path: path.stat().st_mtime_ns)
+        assert [kept[f"step-{step}"] for step in (4, 8, 12)] == [path.read_bytes() for path in saved]
+    else:
+        assert [kept[f"step-{step}"] for step in (4, 8, 12)] == copies.seen
+        assert len(set(copies.seen)) == 3
+    assert kept["last"] == kept["step-12"] == kept["best:train/loss"]
+
+
+def test_nothing_saved_when_nothing_is_better(tmp_path: Path, only_run: OneRun) -> None:
+    saver = keras.callbacks.ModelCheckpoint(tmp_path / "best.keras", save_best_only=True)
+    model = build(keras.optimizers.SGD(0.0))
+    fit(model, saver, TreeringCallback(), epochs=3, validation_data=(INPUTS, TARGETS))
+    (version,) = only_run().versions()
+    assert {"step-4", "best", "best:val/loss", "last"} <= set(version.aliases)
+    assert (version.metadata["score"], version.metadata["epoch"]) == (pytest.approx(saver.best), 0)
+
+
+def test_best_is_by_score_where_every_epoch_is_saved(tmp_path: Path, only_run: OneRun) -> None:
+    class Worse(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.model.optimizer.learning_rate = [0.1, 0.1, 3.0][epoch]
+
+    saver = keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras")
+    history = fit(build(), Worse(), saver, TreeringCallback(), epochs=3, validation_data=(INPUTS, TARGETS)).history
+    assert np.argmin(history["val_loss"]) == 1
+    kept = contents(only_run())
+    assert kept["best"] == (tmp_path / "2.keras").read_bytes()
+    assert kept["last"] == (tmp_path / "3.keras").read_bytes()
+
+
+def test_a_larger_accuracy_is_better(tmp_path: Path, only_run: OneRun) -> None:
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="softmax")])
+    model.compile(keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    saver = keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras", monitor="accuracy")
+    labels = (TARGETS > 2).astype("int32")
+    history = model.fit(INPUTS, labels, 8, 6, verbose=0, callbacks=[TreeringCallback(), saver]).history
+    run = only_run()
+    (best,) = [version for version in run.versions() if "best:train/accuracy" in version.aliases]
+    assert best.metadata["mode"] == "max"
+    assert best.metadata["score"] == pytest.approx(max(history["accuracy"]))
+    assert best.metadata["epoch"] == int(np.argmax(history["accuracy"]))
+
+
+def test_saved_every_few_batches(tmp_path: Path, only_run: OneRun) -> None:
+    path = tmp_path / "{epoch}-{batch}.weights.h5"
+    saver = keras.callbacks.ModelCheckpoint(path, save_freq=3, save_weights_only=True)
+    fit(build(), TreeringCallback(), saver, batches=8, epochs=2)
+    files = {f"step-{(int(p.name[0]) - 1) * 8 + int(p.name[2])}": p.read_bytes() for p in tmp_path.glob("*.h5")}
+    assert set(files) == {"step-3", "step-6", "step-9", "step-12", "step-15"}
+    kept = contents(only_run())
+    assert {alias: kept[alias] for alias in files} == files
+
+
+def test_files_of_an_earlier_training_are_left_alone(tmp_path: Path, recorded: Runs) -> None:
+    saver = keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras")
+    model = build()
+    fit(model, saver, TreeringCallback(name="first"), epochs=2)
+    fit(model, TreeringCallback(name="second"), epochs=2)
+    assert {run.name: len(run.versions()) for run in recorded()} == {"first": 2, "second": 0}
+
+
+def test_the_folder_of_checkpoints_is_as_without_us(tmp_path: Path) -> None:
+    for name, ours in (("with", [TreeringCallback()]), ("without", [])):
+        keras.utils.set_random_seed(0)
+        saver = keras.callbacks.ModelCheckpoint(tmp_path / name / "{epoch}.weights.h5", save_weights_only=True)
+        fit(build(), saver, *ours, epochs=2)
+    assert sorted(os.listdir(tmp_path / "with")) == sorted(os.listdir(tmp_path / "without"))
+
+
+# -- backends ---------------------------------------------------------------------------------------------------------
+
+PROGRAM = """
+import json, sys
+import numpy, keras
+from treering.callbacks.keras import TreeringCallback
+from treering.api import Api
+import treering
+
+inputs = numpy.ones((32, 4), "float32")
+found = {"backend": keras.backend.backend()}
+for executed, every in ((2, 2), (3, 1)):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    optimizer = keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5))
+    steps = {} if found["backend"] == "torch" else {"steps_per_execution": executed}
+    model.compile(optimizer, "mse", **steps)
+    path = sys.argv[1] + f"/{executed}.keras"
+    saver = keras.callbacks.ModelCheckpoint(path, monitor="loss", save_best_only=True)
+    callback = TreeringCallback(log_every=every)
+    model.fit(inputs, inputs.sum(1), 4, verbose=0, callbacks=[callback, saver])
+    model.evaluate(inputs, inputs.sum(1), verbose=0, callbacks=[callback])
+    run = callback.run
+    run.finish()
+    read = Api(run.store_dir).run(run.id)
+    within = read.history("batch").x.tolist()
+    found[str(executed)] = {
+        "within": within,
+        "last": int(read.history("train/loss").x[-1]),
+        "lr": read.history("lr/0").values[-1],
+        "test": int(read.history("test/loss").x[-1]),
+        "aliases": [list(version.aliases) for version in read.versions()],
+    }
+others = ("tensorflow", "torch", "jax", "lightning", "transformers", "stable_baselines3", "gymnasium")
+found["modules"] = [name for name in others if sys.modules.get(name) is not None]
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "torch", "jax"])
+def test_backends(backend: str, tmp_path: Path, store_dir: Path) -> None:
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    # Keras loads it wherever it is installed, which takes longer than all that is done here.
+    hidden = "" if backend == "tensorflow" else "import sys; sys.modules['tensorflow'] = None\n"
+    command = [sys.executable, "-c", hidden + PROGRAM, str(tmp_path)]
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert output.returncode == 0, output.stderr
+    found = json.loads(output.stdout.splitlines()[-1])
+    assert found["backend"] == backend
+    assert found["modules"] == [backend]
+    executed_together = backend != "torch"
+    assert found["2"]["within"] == ([2, 4, 6, 8] if executed_together else [1, 3, 5, 7])
+    assert found["3"]["within"] == ([3, 6, 8] if executed_together else list(range(1, 9)))
+    for part in (found["2"], found["3"]):
+        assert (part["last"], part["test"]) == (8, 8)
+        assert part["lr"] == pytest.approx(0.1 * 0.5**8)
+        (aliases,) = part["aliases"]
+        assert {"step-8", "best", "best:train/loss"} <= set(aliases)
