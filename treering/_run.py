@@ -6,43 +6,35 @@ The module's name begins with an underscore because `treering.run` is the active
 from __future__ import annotations
 
 import contextlib
-import operator
 import os
-import sys
 import threading
-import time
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from treering import failures, lifecycle, records
+from treering._rows import Rows, checked_step
 from treering.errors import StoreError, UsageError
 from treering.files import Version, pin_version
-from treering.journal import JournalClosed, JournalFull
+from treering.journal import JournalFull
 from treering.metrics import parse_definition
 from treering.recording import Recording, Start
-from treering.store.values import encode_fast, encode_logged
 from treering.values import Config, Summary
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
 
 __all__ = ["Run"]
 
-# The next automatic step must fit as well.
-_FIRST_STEP, _LAST_STEP = -(2**63), 2**63 - 2
 # How long an end that found no room in the journal waits for the store.
 _END_TIMEOUT_S = 30.0
 _LOCK_TIMEOUT_S = 1.0
 _LEVELS = ("info", "warn", "error")
 
 
-class Run:
+class Run(Rows):
     """One training as it is recorded; `treering.init` makes it.
 
     All methods may be called from any thread. None raises for trouble around the training (disk, store); all raise
@@ -51,150 +43,12 @@ class Run:
     """
 
     def __init__(self, recording: Recording) -> None:
+        super().__init__(recording)
         start = recording.start
         self.id = start.id
         self.project = start.project
-        self._recording = recording
-        self._journal = recording.journal
-        self._lock = recording.journal.lock
-        self._append = recording.journal.append
-        self._busy = False
-        self._deferred: deque[Callable[[], None]] = deque()
-        self._pending: dict[str, Any] = {}
-        self._row = start.first_row
-        self._step = start.next_step
-        self._rows = {records.SYSTEM: 0, records.CONSOLE: 0, records.EVENTS: 0, **start.next_rows}
         self._config = Config(dict(start.config), recording.config_of, self._config_changed)
         self._summary = Summary(self._read_summary, self._summary_changed)
-
-    # -- logging ------------------------------------------------------------------------------------------------------
-
-    def log(
-        self,
-        data: Mapping[str, object],
-        step: int | None = None,
-        commit: bool | None = None,
-        *,
-        time_s: float | None = None,
-    ) -> None:
-        """Record one row; it survives whatever happens to the process once this has returned.
-
-        Args:
-            data: metrics by name. Numbers, strings, bools, None, lists, NumPy scalars, small arrays and tensors, and
-                treering media; nested dicts become `a/b`. Copied before this returns.
-            step: the row's step, any 64-bit integer; may repeat and go back. Default: the last one plus 1, first 0.
-            commit: False keeps the values back for the next row, as in W&B.
-            time_s: seconds since 1970; default now.
-
-        Raises:
-            UnsupportedValue: a value that no column can hold; the text names its key and the fix. Nothing is logged.
-            UsageError: a step that is not an integer of 64 bits.
-        """
-        with self._lock:
-            if self._busy:
-                self._log_later(data, step, time_s)
-                return
-            if self._deferred:
-                self._catch_up()
-            self._busy = True
-            time_ns = time.time_ns() if time_s is None else _nanoseconds(time_s)
-            row = self._row
-            try:
-                if type(data) is not dict or commit is not None or self._pending:  # pyright: ignore[reportUnknownArgumentType]  # forgets data's type
-                    whole = self._complete(data, step, commit)
-                    if whole is None:
-                        return
-                    data = whole
-                if step is None:
-                    step = self._step
-                elif type(step) is not int or not _FIRST_STEP <= step <= _LAST_STEP:
-                    step = _checked_step(step)
-                # First, since Ctrl-C may come right behind `append`: a number must not be given twice.
-                self._row = row + 1
-                self._append(encode_fast((0, row, step, time_ns, data)))
-                self._step = step + 1
-            except Exception as error:  # sorted out there
-                self._row = row
-                self._log_again(error, data, step, time_ns)
-            finally:
-                self._busy = False
-                if self._deferred:
-                    self._catch_up()
-
-    def _log_later(self, data: object, step: int | None, time_s: float | None) -> None:
-        """Take a row from a signal handler or a finaliser that came while this very thread is logging."""
-        time_ns = time.time_ns() if time_s is None else _nanoseconds(time_s)
-        raw = msgspec.Raw(encode_logged(_checked_data(data)))
-        step = None if step is None else _checked_step(step)
-        self._deferred.append(lambda: self._put_row(raw, step, time_ns))
-
-    def _catch_up(self) -> None:
-        """Do what had to wait, in order; the caller holds the lock."""
-        while self._deferred:
-            self._busy = True
-            try:
-                while self._deferred:
-                    self._deferred.popleft()()
-            finally:
-                self._busy = False
-
-    def _write(self, write: Callable[[], None]) -> None:
-        """Call `write`, or, when this thread is interrupted in the middle of writing, right after that."""
-        with self._lock:
-            if self._busy:
-                self._deferred.append(write)
-                return
-            self._catch_up()
-            self._busy = True
-            try:
-                write()
-            finally:
-                self._busy = False
-                if self._deferred:
-                    self._catch_up()
-
-    def _complete(self, data: object, step: int | None, commit: bool | None) -> dict[str, Any] | None:
-        """Return the whole row that `data` ends, or None when it does not."""
-        data = _checked_data(data)
-        if commit is False:
-            if step is not None:
-                self._step = _checked_step(step)
-            self._pending.update({key: msgspec.Raw(encode_logged(value, key)) for key, value in data.items()})
-            return None
-        data, self._pending = {**self._pending, **data}, {}
-        return data
-
-    def _log_again(self, error: Exception, data: object, step: int | None, time_ns: int) -> None:
-        """Log what the short way could not take, or say what is wrong with it."""
-        if isinstance(error, UsageError):
-            raise error
-        if isinstance(error, JournalFull):
-            self._drop_row(error, step)
-            return
-        if not isinstance(error, JournalClosed):
-            data = msgspec.Raw(encode_logged(data))
-        self._put_row(data, step, time_ns)
-
-    def _drop_row(self, error: OSError, step: int | None) -> None:
-        # First, as the warning may be an exception. The step counts what was logged, kept or not.
-        self._step = (self._step if step is None else step) + 1
-        self._recording.drop_row(error)
-
-    def _put_row(self, data: object, step: int | None, time_ns: int) -> None:
-        step = self._step if step is None else step
-        try:
-            self._append(encode_fast((0, self._row, step, time_ns, data)))
-        except JournalFull as error:
-            self._drop_row(error, step)
-        except JournalClosed:
-            try:
-                self._put_late_row(data, step, time_ns)
-            except Exception:
-                if not sys.is_finalizing():  # else there is not enough left of Python to say anything
-                    raise
-        else:
-            self._row += 1
-            self._step = step + 1
 
     def _put_late_row(self, data: object, step: int, time_ns: int) -> None:
         recording = self._recording
@@ -244,20 +98,6 @@ class Run:
     def alert(self, title: str, text: str = "", level: str = "info", **_options: object) -> None:
         """Raise an alert: an event of kind "alert" that dashboards and targets show to people."""
         self.log_event("alert", text or title, level=getattr(level, "value", level).lower(), title=title)
-
-    def log_stream(self, stream: int, data: Mapping[str, Any]) -> None:
-        """Append a row to a stream other than the history; for treering's own observers."""
-        if self._recording.inert:
-            return
-        time_ns, raw = time.time_ns(), msgspec.Raw(encode_logged(data))
-
-        def put() -> None:
-            row = self._rows[stream]
-            with contextlib.suppress(JournalFull, JournalClosed):  # its loss is not worth a word; ended runs take none
-                self._append(encode_fast((stream, row, max(self._step - 1, 0), time_ns, raw)))
-                self._rows[stream] = row + 1
-
-        self._write(put)
 
     def define_metric(
         self,
@@ -391,24 +231,6 @@ class Run:
         self.flush(timeout_s=30.0)
         return self._recording.read_summary()
 
-    def operate(self, name: str, fields: Mapping[str, Any], *, late: bool = True) -> None:
-        """Write an operation; one that is not `late` has no say once the run has ended."""
-        if self._recording.inert:
-            return
-        record = records.write_operation(name, fields)
-
-        def put() -> None:
-            try:
-                self._append(record)
-            except JournalFull as error:
-                self._recording.drop_row(error)
-            except JournalClosed:
-                if late and not self._recording.inert:
-                    self._reopen()
-                    self._append(record)
-
-        self._write(put)
-
     def record_capture(self, part: Mapping[str, Any]) -> None:
         """Take what the run's observer found out."""
         self.operate("set", {"capture": part}, late=False)
@@ -531,7 +353,7 @@ class Run:
 
     def rewind(self, step: int) -> None:
         """Go back to `step`: rows beyond it are superseded, and the next row's step is `step` + 1."""
-        step = _checked_step(step)
+        step = checked_step(step)
         start = self._recording.start
         with self._lock:
             start.attempt += 1
@@ -612,37 +434,6 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run {self.name!r} ({self.path}, {self.state}, step {self._step})>"
-
-
-def _checked_data(data: object) -> Mapping[str, object]:
-    if not isinstance(data, Mapping):
-        raise UsageError(
-            f"log() got {type(data).__name__}; it takes a mapping of names to values, such as {{'loss': 0.1}}"
-        )
-    return cast("Mapping[str, object]", data)
-
-
-def _nanoseconds(time_s: float) -> int:
-    try:
-        return round(time_s * 1e6) * 1000
-    except (TypeError, ValueError, OverflowError):
-        raise UsageError(f"log() got time_s={time_s!r}; it takes seconds since 1970") from None
-
-
-def _checked_step(step: object) -> int:
-    try:
-        number = operator.index(step)  # type: ignore[arg-type]  # what it is for
-    except TypeError:
-        if isinstance(step, float) and step.is_integer():
-            number = int(step)
-        else:
-            raise UsageError(
-                f"log() got step={step!r}; a step is an integer. Log a fraction as a metric and draw over it with "
-                "define_metric(name, x=...)"
-            ) from None
-    if not _FIRST_STEP <= number <= _LAST_STEP:
-        raise UsageError(f"log() got step={number}; a step is an integer of 64 bits")
-    return number
 
 
 def _glob(base: Path, pattern: str) -> Iterable[Path]:
