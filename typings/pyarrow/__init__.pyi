@@ -26,7 +26,7 @@ class Array: ...
 
 def array(
     values: Any,
-    type: DataType | None = None,  # noqa: A002
+    type: DataType | None = None,
     mask: Any = None,
     from_pandas: bool | None = None,
 ) -> Array: ...
