@@ -261,10 +261,16 @@ def test_somebody_undoes_our_replacement(streams: tuple[io.StringIO, io.StringIO
     console = Console(record)
     console.start()
     print("a")
+    out.write = original  # type: ignore[method-assign]
+    print("b")
+    console.tick()
+    out.write = original  # type: ignore[method-assign]
+    first.tick()
+    print("c")
     console.stop()
     first.stop()
-    assert out.getvalue() == "a\n"
-    assert record.texts() == ["a"]
+    assert out.getvalue() == "a\nb\nc\n"
+    assert record.texts() == ["a", "c"]
 
 
 @pytest.mark.parametrize("first", [0, 1])
@@ -324,6 +330,20 @@ def test_one_stream_for_both(monkeypatch: pytest.MonkeyPatch, record: Record) ->
     console.stop()
     assert [(row["text"], row["source"]) for row in record.rows] == [("a", "stdout"), ("b", "stdout")]
     assert "write" not in both.__dict__
+
+
+@on_own_streams
+def test_somebody_puts_an_earlier_one_of_ours_back(console: Console, streams: Any, record: Record) -> None:
+    out = streams[0]
+    ours = out.write
+    out.write = lambda text: None  # swallows everything, so we go before it
+    console.tick()
+    print("unseen, but written")
+    out.write = ours
+    console.tick()
+    print("once")
+    assert record.texts() == ["unseen, but written", "once"]
+    assert out.getvalue() == "once\n"
 
 
 @on_own_streams
@@ -628,3 +648,30 @@ except ValueError:
     texts = [text for source, text in result["lines"] if source == "stderr"]
     assert texts[0] == "Traceback (most recent call last):"
     assert texts[-1] == "ValueError: boom"
+
+
+def test_in_a_real_kernel(tmp_path: Path) -> None:
+    manager = pytest.importorskip("jupyter_client.manager")
+    pytest.importorskip("ipykernel")
+    kernel, client = manager.start_new_kernel(kernel_name="python3", cwd=str(tmp_path))
+    shown: list[str] = []
+
+    def execute(code: str) -> None:
+        client.execute_interactive(
+            code, timeout=60, output_hook=lambda message: shown.append(message["content"].get("text", ""))
+        )
+
+    try:
+        execute(
+            "import json, sys; from treering.capture.console import Console; rows = []\n"
+            "console = Console(rows.append); console.start(); print('first')"
+        )
+        execute("print('second'); sys.stderr.write('\\r1%'); sys.stderr.write('\\r2%\\n')")
+        before = "".join(shown)
+        execute("console.stop(); print(json.dumps([[row['source'], row['text']] for row in rows]))")
+    finally:
+        client.stop_channels()
+        kernel.shutdown_kernel(now=True)
+    rows = json.loads("".join(shown)[len(before) :])
+    assert rows == [["stdout", "first"], ["stdout", "second"], ["stderr", "2%"]]
+    assert "first\n" in before  # and the notebook shows it as ever

@@ -17,6 +17,7 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from treering.capture import notebook
 from treering.capture.terminal import Line, Screen
 from treering.secrets import mask_text
 
@@ -69,6 +70,7 @@ class Console:
         self._emitter: int | None = None
         self._screens: dict[str, Screen] = {}
         self._taps: list[tuple[_Tap, Callable[[str], None]]] = []
+        self._shell: Any = None
         _consoles.add(self)
 
     def start(self) -> None:
@@ -87,12 +89,13 @@ class Console:
                 tap = _listen(stream, listener)
                 if tap is not None:
                     self._taps.append((tap, listener))
+            self._shell = notebook.session()
+            if self._shell is not None:
+                self._shell.events.register("pre_run_cell", self._heal)
 
     def stop(self) -> None:
         """Stop listening, put the streams back as they were, and emit what has not been yet."""
-        taps, self._taps = self._taps, []
-        for tap, listener in taps:
-            tap.remove(listener)
+        self._leave()
         if os.getpid() != self._pid:  # a forked child: its locks may be held by threads that it does not have
             return
         self._settle(shows=_all)
@@ -102,16 +105,30 @@ class Console:
 
     def tick(self) -> None:
         """Emit lines that changed in place; to be called about once a second."""
+        self._heal()
         self._settle(shows=_due)
+
+    def _heal(self, *_event: object) -> None:
+        for tap, _ in self._taps:
+            tap.heal()
 
     def forget(self) -> None:
         """In a forked child: hear nothing, and let go of locks that threads of the parent may hold."""
         self._lock, self._emitting = threading.RLock(), threading.Lock()
         self._heard.clear()
         self._outbox.clear()
+        self._leave()
+
+    def _leave(self) -> None:
         taps, self._taps = self._taps, []
         for tap, listener in taps:
             tap.remove(listener)
+        shell, self._shell = self._shell, None
+        if shell is not None:
+            try:
+                shell.events.unregister("pre_run_cell", self._heal)
+            except Exception:  # gone already
+                return
 
     def _listener(self, screen: Screen) -> Callable[[str], None]:
         """What a stream's `write` calls. It costs 0.2 us until a line ends, and 2 us then."""
@@ -200,17 +217,41 @@ class _Tap:
     def __init__(self, stream: Any) -> None:
         self.stream = stream
         self.listeners: tuple[Callable[[str], None], ...] = ()
-        self._had_own = "write" in getattr(stream, "__dict__", {})
-        self._original = original = stream.write
+        self._reached = False
+        self._install()
+
+    def _install(self) -> None:
+        self._had_own = "write" in getattr(self.stream, "__dict__", {})
+        self._original = original = self.stream.write
 
         def write(text: str, /) -> Any:
             written = original(text)
-            for listen in self.listeners:
-                listen(text)
+            if self.write is write:  # else an earlier one of ours, that somebody has put back
+                if text:
+                    for listen in self.listeners:
+                        listen(text)
+                else:
+                    self._reached = True
             return written
 
         self.write = write
-        stream.write = write
+        self.stream.write = write
+
+    def heal(self) -> None:
+        """Listen again where somebody has replaced `write` after us and does not call ours, or has put theirs back.
+
+        IPython does the second at the end of each cell: so a console that is started in a cell would be deaf in the
+        next one.
+        """
+        if getattr(self.stream, "write", None) is self.write:
+            return
+        self._reached = False
+        try:
+            self.stream.write("")  # does it still come by?
+            if not self._reached:
+                self._install()
+        except Exception:  # closed, say
+            return
 
     def remove(self, listener: Callable[[str], None]) -> None:
         self.listeners = tuple(one for one in self.listeners if one is not listener)
@@ -235,8 +276,10 @@ def _listen(stream: Any, listener: Callable[[str], None]) -> _Tap | None:
     with _taps_lock:
         tap = _taps.get(id(stream))
         try:
-            if tap is None or getattr(stream, "write", None) is not tap.write:
+            if tap is None:
                 tap = _taps[id(stream)] = _Tap(stream)
+            else:
+                tap.heal()
         except Exception:  # a stream without attributes of its own
             return None
         tap.listeners = (*tap.listeners, listener)
