@@ -39,6 +39,10 @@ class _Batch(NamedTuple):
     operations: list[Operation]
     end: Position
 
+    def rewinds(self) -> list[int]:
+        """Return the number of the first row behind each rewind."""
+        return [operation.fields["first_row"] for operation in self.operations if operation.name == "rewind"]
+
 
 class Writer:
     """Applies the records of one run's journal to a store.
@@ -125,6 +129,7 @@ class Writer:
                 run.apply(operation)
                 self._await_row()
         touched = [(part.stream, self.history.append(part)) for part in prepared]
+        self._find_start(batch)
         for operation in batch.operations:
             if operation.name == "version":
                 version = new_versions.get(operation.fields["id"])
@@ -207,12 +212,6 @@ class Writer:
         rows = batch.rows.get(HISTORY)
         names = {operation.name for operation in batch.operations}
         self._restate_due |= bool(names & {"begin", "rewind"}) and self.run.attempt > 1
-        if rows and self._awaits_row is not None and rows[-1].row >= self._awaits_row:
-            # Resumed without being told from where: the first row says it.
-            first = next(row for row in rows if row.row >= self._awaits_row)
-            if first.step < self.run.row["next_step"]:
-                self.run.supersede(first.step)
-            self._awaits_row = None
         restating = self._restate_due and self._awaits_row is None
         anew = "define" in names or restating
         if restating:
@@ -222,9 +221,22 @@ class Writer:
             columns = [column for (stream, _), column in self.history.columns.items() if stream == "history"]
         self.run.summarise(columns, anew=anew)
         # What was logged before a rewind is not where the run goes on.
-        rewound_row = max((op.fields["first_row"] for op in batch.operations if op.name == "rewind"), default=0)
-        if rows and rows[-1].row >= rewound_row:
+        if rows and rows[-1].row >= max(batch.rewinds(), default=0):
             self.run.set(next_step=rows[-1].step + 1)
+
+    def _find_start(self, batch: _Batch) -> None:
+        """Where the run was resumed without being told from where, the first row says it."""
+        rewinds = batch.rewinds()
+        awaited = self._awaits_row
+        if awaited is None:
+            return
+        first = next((row for row in batch.rows.get(HISTORY, ()) if row.row >= awaited), None)
+        if first is not None and first.row < min(rewinds, default=first.row + 1):
+            if first.step < self.run.row["next_step"]:
+                self.run.supersede(first.step)
+            self._awaits_row = None
+        if rewinds:
+            self._awaits_row = None
 
     def _save_position(self, end: Position) -> None:
         self.store.database.execute(

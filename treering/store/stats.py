@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from treering.store.columns import Chunk, Numbers
 
-__all__ = ["ColumnStats"]
+__all__ = ["ColumnStats", "small"]
 
 # A last value larger than this (a table, a long list) is not repeated in the statistics.
 _MAX_LAST_BYTES = 4096
@@ -49,11 +49,11 @@ class ColumnStats(msgspec.Struct):
     def add(self, kind: str, values: Sequence[Any] | Numbers, chunks: Sequence[Chunk]) -> None:
         """Take in new values, which lie in `chunks`."""
         if not self.count:
-            self.first = _small(values[0])
+            self.first = small(values[0])
         self.count += len(values)
         if chunks[-1].last_row > self.last_row:
             self.last_row = chunks[-1].last_row
-            self.last = _small(values[-1])
+            self.last = small(values[-1])
         if kind not in NUMERIC:
             return
         for chunk in chunks:
@@ -87,7 +87,8 @@ _SHORT = 64
 _INFINITY = float("inf")
 
 
-def _small(value: Any) -> Any:
+def small(value: Any) -> Any:
+    """Return a value for the statistics, or None for one that is too large to be repeated there."""
     if type(value) in (float, int, bool):
         return value
     if hasattr(value, "item"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from treering.errors import CorruptData
 from treering.store.columns import Chunk, decode_chunk
-from treering.store.stats import ColumnStats
+from treering.store.stats import ColumnStats, small
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,7 +98,7 @@ def _restated(database: Database, column_id: int, hidden: npt.NDArray[np.int64])
 
     from treering.store.columns import encode_chunks
 
-    stats = ColumnStats()
+    stats, first = ColumnStats(), None
     found = database.query(f"SELECT {_FIELDS} FROM chunks WHERE column_id = :id ORDER BY last_row", {"id": column_id})
     for row in found:
         chunk = Chunk(*row)
@@ -112,4 +112,9 @@ def _restated(database: Database, column_id: int, hidden: npt.NDArray[np.int64])
             rows = rows[kept]
         if len(rows):
             stats.add(chunk.kind, values, list(encode_chunks(chunk.kind, rows, values)))
+            # Chunks may lie among each other; in order of their last rows the first is not always the first.
+            if first is None or rows[0] < first[0]:
+                first = rows[0], small(values[0])
+    if first is not None:
+        stats.first = first[1]
     return stats
