@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 def data() -> list[np.ndarray]:
     """1,797 pictures of 8 x 8 pixels in 0..1 with their digits, as train and test."""
     pictures, digits = load_digits(return_X_y=True)
-    return train_test_split((pictures / 16).astype("float32"), digits, test_size=0.25, random_state=0)
+    split: list[np.ndarray] = train_test_split(
+        (pictures / 16).astype("float32"), digits, test_size=0.25, random_state=0
+    )
+    return split
 
 
 def train(epochs: int = 5, folder: str | None = None, **fit: Any) -> tuple[keras.Model, TreeringCallback]:

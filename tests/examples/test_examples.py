@@ -128,8 +128,7 @@ def softmax_loss(outputs: Array, targets: npt.NDArray[np.integer[Any]]) -> float
 def keras_forward(weights: list[Array], inputs: Array) -> Array:
     hidden = np.maximum(inputs @ weights[0] + weights[1], 0)
     scores = hidden @ weights[2] + weights[3]
-    powers = np.exp(scores - scores.max(1, keepdims=True))
-    return powers / powers.sum(1, keepdims=True)
+    return softmax(scores)
 
 
 def test_keras_losses_are_those_of_a_forward_pass_by_hand(tmp_path: Path, only_run: Callable[[], ApiRun]) -> None:
@@ -153,9 +152,11 @@ def test_keras_losses_are_those_of_a_forward_pass_by_hand(tmp_path: Path, only_r
     batches = [slice(at, at + 32) for at in range(0, len(x_train), 32)]
     assert len(weights_before) == 2 * len(batches)
     running_means = []
+    total, samples = 0.0, 0
     for step, weights in enumerate(weights_before):
         batch = batches[step % len(batches)]
-        total, samples = (0.0, 0) if batch.start == 0 else (total, samples)  # noqa: F821  # bound in the first round
+        if batch.start == 0:
+            total, samples = 0.0, 0
         count = len(y_train[batch])
         total += softmax_loss(keras_forward(weights, x_train[batch]), y_train[batch]) * count
         samples += count
@@ -195,7 +196,7 @@ def test_pytorch_losses_are_those_of_training_by_hand(only_run: Callable[[], Api
 
     def forward(inputs: Array) -> tuple[Array, Array]:
         hidden = np.maximum(inputs @ w1.T + b1, 0)
-        return hidden, keras_softmax(hidden @ w2.T + b2)
+        return hidden, softmax(hidden @ w2.T + b2)
 
     losses, tests = [], []
     for epoch in range(2):
@@ -223,9 +224,10 @@ def test_pytorch_losses_are_those_of_training_by_hand(only_run: Callable[[], Api
     assert (run.state, run.config["learning_rate"]) == ("finished", 0.2)
 
 
-def keras_softmax(scores: Array) -> Array:
-    powers = np.exp(scores - scores.max(1, keepdims=True))
-    return powers / powers.sum(1, keepdims=True)
+def softmax(scores: Array) -> Array:
+    powers: Array = np.exp(scores - scores.max(1, keepdims=True))
+    powers /= powers.sum(1, keepdims=True)
+    return powers
 
 
 # -- as programs ------------------------------------------------------------------------------------------------------

@@ -107,7 +107,12 @@ def sb3_train(plugged: Any, folder: Path, on_step: OnStep = nothing, resume: boo
     zips = sorted(folder.glob("toy_*_steps.zip"), key=lambda path: int(re.findall(r"\d+", path.name)[0]))
     options: dict[str, Any] = {"n_steps": 16, "batch_size": 16, "n_epochs": 1, "seed": 0, "device": "cpu"}
     model = PPO.load(zips[-1], env=env) if resume else PPO("MlpPolicy", env, **options)
-    each_step = ConvertCallback(lambda local, _: on_step(local["self"].num_timesteps) or True)
+
+    def after_step(local: dict[str, Any], _: Any) -> bool:
+        on_step(local["self"].num_timesteps)
+        return True
+
+    each_step = ConvertCallback(after_step)
     callbacks = [saver, plugged, each_step]
     model.learn(80 - model.num_timesteps, callback=callbacks, reset_num_timesteps=not resume)
 
