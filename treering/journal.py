@@ -182,7 +182,7 @@ class Journal:
         lock: threading.RLock | None = None,
     ) -> None:
         self.folder = folder
-        self.segment_bytes = min(segment_bytes, limit_bytes // 4 & ~4095)
+        self.segment_bytes = min(segment_bytes, max(limit_bytes // 4 & ~4095, 4096))
         self.limit_bytes = limit_bytes
         # Reentrant, since a signal handler or a __del__ may log while this thread is logging.
         self.lock = threading.RLock() if lock is None else lock
