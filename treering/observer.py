@@ -80,7 +80,7 @@ class Observer:
         """In a forked child: let the child's output alone."""
         self._stopped.set()
         if self._console is not None:
-            self._console.stop()
+            self._console.forget()
             self._console = None
 
     def _watch(self) -> None:
@@ -132,4 +132,4 @@ class Observer:
             with self._guarded("asking git"):
                 from treering.capture import git
 
-                self._emit_capture({"git": git.snapshot(Path.cwd())})
+                self._emit_capture({"git": git.snapshot()})
