@@ -6,10 +6,11 @@ import contextlib
 import sys
 import threading
 from collections.abc import Callable, Generator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from treering.capture.console import Console
     from treering.settings import Settings
 
