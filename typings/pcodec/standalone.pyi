@@ -5,6 +5,7 @@ import numpy.typing as npt
 from . import ChunkConfig
 
 def simple_compress(src: npt.NDArray[Any], config: ChunkConfig) -> bytes: ...
+
 class Progress:
     n_processed: int
     finished: bool
