@@ -61,6 +61,7 @@ def train(
             "save_total_limit": 2,
             "load_best_model_at_end": True,
             "metric_for_best_model": "accuracy",
+            "report_to": "none",
             "use_cpu": True,
             "disable_tqdm": True,
             **arguments,

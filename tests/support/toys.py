@@ -190,6 +190,7 @@ def transformers_train(plugged: Any, folder: Path, on_step: OnStep = nothing, re
         per_device_train_batch_size=2,
         logging_steps=1,
         save_steps=1,
+        report_to="none",
         use_cpu=True,
         disable_tqdm=True,
     )
