@@ -33,8 +33,11 @@ class Lease:
         self.path = path
         self._descriptor: int | None = None
 
-    def acquire(self) -> bool:
+    def acquire(self, *, recovers: bool = False) -> bool:
         """Take the lock; False when someone else holds it.
+
+        Args:
+            recovers: say that it is held for a moment only, by someone who looks after a dead run.
 
         Raises:
             OSError: the file cannot be made or locked at all.
@@ -51,11 +54,12 @@ class Lease:
             os.close(descriptor)
         self._descriptor = descriptor
         _held.add(self)
-        self._sign(descriptor)
+        self._sign(descriptor, recovers=recovers)
         return True
 
-    def _sign(self, descriptor: int) -> None:
-        signature = msgspec.json.encode({"pid": os.getpid(), "host": host_name(), "boot": boot_id()})
+    def _sign(self, descriptor: int, *, recovers: bool) -> None:
+        holder = {"pid": os.getpid(), "host": host_name(), "boot": boot_id()}
+        signature = msgspec.json.encode({**holder, "recovers": True} if recovers else holder)
         with contextlib.suppress(OSError):  # a full disk; the lock itself holds
             os.ftruncate(descriptor, 0)
             os.lseek(descriptor, 0, os.SEEK_SET)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from treering.settings import ForkPoint, Settings
 
 __all__ = ["start_run"]
+
+_LEASE_PATIENCE_S = 30.0
 
 _ID_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 _ADJECTIVES = "amber ancient bold bright calm clear copper crisp deep early fair golden hardy keen lively mossy noble old pale quiet rugged silver slender steady still sturdy tall tender upright verdant warm young"  # noqa: E501
@@ -276,11 +279,22 @@ def _fork(start: Start, folder: Path, point: ForkPoint) -> dict[str, Any]:
 
 def _lease(folder: Path, run_id: str) -> Lease:
     place = Store.journal_path(folder, run_id)
-    place.mkdir(parents=True, exist_ok=True)
     lease = Lease(place / "lock")
-    if not lease.acquire():
-        raise _being_written(folder, run_id)
-    return lease
+    deadline_s = time.monotonic() + _LEASE_PATIENCE_S
+    while True:
+        # Another process may be looking for dead runs: it holds a lease for a moment, and removes an empty folder.
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            if lease.acquire():
+                return lease
+        except FileNotFoundError:
+            if time.monotonic() > deadline_s:
+                raise
+        else:
+            holder = holder_of(lease.path)
+            if time.monotonic() > deadline_s or (holder and not holder.get("recovers")):
+                raise _being_written(folder, run_id)
+        time.sleep(0.01)
 
 
 def _being_written(folder: Path, run_id: str) -> UsageError:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["RecoveredRun", "Report", "recover", "recover_folder", "recover_in_background"]
+
+# A folder without a journal that is older than this is left over; a run that starts has its journal at once.
+_STARTING_S = 30.0
 
 
 class RecoveredRun(msgspec.Struct):
@@ -71,9 +75,13 @@ def recover_folder(folder: Path) -> Report:
     for place in _journals(folder):
         lease = Lease(place / "lock")
         try:
-            if seems_alive_elsewhere(lease.path) or not lease.acquire():
+            if _is_starting(place):
+                continue
+            if seems_alive_elsewhere(lease.path) or not lease.acquire(recovers=True):
                 report.living.append(place.name)
                 continue
+        except FileNotFoundError:
+            continue  # its run has ended in this very moment
         except OSError as error:
             report.troubles.append(f"{place}: {error}")
             continue
@@ -87,6 +95,11 @@ def recover_folder(folder: Path) -> Report:
         finally:
             lease.release()
     return report
+
+
+def _is_starting(place: Path) -> bool:
+    """Tell whether a run may be just about to lease this folder, made a moment ago and without a journal yet."""
+    return not segments_in(place) and time.time() - place.stat().st_mtime < _STARTING_S
 
 
 def recover_in_background(folder: Path) -> threading.Thread | None:
