@@ -111,7 +111,7 @@ def init(  # noqa: PLR0913  # one argument for each thing there is to say about 
     previous = _live()
     how = resolved.reinit
     if how == "default":
-        how = "finish_previous" if "ipykernel" in sys.modules else "create_new"
+        how = "finish_previous" if _in_notebook() else "create_new"
     if previous and how == "return_previous":
         if config is not None:
             previous[-1].config.update(config)
@@ -141,6 +141,13 @@ def _short(folder: Path) -> str:
         if folder.is_relative_to(base):
             return os.path.join(sign, folder.relative_to(base))
     return str(folder)
+
+
+def _in_notebook() -> bool:
+    """Tell whether this process is a notebook's kernel, where a cell that starts a run is run again and again."""
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    session = get_ipython() if get_ipython is not None else None
+    return getattr(session, "kernel", None) is not None
 
 
 def _need(verb: str) -> Run:

@@ -312,7 +312,8 @@ def test_backends(backend: str, tmp_path: Path, store_dir: Path) -> None:
     assert output.returncode == 0, output.stderr
     found = json.loads(output.stdout.splitlines()[-1])
     assert found["backend"] == backend
-    assert found["modules"] == [backend]
+    # Keras loads JAX by itself wherever that is installed.
+    assert set(found["modules"]) | {"jax"} == {backend, "jax"}
     executed_together = backend != "torch"
     assert found["2"]["within"] == ([2, 4, 6, 8] if executed_together else [1, 3, 5, 7])
     assert found["3"]["within"] == ([3, 6, 8] if executed_together else list(range(1, 9)))

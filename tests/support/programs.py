@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -31,6 +32,12 @@ class Ended:
     code: int
     out: str
     err: str
+
+
+def _hear_signals() -> None:
+    """Undo what a shell does to jobs in the background: they ignore Ctrl-C, and under nohup the end of the terminal."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Program:
@@ -94,6 +101,7 @@ def started(source: str, folder: Path, env: Mapping[str, str] | None = None) -> 
         text=True,
         cwd=folder,
         env={**os.environ, **BARE, **(env or {})},
+        preexec_fn=_hear_signals,  # noqa: PLW1509  # before the program has any thread
     )
     with process:
         try:
