@@ -83,7 +83,7 @@ class Rows(ABC):
             row = self._row
             try:
                 if type(data) is not dict or commit is not None or self._pending:  # pyright: ignore[reportUnknownArgumentType]  # forgets data's type
-                    whole = self._complete(data, step, commit)
+                    whole = self._complete(data, step, commit)  # pyright: ignore[reportUnknownArgumentType]  # a type test forgets it
                     if whole is None:
                         return
                     data = whole
@@ -97,7 +97,7 @@ class Rows(ABC):
                 self._step = step + 1
             except Exception as error:  # sorted out there
                 self._row = row
-                self._log_again(error, data, step, time_ns)
+                self._log_again(error, data, step, time_ns)  # pyright: ignore[reportUnknownArgumentType]  # a type test forgets it
             finally:
                 self._busy = False
                 if self._deferred:

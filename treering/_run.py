@@ -93,7 +93,7 @@ class Run(Rows):
         event = {"kind": kind, "message": message, "level": level, **fields}
         plain = self._recording.to_plain(event)
         # Plain data of a dict is no dict only where the stack is at its end.
-        self.log_stream(records.EVENTS, plain if isinstance(plain, dict) else {"kind": kind, "message": message})
+        self.log_stream(records.EVENTS, plain if isinstance(plain, dict) else {"kind": kind, "message": message})  # pyright: ignore[reportUnknownArgumentType]  # a type test forgets it
 
     def alert(self, title: str, text: str = "", level: str = "info", **_options: object) -> None:
         """Raise an alert: an event of kind "alert" that dashboards and targets show to people."""
