@@ -304,8 +304,9 @@ print(json.dumps(found))
 def test_backends(backend: str, tmp_path: Path, store_dir: Path) -> None:
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    # Keras loads it wherever it is installed, which takes longer than all that is done here.
-    hidden = "" if backend == "tensorflow" else "import sys; sys.modules['tensorflow'] = None\n"
+    # Keras loads these two wherever they are installed, which takes longer than all that is done here.
+    others = {"tensorflow", "jax"} - {backend}
+    hidden = "import sys\n" + "".join(f"sys.modules[{other!r}] = None\n" for other in others)
     command = [sys.executable, "-c", hidden + PROGRAM, str(tmp_path)]
     environment = {**os.environ, "KERAS_BACKEND": backend}
     output = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
