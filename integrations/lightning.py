@@ -185,9 +185,17 @@ def record_checkpoint(training: Training, saver: Any, stage: Stage | None) -> No
         saved,
         step=saver._last_global_step_saved,
         score=score,
-        linkable=True,  # Lightning writes a new file and moves it into place
+        linkable=stage is not None and _is_replaced(saved, stage.trainer),
         metadata={} if stage is None else {"epoch": stage.trainer.current_epoch},
     )
+
+
+def _is_replaced(saved: str, trainer: Any) -> bool:
+    """Whether a file saved to the same path again is a new one: Lightning moves it into place, other writers may not."""
+    writer = trainer.strategy.checkpoint_io
+    while (wrapped := getattr(writer, "checkpoint_io", None)) is not None:
+        writer = wrapped
+    return type(writer).__name__ == "TorchCheckpointIO" and os.path.isfile(saved)
 
 
 def _keep_folders(trainer: Trainer, states: Mapping[str, Any], run_id: str) -> None:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -309,20 +309,25 @@ def test_a_best_for_each_monitor(tmp_path: Path, only_run: OneRun) -> None:
     assert aliases["best:val/accuracy"].digest != aliases["best"].digest
 
 
-def test_a_file_that_is_overwritten_gives_intact_versions(tmp_path: Path, only_run: OneRun) -> None:
-    class Keep(pl.Callback):
-        seen: ClassVar[list[bytes]] = []
+class InPlaceIO(TorchCheckpointIO):
+    def save_checkpoint(self, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
+        torch.save(checkpoint, path)
 
-        def on_train_batch_end(self, trainer: Any, *args: Any, **kwargs: Any) -> None:
-            if trainer.global_step > 1:
-                self.seen.append((tmp_path / "one.ckpt").read_bytes())
+
+@pytest.mark.parametrize("writer", [TorchCheckpointIO, InPlaceIO])
+def test_a_file_that_is_overwritten_gives_intact_versions(tmp_path: Path, only_run: OneRun, writer: type[Any]) -> None:
+    seen: list[bytes] = []
+
+    class Keep(pl.Callback):
+        def on_train_batch_start(self, trainer: Any, *args: Any, **kwargs: Any) -> None:
+            if trainer.global_step > 0:
+                seen.append((tmp_path / "one.ckpt").read_bytes())
 
     saver = ModelCheckpoint(tmp_path, "one", every_n_train_steps=1, enable_version_counter=False, save_top_k=1)
-    trainer(tmp_path, TreeringLogger(checkpoints="all"), max_epochs=4, callbacks=[saver, Keep()]).fit(
-        Module(), batches(1)
-    )
+    options = {"callbacks": [saver, Keep()], "plugins": [writer()]}
+    trainer(tmp_path, TreeringLogger(checkpoints="all"), max_epochs=4, **options).fit(Module(), batches(1))
     kept = [version.read(version.files()[0].path) for version in only_run().versions()]
-    assert kept[:3] == Keep.seen
+    assert kept[:3] == seen
     assert len(set(kept)) == 4
 
 
