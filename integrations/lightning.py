@@ -191,7 +191,7 @@ def record_checkpoint(training: Training, saver: Any, stage: Stage | None) -> No
 
 
 def _is_replaced(saved: str, trainer: Any) -> bool:
-    """Whether a file saved to the same path again is a new one: Lightning moves it into place, other writers may not."""
+    """Whether a second save to one path makes a new file: Lightning moves it into place, other writers may not."""
     writer = trainer.strategy.checkpoint_io
     while (wrapped := getattr(writer, "checkpoint_io", None)) is not None:
         writer = wrapped

@@ -124,6 +124,14 @@ def test_other_ranks_record_nothing(toy: Toy, tmp_path: Path, store_dir: Path, m
     assert not store_dir.exists()
 
 
+def test_recording_can_be_switched_off(
+    toy: Toy, tmp_path: Path, store_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TREERING_MODE", "disabled")
+    toy.train(toy.plug(), tmp_path)
+    assert not store_dir.exists()
+
+
 # -- trouble ----------------------------------------------------------------------------------------------------------
 
 
@@ -194,6 +202,7 @@ ENDS = [
 ]
 
 
+@pytest.mark.timeout(300)  # with the import of the framework in another process
 @pytest.mark.parametrize(("what", "state", "code"), ENDS, ids=[what for what, _, _ in ENDS])
 def test_how_a_process_ends(
     toy: Toy, nursery: Nursery, tmp_path: Path, store_dir: Path, what: str, state: str, code: int | None
@@ -212,6 +221,7 @@ def test_how_a_process_ends(
         assert "BoomError" in run.failure["traceback"]
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("what", ["SIGKILL", "raise"])
 def test_resumed_from_a_checkpoint_goes_on_in_the_same_run(
     toy: Toy, nursery: Nursery, tmp_path: Path, store_dir: Path, what: str
