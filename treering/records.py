@@ -43,6 +43,24 @@ class Row(msgspec.Struct, array_like=True, gc=False):
     time_ns: int
     data: dict[Any, Any]
 
+    @property
+    def next_row(self) -> int:
+        """Number behind this row."""
+        return self.row + 1
+
+    @property
+    def last_step(self) -> int:
+        """The step, under the name that a block of rows has for its last one."""
+        return self.step
+
+    def step_from(self, row: int) -> int:  # noqa: ARG002  # a block has several to choose from
+        """Return the step."""
+        return self.step
+
+    def since(self, row: int) -> Row | None:
+        """Return this row where it is `row` or a later one."""
+        return self if self.row >= row else None
+
 
 class Operation(NamedTuple):
     """One change of a run; `name` is a method of `treering.store.runs.RunWriter`, less its "apply_"."""

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from treering.errors import CorruptData, TreeringError, TreeringWarning
 from treering.journal import Journal, Page, Position
-from treering.records import HISTORY, OPERATION, STREAMS, Operation, Row, decode_record
+from treering.records import HISTORY, OPERATION, STREAMS, Operation, Row
 from treering.store import Store, versions
 from treering.store.history import ColumnState, HistoryWriter, PreparedRows
 from treering.store.runs import RunWriter
 from treering.store.superseded import restate
+from treering.store.uniform import Block, read_rows
 from treering.store.values import Carried
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _RETRY_S, _MAX_RETRY_S = 1.0, 30.0
 
 
 class _Batch(NamedTuple):
-    rows: dict[int, list[Row]]
+    rows: dict[int, list[Row | Block]]
     operations: list[Operation]
     end: Position
 
@@ -174,10 +175,10 @@ class Writer:
         return page._replace(records=sound)
 
     def _parse(self, page: Page) -> _Batch:
-        rows: dict[int, list[Row]] = {}
+        rows: dict[int, list[Row | Block]] = {}
         operations: list[Operation] = []
-        for record in map(decode_record, page.records):
-            if record.stream == OPERATION:
+        for record in read_rows(page.records):
+            if isinstance(record, Row) and record.stream == OPERATION:
                 operations.append(Operation.of(record))
                 continue
             found = rows.get(record.stream)
@@ -221,8 +222,8 @@ class Writer:
             columns = [column for (stream, _), column in self.history.columns.items() if stream == "history"]
         self.run.summarise(columns, anew=anew)
         # What was logged before a rewind is not where the run goes on.
-        if rows and rows[-1].row >= max(batch.rewinds(), default=0):
-            self.run.set(next_step=rows[-1].step + 1)
+        if rows and rows[-1].next_row > max(batch.rewinds(), default=0):
+            self.run.set(next_step=rows[-1].last_step + 1)
 
     def _find_start(self, batch: _Batch) -> None:
         """Where the run was resumed without being told from where, the first row says it."""
@@ -230,10 +231,12 @@ class Writer:
         awaited = self._awaits_row
         if awaited is None:
             return
-        first = next((row for row in batch.rows.get(HISTORY, ()) if row.row >= awaited), None)
-        if first is not None and first.row < min(rewinds, default=first.row + 1):
-            if first.step < self.run.row["next_step"]:
-                self.run.supersede(first.step)
+        first = next((row for row in batch.rows.get(HISTORY, ()) if row.next_row > awaited), None)
+        if first is not None and max(first.row, awaited) < min(rewinds, default=first.next_row):
+            step = first.step_from(awaited)
+            if step < self.run.row["next_step"]:
+                self.run.supersede(step)
+                self._restate_due = True
             self._awaits_row = None
         if rewinds:
             self._awaits_row = None

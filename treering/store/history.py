@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from treering.records import Row
     from treering.store.database import Database
+    from treering.store.uniform import Block
 
 __all__ = ["ColumnState", "HistoryWriter", "PreparedRows", "read_chunks"]
 
@@ -98,7 +99,7 @@ class HistoryWriter:
         """Return the row that `append` expects next."""
         return self._next_rows.get(stream, 0)
 
-    def prepare(self, stream: str, rows: Sequence[Row], settle: Settle | None = None) -> PreparedRows | None:
+    def prepare(self, stream: str, rows: Sequence[Row | Block], settle: Settle | None = None) -> PreparedRows | None:
         """Encode rows, ascending by number; the database is not touched, so that its lock is held only briefly.
 
         Args:
@@ -111,11 +112,11 @@ class HistoryWriter:
         """
         expected = self.next_row(stream)
         if rows[0].row < expected:
-            rows = [row for row in rows if row.row >= expected]
+            rows = [part for row in rows if (part := row.since(expected)) is not None]
         if not rows:
             return None
         parts = [(part, list(encode_chunks(part.kind, part.rows, part.values))) for part in to_columns(rows, settle)]
-        return PreparedRows(stream, rows[-1].row + 1, parts)
+        return PreparedRows(stream, rows[-1].next_row, parts)
 
     def append(self, prepared: PreparedRows) -> list[ColumnState]:
         """Store prepared rows and return the columns that got values."""
