@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,6 +130,8 @@ def pin_version(  # noqa: PLR0913  # the parts of a version
         for label, file in files.items():
             pin(file, store / folder / label, linkable=linkable)
     except OSError as error:
+        import shutil
+
         shutil.rmtree(store / folder, ignore_errors=True)
         if error.errno in _NO_ROOM:
             raise StoreError(error.errno, f"{', '.join(map(str, sources))} cannot be kept: {error.strerror}") from error

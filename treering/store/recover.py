@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -196,6 +195,8 @@ def _keep_damaged(folder: Path, place: Path, path: Path, what: str, damage: list
     damage.append(what)
     with contextlib.suppress(OSError):
         (folder / "damaged").mkdir(exist_ok=True)
+        import shutil
+
         shutil.copyfile(path, folder / "damaged" / f"{place.name}-{path.name}")
 
 
@@ -235,6 +236,8 @@ def _last_sign_ns(place: Path) -> int:
 def _remove(folder: Path, place: Path, lease: Lease) -> None:
     for path in segments_in(place):
         path.unlink()
+    import shutil
+
     shutil.rmtree(folder / "blobs" / "incoming" / place.name, ignore_errors=True)
     lease.release(unlink=True)
     with contextlib.suppress(OSError):

@@ -83,6 +83,7 @@ Table(
     Column("failure", LargeBinary),
     Column("capture", LargeBinary),
     Index("runs_by_project", "project", "created_us"),
+    Index("runs_by_time", "created_us"),
     Index("runs_by_state", "state"),
     Index("runs_by_resume_key", "resume_key"),
 )
@@ -160,9 +161,10 @@ Table(
     Column("min", Double),
     Column("max", Double),
     Column("nan_count", Integer, nullable=False),
+    Column("checksum", BigInteger, nullable=False),
+    # Last, since SQLite reads through whatever stands before a column to get at it.
     Column("rows", LargeBinary),  # NULL: every row of the range
     Column("data", LargeBinary, nullable=False),
-    Column("checksum", BigInteger, nullable=False),
 )
 
 Table(

@@ -32,6 +32,8 @@ CREATE INDEX runs_by_resume_key ON runs (resume_key);
 
 CREATE INDEX runs_by_state ON runs (state);
 
+CREATE INDEX runs_by_time ON runs (created_us);
+
 CREATE TABLE store_info (
     "key" VARCHAR NOT NULL,
     value TEXT NOT NULL,
@@ -145,9 +147,9 @@ CREATE TABLE chunks (
     min DOUBLE,
     max DOUBLE,
     nan_count INTEGER NOT NULL,
+    checksum BIGINT NOT NULL,
     rows BLOB,
     data BLOB NOT NULL,
-    checksum BIGINT NOT NULL,
     PRIMARY KEY (column_id, first_row),
     FOREIGN KEY(column_id) REFERENCES columns (id) ON DELETE CASCADE
 );
