@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from treering._run import Run
     from treering.api import Api
     from treering.files import Version
-    from treering.media import Histogram, Image, Table, Text
+    from treering.media import Histogram, Image, Table, Text, Video
     from treering.settings import Settings
     from treering.values import Config, Summary
 
@@ -52,6 +52,7 @@ __all__ = [
     "TreeringError",
     "TreeringWarning",
     "Version",
+    "Video",
     "alert",
     "config",
     "define_metric",
@@ -76,6 +77,7 @@ _LAZY = {
     "Table": "treering.media",
     "Text": "treering.media",
     "Version": "treering.files",
+    "Video": "treering.media",
 }
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from treering.errors import CorruptData, NotFound, UnsupportedValue, UsageError
-from treering.media import KINDS, Histogram, Image, Table, Text, digests, load, load_all, store, wrap
+from treering.media import KINDS, Histogram, Image, Table, Text, Video, digests, load, load_all, store, wrap
 from treering.store.blobs import Blobs
 from treering.store.values import Carried, decode, encode
 
@@ -61,7 +61,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
 
 
 def test_kinds() -> None:
-    assert set(KINDS.values()) == {Histogram, Image, Table, Text}
+    assert set(KINDS.values()) == {Histogram, Image, Table, Text, Video}
     assert all(cls.kind == kind for kind, cls in KINDS.items())
 
 

@@ -1,4 +1,4 @@
-"""What `log` takes beside numbers and text: `Histogram`, `Image`, `Table` and `Text`.
+"""What `log` takes beside numbers and text: `Histogram`, `Image`, `Table`, `Text` and `Video`.
 
 Each is made from what a training has at hand (arrays, tensors, pictures, data frames) and copies it at once, so that
 the training may go on changing its own. Making one imports NumPy or Pillow when it has to, never a framework.
@@ -12,6 +12,7 @@ from treering.media._image import Image
 from treering.media._registry import KINDS, digests, load, load_all, store, wrap
 from treering.media._table import Table
 from treering.media._text import Text
+from treering.media._video import Video
 
 __all__ = [
     "KINDS",
@@ -22,6 +23,7 @@ __all__ = [
     "Payload",
     "Table",
     "Text",
+    "Video",
     "digests",
     "load",
     "load_all",

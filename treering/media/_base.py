@@ -12,7 +12,7 @@ from treering.store.values import encode
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["INLINE_BYTES", "Blobs", "Media", "Payload", "checked", "type_name"]
+__all__ = ["INLINE_BYTES", "Blobs", "Fetch", "Media", "Payload", "checked", "type_name"]
 
 Payload = dict[str, Any]
 #: Up to this many bytes stay in the column; a file of their own would cost more.
@@ -31,6 +31,17 @@ class Blobs(Protocol):
     def get(self, digest: str, /) -> bytes:
         """Return what was put."""
         ...
+
+
+class Fetch:
+    """A call that reads a blob; a class of its own, so that a medium not yet read can be pickled."""
+
+    def __init__(self, blobs: Blobs, digest: str) -> None:
+        self.blobs = blobs
+        self.digest = digest
+
+    def __call__(self) -> bytes:
+        return self.blobs.get(self.digest)
 
 
 class Media:

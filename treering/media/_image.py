@@ -10,7 +10,7 @@ import msgspec
 
 from treering.errors import CorruptData, UnsupportedValue, UsageError
 from treering.media._arrays import is_array
-from treering.media._base import INLINE_BYTES, Blobs, Media, Payload, checked, type_name
+from treering.media._base import INLINE_BYTES, Blobs, Fetch, Media, Payload, checked, type_name
 from treering.media._pixels import Pixels, from_array
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ class Image(Media):
         form = checked(reference, _Form, "an Image")
         if form.blob is None:
             return cls.from_payload(reference)
-        return cls._made(form, _Encoded(form.format, form.width, form.height, _Fetch(blobs, form.blob)))
+        return cls._made(form, _Encoded(form.format, form.width, form.height, Fetch(blobs, form.blob)))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Image):
@@ -233,17 +233,6 @@ class Image(Media):
     def _repr_png_(self) -> bytes:
         encoded = isinstance(self._source, _Encoded) and self._source.format == "png"
         return self._data() if encoded else _encoded(self.to_pil(), "png")
-
-
-class _Fetch:
-    """A call that reads a blob; a class of its own, so that an image not yet read can be pickled."""
-
-    def __init__(self, blobs: Blobs, digest: str) -> None:
-        self.blobs = blobs
-        self.digest = digest
-
-    def __call__(self) -> bytes:
-        return self.blobs.get(self.digest)
 
 
 def is_picture(value: object) -> bool:

@@ -10,6 +10,7 @@ from treering.media._histogram import Histogram
 from treering.media._image import Image, is_picture
 from treering.media._table import Table, is_frame
 from treering.media._text import Text
+from treering.media._video import Video
 from treering.store.values import Carried
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "digests", "load", "load_all", "store", "wrap"]
 
 #: Every class of media under its name in the store.
-KINDS: dict[str, type[Media]] = {cls.kind: cls for cls in (Histogram, Image, Table, Text)}
+KINDS: dict[str, type[Media]] = {cls.kind: cls for cls in (Histogram, Image, Table, Text, Video)}
 
 
 def _class(kind: str) -> type[Media]:
