@@ -101,10 +101,11 @@ def floors(session: nox.Session) -> None:
 
 # What the framework sessions test: the test file, and what the framework needs beside its extra.
 FRAMEWORKS: dict[str, tuple[str, list[str]]] = {
-    "gymnasium": ("test_gymnasium.py", []),
+    "gymnasium": ("test_gymnasium.py", ["moviepy"]),
     "keras": ("test_keras.py", ["torch"]),
     "lightning": ("test_lightning.py", ["torch"]),
-    "sb3": ("test_sb3.py", ["torch", "gymnasium"]),
+    "optuna": ("test_optuna.py", []),
+    "sb3": ("test_sb3.py", ["torch", "gymnasium", "moviepy", "tensorboard"]),
     "tensorflow": ("test_keras.py", ["keras"]),
     "transformers": ("test_transformers.py", ["torch"]),
 }

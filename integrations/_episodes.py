@@ -1,0 +1,113 @@
+"""Counting the episodes of environments that step together, the same through every adapter."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+__all__ = ["EPISODES_IN_MEAN", "Episode", "Episodes"]
+
+EPISODES_IN_MEAN = 100
+
+
+class Episode(NamedTuple):
+    """One episode that ended.
+
+    Attributes:
+        total: sum of its rewards; an array where an environment gives several rewards at once.
+        length: its steps.
+        time_s: seconds from its reset to its end; None where nobody measured them.
+    """
+
+    total: Any
+    length: int
+    time_s: float | None = None
+
+
+class Episodes:
+    """Rewards and steps of the episodes that are going on, one for each environment.
+
+    Args:
+        environments: how many step together.
+        clock: gives seconds.
+    """
+
+    def __init__(self, environments: int, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.environments = environments
+        self.ended = 0
+        """Episodes that were made a row."""
+        self._clock = clock
+        self._returns: npt.NDArray[np.float64] = np.zeros(environments)
+        self._lengths = np.zeros(environments, dtype=np.int64)
+        self._started = np.full(environments, clock())
+        self._recent: deque[float] = deque(maxlen=EPISODES_IN_MEAN)
+
+    def restart(self, which: npt.NDArray[np.bool_] | slice = slice(None)) -> None:
+        """Begin anew, with nothing counted, in the environments `which`."""
+        self._returns[which] = 0
+        self._lengths[which] = 0
+        self._started[which] = self._clock()
+
+    def add(self, rewards: npt.ArrayLike, which: npt.NDArray[np.bool_] | slice = slice(None)) -> None:
+        """Count one step of the environments `which`.
+
+        Args:
+            rewards: of all environments, shape (environments,), or (environments, n) for n rewards at once.
+            which: mask of those whose step belongs to an episode.
+        """
+        given = np.asarray(rewards, dtype=np.float64)
+        if given.shape[1:] != self._returns.shape[1:]:
+            self._returns = np.zeros((self.environments, *given.shape[1:]))
+        self._returns[which] += given[which]
+        self._lengths[which] += 1
+
+    def end(self, env: int) -> Episode:
+        """Return the episode that environment `env` has just ended, and begin its next."""
+        total = self._returns[env].copy() if self._returns.ndim > 1 else float(self._returns[env])
+        episode = Episode(total, int(self._lengths[env]), float(self._clock() - self._started[env]))
+        mask = np.zeros(self.environments, dtype=np.bool_)
+        mask[env] = True
+        self.restart(mask)
+        return episode
+
+    def row(
+        self,
+        episode: Episode,
+        env: int,
+        *,
+        truncated: bool,
+        terminated: bool | None = None,
+        success: object = None,
+    ) -> dict[str, object]:
+        """Return what is recorded of an episode, and take it into the mean.
+
+        Args:
+            episode: as counted here, or as somebody else counted it.
+            env: index of its environment.
+            truncated: whether it was cut off, by a limit of time for example.
+            terminated: whether it came to an end of its own; None where that is not known.
+            success: what the environment says of it, if it does.
+        """
+        self.ended += 1
+        row: dict[str, object] = {}
+        if np.ndim(episode.total):
+            row |= {f"episode/return/{number}": float(one) for number, one in enumerate(np.ravel(episode.total))}
+        else:
+            self._recent.append(float(episode.total))
+            row["episode/return"] = float(episode.total)
+        row["episode/length"] = episode.length
+        if self._recent:
+            row["episode/return_mean"] = sum(self._recent) / len(self._recent)
+        row |= {"episode/env": int(env), "episode/truncated": bool(truncated)}
+        row |= {} if terminated is None else {"episode/terminated": bool(terminated)}
+        row |= {} if episode.time_s is None else {"episode/time": episode.time_s}
+        row |= {} if success is None else {"episode/is_success": bool(success)}
+        return row
