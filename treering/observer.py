@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Observer"]
 
+# What is looked at here can wait until the program has come back from `init`, with which it would share the interpreter.
+_PATIENCE_S = 0.1
+
 Emit = Callable[[Mapping[str, Any]], None]
 Warn = Callable[[str, BaseException], None]
 
@@ -85,6 +88,7 @@ class Observer:
             self._console = None
 
     def _watch(self) -> None:
+        self._stopped.wait(_PATIENCE_S)
         self._capture()
         self._captured.set()
         with self._guarded("measuring the machine"):
