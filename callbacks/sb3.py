@@ -15,41 +15,27 @@ Recorded: every episode (`episode/return`, `episode/length`, ...), all that SB3'
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
 from treering._framework import framework
-from treering.errors import TreeringError
-from treering.integrations.sb3 import describe
-from treering.media import Image
-from treering.training import Options, Score, Training
+from treering.integrations._episodes import Episode, Episodes
+from treering.integrations.sb3 import SavedFiles, callbacks_in, describe, plain
+from treering.training import Options, Training
 
 with framework("stable_baselines3", extra="sb3"):
     from stable_baselines3.common import logger as sb3_logger
-    from stable_baselines3.common.callbacks import (
-        BaseCallback,
-        CallbackList,
-        CheckpointCallback,
-        EvalCallback,
-        EventCallback,
-    )
+    from stable_baselines3.common.callbacks import BaseCallback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
+    import numpy as np
     from typing_extensions import Unpack
 
     from treering import Run
 
 __all__ = ["TreeringCallback"]
-
-EPISODES_IN_MEAN = 100
-LAYOUTS = frozenset({"CHW", "HWC"})
 
 
 class TreeringCallback(BaseCallback):
@@ -62,26 +48,38 @@ class TreeringCallback(BaseCallback):
     Args:
         run: a run from `treering.init`; without it the active run is used, or one is opened when training starts.
         log_every_s: seconds between rows of losses where the algorithm trains without dumping its logger.
+        save_every: environment steps between two checkpoints that this callback makes itself: model, statistics of
+            `VecNormalize` and, if wanted, replay buffer, in one version. The last one is made at the end.
+        save_replay_buffer: whether these checkpoints have the replay buffer with them.
+        take_final: take at exit what the program saved after the training (RL-Zoo: model, replay buffer, statistics),
+            in the folder that `EvalCallback`, `CheckpointCallback` or `Monitor` write to.
         verbose: as in every SB3 callback; not used.
         **options: see `treering.training.Options`.
     """
 
     def __init__(
-        self, run: Run | None = None, *, log_every_s: float = 1.0, verbose: int = 0, **options: Unpack[Options]
+        self,
+        run: Run | None = None,
+        *,
+        log_every_s: float = 1.0,
+        save_every: int | None = None,
+        save_replay_buffer: bool = False,
+        take_final: bool = False,
+        verbose: int = 0,
+        **options: Unpack[Options],
     ) -> None:
         super().__init__(verbose)
         self.log_every_s = log_every_s
         self._training = Training("sb3", run, **options)
+        self._files = SavedFiles(
+            self._training, save_every, save_replay_buffer=save_replay_buffer, take_final=take_final
+        )
         self._writer = _Writer(self)
         self._offset = 0
-        self._episodes = 0
-        self._returns = self._lengths = np.zeros(0)
-        self._recent: deque[float] = deque(maxlen=EPISODES_IN_MEAN)
+        self._episodes = Episodes(0)
         self._losses_at = 0.0
         self._updates = 0.0
         self._unmonitored = False
-        self._savers: dict[CheckpointCallback, int] = {}
-        self._judges: dict[EvalCallback, float] = {}
 
     @property
     def run(self) -> Run | None:
@@ -91,7 +89,9 @@ class TreeringCallback(BaseCallback):
     def _on_training_start(self) -> None:
         with self._training.guard("on_training_start"):
             self._begin()
-            self._attach()
+            callbacks = list(callbacks_in(self.locals.get("callback")))
+            self._attach(callbacks)
+            self._files.attach(self.model, callbacks, self._offset)
             for part, values in describe(self.model):
                 self._training.configure(part, values)
 
@@ -100,17 +100,18 @@ class TreeringCallback(BaseCallback):
             self._training.step = self._state["step"] = self._offset + self.model.num_timesteps
             self._count_episodes(self.locals["dones"], self.locals["rewards"], self.locals["infos"])
             self._log_losses()
-            self._look_for_files()
+            self._files.look()
         return True
 
     def _on_training_end(self) -> None:
         with self._training.guard("on_training_end"):
-            self._look_for_files()
+            self._files.end()
             # SB3 dumps before it trains, so the losses of the last update would never be seen.
             if self.logger.name_to_value and self._writer in self.logger.output_formats:
                 self.write(self.logger.name_to_value, self.model.num_timesteps)
             if self._writer in self.logger.output_formats:
                 self.logger.output_formats.remove(self._writer)
+                self._tell_stopped()
             self._training.end()
 
     def write(self, values: Mapping[str, object], num_timesteps: int) -> None:
@@ -119,7 +120,7 @@ class TreeringCallback(BaseCallback):
             settings = {name: value for name, value in values.items() if isinstance(value, sb3_logger.HParam)}
             for name, value in settings.items():
                 self._training.configure(name, value.hparam_dict)
-            row = {name: _plain(value) for name, value in values.items() if name not in settings}
+            row = {name: plain(value) for name, value in values.items() if name not in settings}
             self._training.log(row, step=self._offset + num_timesteps)
             self._updates, self._losses_at = cast("float", row.get("train/n_updates", self._updates)), time.monotonic()
 
@@ -137,49 +138,50 @@ class TreeringCallback(BaseCallback):
         else:
             before = {}
         self._training.begin(step=self._offset + done, resumed=before)
-        self._state = {**self._training.state(), "offset": self._offset, "step": self._offset + done}
+        ended = self._episodes.ended or before.get("episodes", 0)
+        if self._episodes.environments != self.model.n_envs:
+            self._episodes = Episodes(self.model.n_envs)
+        elif not done:
+            self._episodes.restart()
+        self._episodes.ended = ended
+        self._state = {**self._training.state(), "offset": self._offset, "step": self._offset + done, "episodes": ended}
         cast("Any", self.model).treering_run = self._state  # plain JSON; SB3 saves it with the model and loads it again
-        if not done or len(self._returns) != self.model.n_envs:
-            self._returns, self._lengths = np.zeros(self.model.n_envs), np.zeros(self.model.n_envs, dtype=int)
 
-    def _attach(self) -> None:
-        callbacks = list(_walk(self.locals.get("callback")))
+    def _attach(self, callbacks: list[BaseCallback]) -> None:
         formats = self.logger.output_formats
         # A custom logger outlives a learn() that raised, and with it the writer of a callback that is gone.
         formats[:] = [kept for kept in formats if not isinstance(kept, _Writer) or kept.owner in callbacks]
         if self._writer not in formats:
             formats.append(self._writer)
-        self._savers = {one: one.n_calls // one.save_freq for one in callbacks if isinstance(one, CheckpointCallback)}
-        self._judges = {one: one.best_mean_reward for one in callbacks if isinstance(one, EvalCallback)}
 
     def _count_episodes(self, dones: np.ndarray, rewards: np.ndarray, infos: list[dict[str, Any]]) -> None:
         normalized = self.model.get_vec_normalize_env()
-        self._returns += rewards if normalized is None else normalized.get_original_reward()
-        self._lengths += 1
-        for env in np.flatnonzero(dones):
-            info, self._episodes = infos[env], self._episodes + 1
-            counted = {"r": float(self._returns[env]), "l": int(self._lengths[env])}
-            self._returns[env] = self._lengths[env] = 0
-            episode = info.get("episode")
-            if episode is None:
+        self._episodes.add(rewards if normalized is None else normalized.get_original_reward())
+        for env in dones.nonzero()[0]:
+            info, counted = infos[env], self._episodes.end(env)
+            seen = info.get("episode")
+            if seen is None:
                 self._tell_unmonitored()
-                episode = counted
-            self._recent.append(episode["r"])
-            row = {
-                "episode/return": episode["r"],
-                "episode/length": episode["l"],
-                "episode/return_mean": sum(self._recent) / len(self._recent),
-                "episode/env": int(env),
-                "episode/truncated": bool(info.get("TimeLimit.truncated", False)),
-            }
-            row |= {"episode/time": episode["t"]} if "t" in episode else {}
-            row |= {"episode/is_success": bool(info["is_success"])} if "is_success" in info else {}
-            self._training.log(row, step=self._training.step, episode=self._episodes)
+                episode = counted._replace(time_s=None)
+            else:
+                episode = Episode(seen["r"], seen["l"], seen.get("t"))
+            row = self._episodes.row(
+                episode, env, truncated=info.get("TimeLimit.truncated", False), success=info.get("is_success")
+            )
+            self._state["episodes"] = self._episodes.ended
+            self._training.log(row, step=self._training.step, episode=self._episodes.ended)
 
     def _tell_unmonitored(self) -> None:
         if not self._unmonitored:
             self._unmonitored = True
             self._training.warn("the environments have no Monitor; episodes are counted from rewards, without time")
+
+    def _tell_stopped(self) -> None:
+        """A callback returned False, or RL-Zoo swallowed a Ctrl-C: nothing else tells of it."""
+        run, wanted = self._training.run, self.locals.get("total_timesteps")
+        if run is not None and wanted is not None and self.model.num_timesteps < wanted:
+            step, last = self._training.step, self._offset + wanted
+            run.log_event("stopped_early", f"stopped at step {step} of {last}", step=step, wanted=last)
 
     def _log_losses(self) -> None:
         """Off-policy algorithms dump every few episodes, or never; their losses are read from the logger by time."""
@@ -190,32 +192,6 @@ class TreeringCallback(BaseCallback):
             losses = {name: value for name, value in values.items() if name.startswith("train/")}
             self._training.log(losses, step=self._training.step)
 
-    def _look_for_files(self) -> None:
-        for saver, saves in self._savers.items():
-            if saver.n_calls // saver.save_freq > saves:
-                self._savers[saver] = saver.n_calls // saver.save_freq
-                kinds = ("", ".zip"), ("vecnormalize_", ".pkl"), ("replay_buffer_", ".pkl")
-                names = [f"{saver.name_prefix}_{kind}{saver.num_timesteps}_steps{end}" for kind, end in kinds]
-                paths = [os.path.join(saver.save_path, name) for name in names]
-                present = [path for path in paths if os.path.exists(path)]
-                self._training.checkpoint(present or paths[:1], step=self._offset + saver.num_timesteps)
-        for judge, best in self._judges.items():
-            if judge.best_mean_reward > best:
-                self._judges[judge] = judge.best_mean_reward
-                if judge.best_model_save_path is not None:
-                    self._keep_best(judge, os.path.join(judge.best_model_save_path, "best_model.zip"))
-
-    def _keep_best(self, judge: EvalCallback, path: str) -> None:
-        score = Score("eval/mean_reward", float(judge.best_mean_reward), mode="max", best=True)
-        step = self._offset + judge.num_timesteps
-        normalized = self.model.get_vec_normalize_env()
-        with tempfile.TemporaryDirectory() as folder:
-            paths = [path]
-            if normalized is not None:  # a model is of no use without the statistics that it was trained with
-                paths.append(os.path.join(folder, "vecnormalize.pkl"))
-                normalized.save(paths[-1])
-            self._training.checkpoint(paths, step=step, score=score, is_last=False)
-
 
 class _Writer(sb3_logger.KVWriter):
     def __init__(self, owner: TreeringCallback) -> None:
@@ -225,26 +201,3 @@ class _Writer(sb3_logger.KVWriter):
         self.owner.write(key_values, step)
 
     def close(self) -> None: ...
-
-
-def _walk(callback: BaseCallback | None) -> Iterator[BaseCallback]:
-    if callback is None:
-        return
-    yield callback
-    children: list[BaseCallback | None] = list(callback.callbacks) if isinstance(callback, CallbackList) else []
-    if isinstance(callback, EventCallback):
-        children = [callback.callback, getattr(callback, "callback_on_new_best", None)]
-    for child in children:
-        yield from _walk(child)
-
-
-def _plain(value: object) -> object:
-    try:
-        if isinstance(value, sb3_logger.Figure):
-            return Image(value.figure)
-        if isinstance(value, sb3_logger.Image):
-            layout = cast("Any", value.dataformats if value.dataformats in LAYOUTS else None)
-            return Image(value.image, layout=layout)
-    except TreeringError:  # an image that is none; the row that it is in is told of it, and goes on without
-        return value
-    return value

@@ -150,6 +150,7 @@ def test_stopped_by_ctrl_c(recorded: Runs) -> None:
     assert (run.state, run.summary["trial/state"]) == ("interrupted", "failed")
 
 
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_several_objectives(recorded: Runs) -> None:
     study = new_study(directions=["minimize", "maximize"])
     study.set_metric_names(["loss", "speed"])

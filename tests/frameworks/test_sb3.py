@@ -16,6 +16,7 @@ import pytest
 stable_baselines3 = pytest.importorskip("stable_baselines3")
 
 import gymnasium
+import torch
 from stable_baselines3 import A2C, DQN, PPO, SAC
 from stable_baselines3.common import logger as sb3_logger
 from stable_baselines3.common.callbacks import (
@@ -25,13 +26,14 @@ from stable_baselines3.common.callbacks import (
     EvalCallback,
     EveryNTimesteps,
 )
+from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize, VecVideoRecorder
 
 import treering
 from treering.api import ApiRun
 from treering.callbacks.sb3 import TreeringCallback
-from treering.errors import TreeringWarning
+from treering.errors import TreeringWarning, UsageError
 
 OneRun = Callable[[], ApiRun]
 Runs = Callable[[], list[ApiRun]]
@@ -98,6 +100,50 @@ def test_off_policy_losses_are_there_though_nothing_is_ever_dumped(only_run: One
     # Trained after 30, 40 ... 120 steps; seen at the next step, the last at the end.
     assert losses.x.tolist() == [*range(31, 112, 10), 120]
     assert run.history("train/n_updates").values.tolist() == list(range(1, 11))
+
+
+def monitored(folder: Path) -> list[list[tuple[float, int]]]:
+    """(return, length) of the episodes of each environment, as Monitor wrote them."""
+    found = []
+    for path in sorted(folder.glob("*monitor.csv")):
+        with path.open() as file:
+            next(file)
+            found.append([(float(row["r"]), int(row["l"])) for row in csv.DictReader(file)])
+    return found
+
+
+def test_every_episode_of_monitor_and_both_updates_are_there(tmp_path: Path, only_run: OneRun) -> None:
+    env = Monitor(cartpole(15), str(tmp_path / "only"))
+    PPO("MlpPolicy", env, **SMALL).learn(64, callback=TreeringCallback())
+    env.close()
+    (expected,) = monitored(tmp_path)
+    run = only_run()
+    assert len(expected) > 1
+    assert [one[:2] for one in episodes_of(run)] == expected
+    assert run.history("episode/time").rows == len(expected)
+    assert run.history("train/loss").x.tolist() == [64, 64]
+    assert run.history("train/n_updates").values.tolist() == [1, 2]
+
+
+def test_four_environments_have_their_index(tmp_path: Path, only_run: OneRun) -> None:
+    env = make_vec_env("CartPole-v1", n_envs=4, seed=0, monitor_dir=str(tmp_path))
+    PPO("MlpPolicy", env, **SMALL).learn(256, callback=TreeringCallback())
+    env.close()
+    run, expected = only_run(), monitored(tmp_path)
+    where, steps = run.history("episode/env").values, run.history("episode/return").x
+    found = episodes_of(run)
+    for index, episodes in enumerate(expected):
+        mine = np.flatnonzero(where == index)
+        assert [found[at][:2] for at in mine] == episodes
+        assert steps[mine].tolist() == [4 * total for total in np.cumsum([length for _, length in episodes])]
+
+
+def test_rewards_that_are_no_numbers(only_run: OneRun) -> None:
+    env = gymnasium.wrappers.TransformReward(cartpole(5), lambda _reward: float("nan"))
+    PPO("MlpPolicy", env, **SMALL).learn(32, callback=TreeringCallback())
+    run = only_run()
+    assert np.isnan(run.history("episode/return").values).all()
+    assert "episode/return" in {event.fields.get("series") for event in run.events() if event.kind == "non_finite"}
 
 
 def test_environments_without_a_monitor_are_counted(only_run: OneRun) -> None:
@@ -191,12 +237,38 @@ def test_a_loaded_model_resumes_on_request_though_it_starts_over(tmp_path: Path,
     assert run.history("time/total_timesteps").x.tolist() == [32, 64, 96]
 
 
+def test_episodes_count_on_with_the_model(tmp_path: Path, only_run: OneRun) -> None:
+    model = PPO("MlpPolicy", cartpole(10), **SMALL)
+    model.learn(64, callback=TreeringCallback())
+    model.save(tmp_path / "model.zip")
+    treering.finish()
+    model = PPO.load(tmp_path / "model.zip", cartpole(10))
+    model.learn(64, callback=TreeringCallback(), reset_num_timesteps=False)
+    numbers = only_run().history("episode").values.tolist()
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_an_exception_fails_the_run_at_its_step(recorded: Runs) -> None:
+    def fail(local: dict[str, Any], _: Any) -> bool:
+        if local["self"].num_timesteps == 21:
+            raise ValueError("broken")
+        return True
+
+    with pytest.raises(ValueError, match="broken"), treering.init():
+        PPO("MlpPolicy", cartpole(5), **SMALL).learn(64, callback=[TreeringCallback(), ConvertCallback(fail)])
+    (run,) = recorded()
+    assert run.state == "failed"
+    assert run.failure is not None
+    assert (run.failure["type"], run.failure["message"], run.failure["step"]) == ("ValueError", "broken", 20)
+
+
 def test_stopped_early(only_run: OneRun) -> None:
     callbacks = [TreeringCallback(), ConvertCallback(lambda local, _: local["self"].num_timesteps < 40)]
     PPO("MlpPolicy", cartpole(), **SMALL).learn(320, callback=callbacks)
     run = only_run()
     assert run.state == "finished"
     assert run.history("train/loss").x.tolist() == [40]
+    assert [event.fields["wanted"] for event in run.events() if event.kind == "stopped_early"] == [320]
 
 
 def test_ended_twice(only_run: OneRun) -> None:
@@ -239,6 +311,24 @@ def test_nothing_changes_for_the_other_outputs(tmp_path: Path) -> None:
     assert [type(one) for one in logger.output_formats] == [type(one) for one in untouched.output_formats]
 
 
+def tensorboard_scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    (events,) = folder.rglob("events.out.*")
+    reader = EventAccumulator(str(events))
+    reader.Reload()
+    names = [name for name in reader.Tags()["scalars"] if not name.startswith("time/")]
+    return {name: [(event.step, event.value) for event in reader.Scalars(name)] for name in names}
+
+
+def test_nothing_changes_for_tensorboard(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    for name, callbacks in (("with", [TreeringCallback()]), ("without", [])):
+        model = PPO("MlpPolicy", cartpole(), tensorboard_log=str(tmp_path / name), **SMALL)
+        model.learn(96, callback=list(callbacks))
+    assert tensorboard_scalars(tmp_path / "with") == tensorboard_scalars(tmp_path / "without") != {}
+
+
 def test_keys_of_any_depth_and_values_of_any_kind(only_run: OneRun) -> None:
     figures = pytest.importorskip("matplotlib.figure")
     pixels = np.zeros((3, 4, 5), dtype=np.uint8)
@@ -252,6 +342,8 @@ def test_keys_of_any_depth_and_values_of_any_kind(only_run: OneRun) -> None:
             logger.record("settings", sb3_logger.HParam({"depth": 3}, {"flat": 1.0}), exclude=("stdout", "log"))
             logger.record("figure", sb3_logger.Figure(figures.Figure(), close=True), exclude=("stdout", "log"))
             logger.record("image", sb3_logger.Image(pixels, "CHW"), exclude=("stdout", "log"))
+            video = sb3_logger.Video(torch.from_numpy(np.stack([[pixels] * 2])), fps=5)
+            logger.record("video", video, exclude=("stdout", "log"))
         return True
 
     PPO("MlpPolicy", cartpole(), **SMALL).learn(32, callback=[ConvertCallback(record), TreeringCallback()])
@@ -265,6 +357,8 @@ def test_keys_of_any_depth_and_values_of_any_kind(only_run: OneRun) -> None:
     ((step, image),) = run.media("image")
     assert (step, image.width, image.height) == (32, 5, 4)
     assert len(run.media("figure")) == 1
+    ((_, video),) = run.media("video")
+    assert (video.frames, video.width, video.height, video.fps) == (2, 5, 4, 5.0)
 
 
 def test_what_a_failed_training_left_in_a_logger_is_taken_out(recorded: Runs) -> None:
@@ -317,6 +411,51 @@ def test_a_model_with_its_statistics_and_its_replay_buffer_is_one_version(tmp_pa
     assert loaded.replay_buffer.size() == 49  # SB3 calls back before it stores the step
     statistics: Any = VecNormalize.load(str(tmp_path / "again" / names[2]), DummyVecEnv([cartpole])).obs_rms
     assert statistics.count > 50
+
+
+@pytest.mark.parametrize("replay", [True, False])
+def test_checkpoints_of_our_own(replay: bool, tmp_path: Path, only_run: OneRun) -> None:
+    env = VecNormalize(DummyVecEnv([lambda: Monitor(cartpole())]))
+    model = DQN("MlpPolicy", env, learning_starts=10, train_freq=8, buffer_size=100, device="cpu")
+    model.learn(72, callback=TreeringCallback(save_every=32, save_replay_buffer=replay, checkpoints="all"))
+    run = only_run()
+    versions = {alias: version for version in run.versions() for alias in version.aliases}
+    assert {alias for alias in versions if alias.startswith("step-")} == {"step-32", "step-64", "step-72"}
+    last = versions["last"]
+    assert last is versions["step-72"]
+    names = ["model.zip", *["replay_buffer.pkl"] * replay, "vecnormalize.pkl"]
+    assert sorted(one.path for one in last.files()) == names
+    last.download(tmp_path / "again")
+    assert DQN.load(tmp_path / "again" / "model.zip").num_timesteps == 72
+    statistics: Any = VecNormalize.load(str(tmp_path / "again" / "vecnormalize.pkl"), DummyVecEnv([cartpole]))
+    assert statistics.obs_rms.count == pytest.approx(env.obs_rms.count)
+    if replay:
+        model.load_replay_buffer(tmp_path / "again" / "replay_buffer.pkl")
+        assert model.replay_buffer is not None
+        assert model.replay_buffer.size() == 72
+
+
+def test_the_interval_of_checkpoints_is_checked() -> None:
+    with pytest.raises(UsageError, match="save_every=0; use a number of environment steps"):
+        TreeringCallback(save_every=0)
+
+
+def test_a_video_of_the_environments_is_taken(tmp_path: Path, only_run: OneRun) -> None:
+    pytest.importorskip("moviepy")
+
+    class Seen(gymnasium.Wrapper[Any, Any, Any, Any]):
+        render_mode = "rgb_array"
+
+        def render(self) -> Any:
+            return np.zeros((16, 16, 3), np.uint8)
+
+    venv = DummyVecEnv([lambda: Monitor(Seen(cartpole()))])
+    recorder = VecVideoRecorder(venv, str(tmp_path), lambda step: step == 4, video_length=6)
+    PPO("MlpPolicy", recorder, **SMALL).learn(32, callback=TreeringCallback())
+    recorder.close()
+    ((step, video),) = only_run().media("rollout/video")
+    (path,) = tmp_path.glob("*.mp4")
+    assert (step, video.to_bytes()) == (10, path.read_bytes())
 
 
 def test_the_best_model_brings_its_statistics(tmp_path: Path, only_run: OneRun) -> None:
