@@ -19,18 +19,21 @@ from treering.active import (
     define_metric,
     finish,
     init,
+    link_model,
     log,
     log_artifact,
     log_event,
     log_model,
     save,
+    use_artifact,
+    use_model,
 )
 from treering.errors import TreeringError, TreeringWarning
 
 if TYPE_CHECKING:
     from treering._run import Run
     from treering.api import Api
-    from treering.files import Version
+    from treering.artifacts import Artifact
     from treering.media import Histogram, Image, Table, Text, Video
     from treering.settings import Settings
     from treering.values import Config, Summary
@@ -43,6 +46,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Api",
+    "Artifact",
     "Histogram",
     "Image",
     "Run",
@@ -51,13 +55,13 @@ __all__ = [
     "Text",
     "TreeringError",
     "TreeringWarning",
-    "Version",
     "Video",
     "alert",
     "config",
     "define_metric",
     "finish",
     "init",
+    "link_model",
     "log",
     "log_artifact",
     "log_event",
@@ -65,18 +69,20 @@ __all__ = [
     "run",
     "save",
     "summary",
+    "use_artifact",
+    "use_model",
 ]
 
 # Loaded when first used, since a training that only logs has no need of them.
 _LAZY = {
     "Api": "treering.api",
+    "Artifact": "treering.artifacts",
     "Histogram": "treering.media",
     "Image": "treering.media",
     "Run": "treering._run",
     "Settings": "treering.settings",
     "Table": "treering.media",
     "Text": "treering.media",
-    "Version": "treering.files",
     "Video": "treering.media",
 }
 

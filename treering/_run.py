@@ -6,15 +6,13 @@ The module's name begins with an underscore because `treering.run` is the active
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from treering import failures, lifecycle, records
-from treering._rows import Rows, checked_step
-from treering.errors import StoreError, UsageError
-from treering.files import Version, pin_version
+from treering._rows import checked_step
+from treering.errors import UsageError
+from treering.files import Keeping
 from treering.journal import JournalFull
 from treering.metrics import parse_definition
 from treering.recording import Recording, Start
@@ -22,6 +20,7 @@ from treering.values import Config, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
     from types import TracebackType
 
     from typing_extensions import Self
@@ -34,7 +33,7 @@ _LOCK_TIMEOUT_S = 1.0
 _LEVELS = ("info", "warn", "error")
 
 
-class Run(Rows):
+class Run(Keeping):
     """One training as it is recorded; `treering.init` makes it.
 
     All methods may be called from any thread. None raises for trouble around the training (disk, store); all raise
@@ -228,96 +227,12 @@ class Run(Rows):
         self.operate("summary", {"set": plain})
 
     def _read_summary(self) -> dict[str, Any]:
-        self.flush(timeout_s=30.0)
+        self._recording.flush_rows(30.0)
         return self._recording.read_summary()
 
     def record_capture(self, part: Mapping[str, Any]) -> None:
         """Take what the run's observer found out."""
         self.operate("set", {"capture": part}, late=False)
-
-    # -- files --------------------------------------------------------------------------------------------------------
-
-    def log_artifact(
-        self,
-        source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-        *,
-        name: str | None = None,
-        type: str = "file",  # noqa: A002  # the word of the field
-        aliases: Sequence[str] = (),
-        metadata: Mapping[str, object] | None = None,
-        description: str | None = None,
-        linkable: bool = False,
-    ) -> Version:
-        """Keep a file, several, or a folder as the next version of `name`.
-
-        The present content is secured before this returns, so the source may be changed or deleted at once; it is
-        hashed and filed in the background. The same content again is the same version.
-
-        Args:
-            source: a file, a folder with all below it, or several of them.
-            name: of the versions' collection; default the file's own name after the run's id.
-            type: what kind of thing it is, such as "model" or "dataset".
-            aliases: names that point to this version from now on, beside "latest".
-            metadata: plain data kept with the version.
-            description: for people.
-            linkable: whoever wrote the files makes new ones each time instead of writing over them, so a hard link
-                secures them without copying.
-
-        Raises:
-            UsageError: a name or alias that cannot be taken.
-            FileNotFoundError: no such file.
-        """
-        recording = self._recording
-        if recording.inert:
-            return Version.nothing(name or "")
-        try:
-            version, fields = pin_version(
-                recording.start.folder,
-                self.id,
-                source,
-                name=name,
-                type=type,
-                aliases=aliases,
-                metadata=recording.to_plain(metadata or {}),
-                description=description,
-                linkable=linkable,
-            )
-        except StoreError as error:
-            recording.warn_once("files", f"run {self.id}: {error.strerror}. The training goes on without.")
-            return Version("", str(name or ""), ())
-        recording.expect_version(version, self.flush)
-        self.operate("version", fields)
-        return version
-
-    def log_model(
-        self, path: str | os.PathLike[str], name: str | None = None, aliases: Sequence[str] = (), **options: Any
-    ) -> Version:
-        """Keep a model: `log_artifact` with the type "model"."""
-        return self.log_artifact(path, name=name, type="model", aliases=aliases, **options)
-
-    def save(self, pattern: str | os.PathLike[str], base_path: str | os.PathLike[str] | None = None) -> list[Version]:
-        """Keep files with the run.
-
-        Args:
-            pattern: a file, a folder or a glob.
-            base_path: names are relative to it; default the working folder, or the file's own.
-
-        Raises:
-            FileNotFoundError: nothing there.
-        """
-        if self._recording.inert:
-            return []
-        base = Path(base_path) if base_path is not None else Path.cwd()
-        text = os.fspath(pattern)
-        found = [Path(text)] if Path(text).exists() else sorted(_glob(base, text))
-        if not found:
-            raise FileNotFoundError(f"save() found nothing at {text!r}")
-        versions: list[Version] = []
-        for path in found:
-            relative = os.path.relpath(path, base)
-            label = path.name if relative.startswith("..") else relative
-            versions.append(self.log_artifact(path, name=f"{self.id}-{_safe(label)}", metadata={"path": label}))
-        return versions
 
     # -- its life -----------------------------------------------------------------------------------------------------
 
@@ -328,14 +243,6 @@ class Run(Rows):
             self._config.update(config)
         self._recording.begin()
         lifecycle.watch(self)
-
-    def flush(self, timeout_s: float | None = None) -> bool:
-        """Wait until everything logged so far is in the store.
-
-        Returns:
-            False when `timeout_s` runs out first, or when the store cannot be written now.
-        """
-        return self._recording.flush(timeout_s)
 
     def mark(self, state: str, error: BaseException | str | None = None, step: int | None = None) -> None:
         """Say how the run goes without closing it: what callbacks call when a fit fails or is stopped.
@@ -434,16 +341,6 @@ class Run(Rows):
 
     def __repr__(self) -> str:
         return f"<Run {self.name!r} ({self.path}, {self.state}, step {self._step})>"
-
-
-def _glob(base: Path, pattern: str) -> Iterable[Path]:
-    import glob
-
-    return (Path(path) for path in glob.glob(os.path.join(base, pattern), recursive=True))
-
-
-def _safe(label: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in label.replace(os.sep, "-"))
 
 
 _PLAIN = frozenset({bool, float, int, str})

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from treering._run import Run
-    from treering.files import Version
+    from treering.artifacts import Artifact
 
 __all__ = [
     "active_run",
@@ -23,11 +23,14 @@ __all__ = [
     "define_metric",
     "finish",
     "init",
+    "link_model",
     "log",
     "log_artifact",
     "log_event",
     "log_model",
     "save",
+    "use_artifact",
+    "use_model",
 ]
 
 _in_context: ContextVar[Run | None] = ContextVar("treering_run", default=None)
@@ -179,19 +182,36 @@ def define_metric(name: str, x: str | None = None, **options: Any) -> None:
     _need("define_metric").define_metric(name, x, **options)
 
 
-def log_artifact(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], **options: Any) -> Version:
+def log_artifact(
+    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Artifact, **options: Any
+) -> Artifact:
     """Keep files as a version; see `Run.log_artifact`."""
     return _need("log_artifact").log_artifact(source, **options)
 
 
+def use_artifact(artifact: str | Artifact, **options: Any) -> Artifact:
+    """Use a version; see `Run.use_artifact`."""
+    return _need("use_artifact").use_artifact(artifact, **options)
+
+
 def log_model(
     path: str | os.PathLike[str], name: str | None = None, aliases: Sequence[str] = (), **options: Any
-) -> Version:
+) -> Artifact:
     """Keep a model as a version; see `Run.log_model`."""
     return _need("log_model").log_model(path, name, aliases, **options)
 
 
-def save(pattern: str | os.PathLike[str], base_path: str | os.PathLike[str] | None = None) -> list[Version]:
+def use_model(name: str) -> Path:
+    """Download a model; see `Run.use_model`."""
+    return _need("use_model").use_model(name)
+
+
+def link_model(path: str | os.PathLike[str] | Artifact, registered_model_name: str, **options: Any) -> Artifact:
+    """Register a model; see `Run.link_model`."""
+    return _need("link_model").link_model(path, registered_model_name, **options)
+
+
+def save(pattern: str | os.PathLike[str], base_path: str | os.PathLike[str] | None = None) -> list[Artifact]:
     """Keep files with the active run; see `Run.save`."""
     return _need("save").save(pattern, base_path)
 

@@ -1,189 +1,293 @@
-"""Files handed to a run: secured at the call, filed by the writer, known to the caller as a `Version`."""
+"""What a run keeps and uses: artifacts."""
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from treering.errors import StoreError, UsageError
-from treering.store.blobs import pin
-from treering.store.versions import FiledVersion
+from treering._rows import Rows
+from treering.errors import NotFound, StoreError, UsageError
+from treering.store import DATABASE, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import timedelta
 
-__all__ = ["Version", "pin_version"]
+    from treering.artifacts import Artifact
+    from treering.artifacts.home import Home
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}")
-_RESERVED_ALIAS = re.compile(r"v\d+")
-_MAX_ALIAS = 200
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
+__all__ = ["Keeping"]
+
+_REGISTRY = "model-registry"
+_USE_TIMEOUT_S = 600.0
 
 
-class Version:
-    """A version on its way into the store.
+class Keeping(Rows):
+    """The part of a run that keeps and uses artifacts."""
 
-    Attributes:
-        name: of its collection.
-        aliases: given with it.
-    """
+    id: str
+    project: str
 
-    def __init__(self, version_id: str, name: str, aliases: Sequence[str]) -> None:
-        self.id = version_id
-        self.name = name
-        self.aliases = tuple(aliases)
-        self._filed: FiledVersion | None = None
-        self._done = threading.Event()
-        self._flush: Callable[[float | None], bool] = lambda _timeout_s: True
+    def flush(self, timeout_s: float | None = None) -> bool:
+        """Wait until everything logged so far is in the store.
 
-    @classmethod
-    def nothing(cls, name: str) -> Version:
-        """Return what a run that records nothing hands out."""
-        version = cls("", name, ())
-        version.resolve(FiledVersion("", -1, ""))
-        return version
+        Returns:
+            False when `timeout_s` runs out first, or when the store cannot be written now.
+        """
+        return self._recording.flush(timeout_s)
 
-    def resolve(self, filed: FiledVersion) -> None:
-        """Take note that the version is in the store."""
-        self._filed = filed
-        self._done.set()
+    def log_artifact(  # noqa: PLR0913  # what an artifact is made of
+        self,
+        source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Artifact,
+        *,
+        name: str | None = None,
+        type: str | None = None,  # noqa: A002  # the word of the field
+        aliases: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, object] | None = None,
+        description: str | None = None,
+        ttl: timedelta | None = None,
+        linkable: bool = False,
+    ) -> Artifact:
+        """Keep a file, several, a folder, or an `Artifact` as the next version of its name.
 
-    def watch(self, flush: Callable[[float | None], bool]) -> None:
-        """Learn how to hurry the writer."""
-        self._flush = flush
+        The present content is secured before this returns, so the source may be changed or deleted at once; it is
+        hashed and stored in the background. The same content again is the same version.
 
-    def wait(self, timeout_s: float | None = None) -> Version:
-        """Wait until the version is in the store, hashed and visible.
+        Args:
+            source: a file, a folder with all below it, several of them, or an artifact.
+            name: of the versions' collection; default the file's own name after the run's id.
+            type: what kind of thing it is, such as "model" or "dataset"; default "file".
+            aliases: names that point to this version from now on, beside "latest".
+            tags: words to find it by.
+            metadata: plain data kept with the version.
+            description: for people.
+            ttl: how long it is kept unless an alias other than "latest" is on it; default for ever.
+            linkable: whoever wrote the files makes new ones each time instead of writing over them, so a hard link
+                secures them without copying.
+
+        Returns:
+            The artifact; `wait` makes sure that it is stored.
 
         Raises:
-            TimeoutError: it is not, after `timeout_s` or because the run ended without it.
+            UsageError: a name, alias or path that cannot be taken.
+            FileNotFoundError: no such file.
         """
-        if not self._done.is_set():
-            self._flush(timeout_s)
-            if not self._done.wait(0.1):
-                raise TimeoutError(f"{self.name!r} is not in the store yet; see the run's warnings, or wait longer")
-        return self
+        from treering.artifacts import Artifact
+        from treering.artifacts.names import check_alias
 
-    @property
-    def version(self) -> int:
-        """Its number; waits for it."""
-        return self._known().version
+        recording = self._recording
+        if recording.inert:
+            return _unrecorded(source if isinstance(source, Artifact) else Artifact(name or "nothing", type or "file"))
+        if not isinstance(source, Artifact):
+            source = self._made_of(source, name, type)
+        elif name is not None or type is not None:
+            raise UsageError("log_artifact() got an Artifact, which has its name and type, and another name or type")
+        source.aliases = (*source.aliases, *map(check_alias, [aliases] if isinstance(aliases, str) else aliases))
+        source.tags = (*source.tags, *([tags] if isinstance(tags, str) else tags))
+        if metadata is not None:
+            source.metadata = {**source.metadata, **metadata}
+        if description is not None:
+            source.description = description
+        if ttl is not None:
+            source.ttl = ttl
+        return self._hand_over(source, linkable=linkable)
 
-    @property
-    def digest(self) -> str:
-        """BLAKE3 over its files; waits for it."""
-        return self._known().digest
+    def _made_of(
+        self,
+        source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        name: str | None,
+        kind: str | None,
+    ) -> Artifact:
+        from treering.artifacts import Artifact
 
-    def _known(self) -> FiledVersion:
-        self.wait()
-        if self._filed is None:
-            raise TimeoutError(f"{self.name!r} was not filed")
-        return self._filed
+        paths = [Path(source)] if isinstance(source, (str, os.PathLike)) else [Path(path) for path in source]
+        if not paths:
+            raise UsageError("log_artifact() got no files; it takes a file, a folder, or several of them")
+        if name is None:
+            name = f"{self.id}-{re.sub('[^A-Za-z0-9_.-]', '-', paths[0].name)}"
+        artifact = Artifact(name, kind or "file")
+        seen: set[str] = set()
+        for path in paths:
+            if not path.exists():
+                raise FileNotFoundError(f"log_artifact() found no file at {path}")
+            added = artifact.add_dir(path) if path.is_dir() else [artifact.add_file(path, _readable(path.name))]
+            if not added:
+                raise FileNotFoundError(f"log_artifact() found no files below {path}")
+            twice = seen.intersection(added)
+            if twice:
+                raise UsageError(f"log_artifact() got two files called {twice.pop()!r}; put them into one folder")
+            seen.update(added)
+        return artifact
 
-    def __repr__(self) -> str:
-        number = f"v{self._filed.version}" if self._filed is not None else "not filed yet"
-        return f"<Version {self.name}: {number}>"
+    def _hand_over(self, artifact: Artifact, *, linkable: bool, project: str = "") -> Artifact:
+        import msgspec
+
+        from treering.artifacts.saving import pin
+
+        recording = self._recording
+        request, draft = artifact.request()
+        request.run_id, request.project = self.id, project
+        request.metadata = recording.to_plain(artifact.metadata)
+        try:
+            pin(recording.start.folder, request, draft.files, draft.kept.values(), linkable=linkable)
+        except StoreError as error:
+            artifact.begin_saving(request, None)
+            artifact.fail(error.strerror or str(error))
+            recording.warn_once("files", f"run {self.id}: {error.strerror or error}. The training goes on without.")
+            return artifact
+        artifact.begin_saving(request, self._home(), recording.background.flush)
+        recording.expect_artifact(artifact)
+        self.operate("version", msgspec.to_builtins(request))
+        return artifact
+
+    def _home(self) -> Home:
+        from treering.artifacts.home import Home
+
+        start = self._recording.start
+        path = Store.bundle_path(start.folder, start.id) if start.bundle else start.folder / DATABASE
+        return Home(start.folder, path=path)
+
+    def use_artifact(self, artifact: str | Artifact, *, type: str | None = None) -> Artifact:  # noqa: A002  # the word of the field
+        """Return an artifact and note that this run uses it.
+
+        Args:
+            artifact: "name:v3", "name:best", "name" (the latest), "project/name:alias", or an artifact.
+            type: that it must have.
+
+        Raises:
+            NotFound: no such version.
+            UsageError: it has another type.
+        """
+        found = self._found(artifact) if isinstance(artifact, str) else artifact.wait(_USE_TIMEOUT_S)
+        if type is not None and found.type != type:
+            raise UsageError(f"{found.name}:v{found.version} is a {found.type!r}, and type={type!r} was asked for")
+        asked = artifact if isinstance(artifact, str) else f"{found.name}:v{found.version}"
+        self.operate("use", {"version": found.id, "asked": asked})
+        return found
+
+    def _found(self, text: str) -> Artifact:
+        from treering.artifacts import Artifact
+        from treering.artifacts.home import Home
+        from treering.artifacts.lookup import find
+
+        start = self._recording.start
+        if not self._recording.inert:
+            self.flush(_USE_TIMEOUT_S)  # what this run has just logged can be used, too
+        homes = [self._home()] if not self._recording.inert else []
+        if start.bundle or not homes:
+            folder = start.folder
+            if not homes:
+                from treering.settings import find_store
+
+                folder = find_store(start.settings)
+            homes.append(Home(folder, path=folder / DATABASE))
+        missing: NotFound | None = None
+        for home in homes:
+            try:
+                with home.reading() as database:
+                    return Artifact.of(home, find(database, text, self.project))
+            except NotFound as error:
+                missing = missing or error
+        assert missing is not None  # noqa: S101  # there is one home at least
+        raise missing
+
+    def log_model(
+        self, path: str | os.PathLike[str], name: str | None = None, aliases: Sequence[str] = (), **options: Any
+    ) -> Artifact:
+        """Keep a model: `log_artifact` with the type "model"."""
+        return self.log_artifact(path, name=name, type="model", aliases=aliases, **options)
+
+    def use_model(self, name: str) -> Path:
+        """Download a model and note that this run uses it; returns its file, or the folder of several.
+
+        Raises:
+            NotFound: no such version.
+        """
+        artifact = self.use_artifact(name)
+        folder = artifact.download()
+        files = artifact.files()
+        return folder / files[0].path if len(files) == 1 else folder
+
+    def link_model(
+        self,
+        path: str | os.PathLike[str] | Artifact,
+        registered_model_name: str,
+        *,
+        name: str | None = None,
+        aliases: Sequence[str] = (),
+    ) -> Artifact:
+        """Keep a model with this run, and as the next version of a name that all projects share.
+
+        Args:
+            path: a file, a folder, or an artifact that has been logged.
+            registered_model_name: "project/name", or a name in the project "model-registry".
+            name: of the collection in this run's project.
+            aliases: names that point to the registered version.
+
+        Returns:
+            The registered version. Its bytes are stored once.
+        """
+        from treering.artifacts import Artifact
+
+        logged = path if isinstance(path, Artifact) else self.log_model(path, name)
+        if self._recording.inert:
+            return logged
+        if logged.state == "draft":
+            logged = self.log_artifact(logged)
+        project, _, model = registered_model_name.rpartition("/")
+        registered = logged.wait(_USE_TIMEOUT_S).new_draft(model)
+        registered.aliases = aliases
+        return self._hand_over(registered, linkable=False, project=project or _REGISTRY)
+
+    def save(self, pattern: str | os.PathLike[str], base_path: str | os.PathLike[str] | None = None) -> list[Artifact]:
+        """Keep files with the run.
+
+        Args:
+            pattern: a file, a folder or a glob.
+            base_path: names are relative to it; default the working folder, or the file's own.
+
+        Raises:
+            FileNotFoundError: nothing there.
+        """
+        if self._recording.inert:
+            return []
+        base = Path(base_path) if base_path is not None else Path.cwd()
+        text = os.fspath(pattern)
+        found = [Path(text)] if Path(text).exists() else sorted(_glob(base, text))
+        if not found:
+            raise FileNotFoundError(f"save() found nothing at {text!r}")
+        kept: list[Artifact] = []
+        for path in found:
+            relative = os.path.relpath(path, base)
+            label = path.name if relative.startswith("..") else relative
+            kept.append(self.log_artifact(path, name=f"{self.id}-{_safe(label)}", metadata={"path": label}))
+        return kept
 
 
-def pin_version(  # noqa: PLR0913  # the parts of a version
-    store: Path,
-    run_id: str,
-    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-    *,
-    name: str | None,
-    type: str,  # noqa: A002  # the word of the field
-    aliases: Sequence[str],
-    metadata: Mapping[str, Any],
-    description: str | None,
-    linkable: bool,
-) -> tuple[Version, dict[str, Any]]:
-    """Secure the present content of files below the store's folder.
+def _unrecorded(artifact: Artifact) -> Artifact:
+    """Return what a run that records nothing hands out."""
+    from treering.artifacts.committing import Filed, Request
 
-    Returns:
-        The version as its caller will hold it, and the fields of the journal's operation "version".
-
-    Raises:
-        UsageError: a name or an alias that cannot be taken, or two files of one name.
-        FileNotFoundError: no such file.
-        StoreError: the store has no room for them, or cannot be written.
-    """
-    sources = [Path(source)] if isinstance(source, (str, os.PathLike)) else [Path(path) for path in source]
-    if not sources:
-        raise UsageError("log_artifact() got no files; it takes a file, a folder, or several of them")
-    name = check_name(name if name is not None else f"{run_id}-{re.sub('[^A-Za-z0-9_.-]', '-', sources[0].name)}")
-    aliases = [_checked_alias(alias) for alias in ([aliases] if isinstance(aliases, str) else aliases)]
-    version = Version(os.urandom(16).hex(), name, aliases)
-    files: dict[str, Path] = {}
-    for path in sources:
-        for label, file in _files_below(path):
-            # Bytes of a name that are no UTF-8 stay visible as \\udcXX.
-            label = label.encode("utf-8", "backslashreplace").decode()  # noqa: PLW2901  # a clean one
-            if label in files:
-                raise UsageError(f"log_artifact() got two files called {label!r}; put them into one folder")
-            files[label] = file
-    folder = f"blobs/incoming/{run_id}/{version.id}"
-    try:
-        for label, file in files.items():
-            pin(file, store / folder / label, linkable=linkable)
-    except OSError as error:
-        import shutil
-
-        shutil.rmtree(store / folder, ignore_errors=True)
-        if error.errno in _NO_ROOM:
-            raise StoreError(error.errno, f"{', '.join(map(str, sources))} cannot be kept: {error.strerror}") from error
-        raise
-    fields = {
-        "id": version.id,
-        "name": name,
-        "type": type,
-        "aliases": aliases,
-        "metadata": metadata,
-        "description": description,
-        "folder": folder,
-        "files": list(files),
-    }
-    return version, fields
+    if artifact.state == "draft":
+        artifact.begin_saving(Request(id="", name=artifact.name), None)
+        artifact.resolve(Filed("", -1, ""))
+    return artifact
 
 
-def _files_below(path: Path) -> list[tuple[str, Path]]:
-    """Return (path inside the version, file): one for a file, all below a folder; links are followed to files only."""
-    if not path.is_dir():
-        if not path.exists():
-            raise FileNotFoundError(f"log_artifact() found no file at {path}")
-        return [(path.name, path)]
-    found: list[tuple[str, Path]] = []
-    for root, folders, names in os.walk(path):
-        folders.sort()
-        found += [(os.path.relpath(os.path.join(root, name), path), Path(root, name)) for name in sorted(names)]
-    files = [(label.replace(os.sep, "/"), file) for label, file in found if file.is_file()]
-    if not files:
-        raise FileNotFoundError(f"log_artifact() found no files below {path}")
-    return files
+def _readable(name: str) -> str:
+    from treering.artifacts.pinning import readable
+
+    return readable(name)
 
 
-def check_name(name: str) -> str:
-    """Return `name` if a collection may be called so.
+def _glob(base: Path, pattern: str) -> Iterable[Path]:
+    import glob
 
-    Raises:
-        UsageError: it may not.
-    """
-    name = str(name)
-    if not _NAME.fullmatch(name) or ".." in name:
-        raise UsageError(
-            f"artifact name {name!r} cannot be taken; use up to 200 letters, digits, '-', '_', '.', the first a letter "
-            "or digit, and no '..'"
-        )
-    return name
+    return (Path(path) for path in glob.glob(os.path.join(base, pattern), recursive=True))
 
 
-def _checked_alias(alias: str) -> str:
-    alias = str(alias)
-    if not alias or len(alias) > _MAX_ALIAS or not alias.isprintable():
-        raise UsageError(f"alias {alias!r} cannot be taken; use 1 to {_MAX_ALIAS} printable characters")
-    if _RESERVED_ALIAS.fullmatch(alias):
-        raise UsageError(f"alias {alias!r} looks like a version's number, which treering gives; choose another word")
-    return alias
+def _safe(label: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in label.replace(os.sep, "-"))

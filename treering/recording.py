@@ -23,16 +23,18 @@ from treering.writer import Background
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from treering.files import Version
+    from treering.artifacts import Artifact
+    from treering.artifacts.committing import Filed, Request
+    from treering.artifacts.saver import Saver
     from treering.observer import Observer
     from treering.settings import Settings
-    from treering.store.versions import FiledVersion
 
 __all__ = ["Recording", "Start"]
 
 # A finish that takes longer than this says what it waits for.
 _PATIENCE_S = 2.0
 _FINISH_TIMEOUT_S = 120.0
+_SAVE_TIMEOUT_S = 600.0
 
 
 @dataclass
@@ -85,7 +87,8 @@ class Recording:
         self.inert = False
         self._lease = lease
         self._warned: set[str] = set()
-        self._expected: dict[str, Version] = {}
+        self._expected: dict[str, Artifact] = {}
+        self._saver: Saver | None = None
         self._lock = threading.RLock()
         self.observer: Observer | None = None
         self._open(start.first_segment)
@@ -112,7 +115,7 @@ class Recording:
             self.journal,
             self.start.id,
             interval_s=self.start.settings.flush_interval_s,
-            on_filed=self._filed,
+            on_pending=self._save,
             on_tick=self._tick,
         )
 
@@ -148,17 +151,47 @@ class Recording:
         plain: object = {} if value is None else cls.to_plain(value)
         return cast("dict[str, Any]", plain) if isinstance(plain, dict) else {"value": plain}
 
-    # -- versions -----------------------------------------------------------------------------------------------------
+    # -- artifacts ----------------------------------------------------------------------------------------------------
 
-    def expect_version(self, version: Version, flush: Callable[[float | None], bool]) -> None:
+    def expect_artifact(self, artifact: Artifact) -> None:
         """Remember whom to tell when a version is in the store."""
-        version.watch(flush)
-        self._expected[version.id] = version
+        self._expected[artifact.id] = artifact
 
-    def _filed(self, version_id: str, filed: FiledVersion) -> None:
-        version = self._expected.pop(version_id, None)
-        if version is not None:
-            version.resolve(filed)
+    def _save(self, request: Request) -> None:
+        """Have a version saved that the journal's writer has entered as pending; on the writer's thread."""
+        if self._saver is None:
+            from treering.artifacts.saver import Saver
+
+            self._saver = Saver(self.open_store, self.start.id, self._filed, self._failed, self.background.warn)
+        self._saver.add(request)
+
+    def _filed(self, version_id: str, filed: Filed) -> None:
+        artifact = self._expected.pop(version_id, None)
+        if artifact is not None:
+            artifact.resolve(filed)
+
+    def _failed(self, version_id: str, why: str) -> None:
+        artifact = self._expected.pop(version_id, None)
+        if artifact is not None:
+            artifact.fail(why)
+
+    def _close_saver(self) -> None:
+        """Wait for what is being saved, with a word about it where that takes long; the next command saves the rest."""
+        saver, self._saver = self._saver, None
+        if saver is None or saver.close(_PATIENCE_S):
+            return
+        deadline = time.monotonic() + _SAVE_TIMEOUT_S
+        print(f"treering: saving {saver.waiting} artifacts of run {self.start.id} ...", file=sys.stderr)  # noqa: T201  # a long wait explained
+        while time.monotonic() < deadline and saver.is_busy:
+            if saver.close(0.5):
+                return
+            if sys.stderr.isatty():
+                print(f"\rtreering: {saver.progress / 1e6:,.0f} MB ", end="", file=sys.stderr)  # noqa: T201  # the same
+        self.warn_once(
+            "unsaved artifacts",
+            f"{saver.waiting} artifacts of run {self.start.id} are not saved yet; their files are secured, and the "
+            "next `treering` command saves them.",
+        )
 
     # -- trouble ------------------------------------------------------------------------------------------------------
 
@@ -180,7 +213,17 @@ class Recording:
     # -- reading and waiting ------------------------------------------------------------------------------------------
 
     def flush(self, timeout_s: float | None = None) -> bool:
-        """See `Background.flush`."""
+        """See `Background.flush`; waits for artifacts, too."""
+        if self.inert or self.ended:
+            return True
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        if not self.background.flush(timeout_s):
+            return False
+        left_s = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+        return self._saver is None or self._saver.wait(left_s)
+
+    def flush_rows(self, timeout_s: float) -> bool:
+        """Wait until what the journal holds is in the store."""
         return self.inert or self.ended or self.background.flush(timeout_s)
 
     def read_summary(self) -> dict[str, Any]:
@@ -206,6 +249,7 @@ class Recording:
                 self.state = "finished"
             write_end(self.state, self.failure)
             complete = self._close_background()
+            self._close_saver()
             self.ended, self._ending = True, False
             self._close_journal(complete=complete)
 
@@ -263,6 +307,7 @@ class Recording:
         self.inert = True
         self._lock = threading.RLock()
         self.journal.disable()
+        self._saver = None
         if self.observer is not None:
             self.observer.forget()
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from treering.errors import CorruptData, TreeringError, TreeringWarning
 from treering.journal import Journal, Page, Position
 from treering.records import HISTORY, OPERATION, STREAMS, Operation, Row
-from treering.store import Store, versions
 from treering.store.history import ColumnState, HistoryWriter, PreparedRows
 from treering.store.runs import RunWriter
 from treering.store.superseded import restate
@@ -24,13 +23,17 @@ from treering.store.uniform import Block, read_rows
 from treering.store.values import Carried
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+
+    from treering.artifacts.committing import Request
+    from treering.store import Store
 
 __all__ = ["Background", "Writer"]
 
 #: Journal bytes taken into one transaction; bounds the writer's memory.
 BATCH_BYTES = 1 << 20
 _BEGINNING = Position(0, 0)
+_ARTIFACTS = ("version", "use")
 # After a failure the store is tried again this much later, and twice as late each time up to the second figure.
 _RETRY_S, _MAX_RETRY_S = 1.0, 30.0
 
@@ -51,12 +54,10 @@ class Writer:
     Args:
         store: opened by the thread that uses the writer.
         run_id: whose journal it is.
-        on_filed: told of each version that has become visible, by the id under which it was logged.
+        on_pending: told of each version that is to be saved from now on.
     """
 
-    def __init__(
-        self, store: Store, run_id: str, on_filed: Callable[[str, versions.FiledVersion], None] | None = None
-    ) -> None:
+    def __init__(self, store: Store, run_id: str, on_pending: Callable[[Request], None] | None = None) -> None:
         self.store = store
         self.run = RunWriter(store.database, run_id)
         self.history = HistoryWriter(store.database, run_id)
@@ -65,7 +66,7 @@ class Writer:
         self.dropped_rows = 0
         #: Records that could not be stored, in words.
         self.refused: list[str] = []
-        self._on_filed = on_filed
+        self._on_pending = on_pending
         # The statistics still count rows that the present attempt replaces.
         self._restate_due = False
         # The present attempt's first row, while its `from_step` is not known.
@@ -107,23 +108,19 @@ class Writer:
         if not page.records:
             return 0
         batch, prepared = self._prepare(page)
-        new_versions = self._prepare_versions(batch)
         with self.store.database.transaction():
-            filed = self._apply(batch, prepared, new_versions)
+            pending = self._apply(batch, prepared)
             self._save_position(batch.end)
         self.position = batch.end
         self._begin = next((operation for operation in batch.operations if operation.name == "begin"), self._begin)
-        for fields, stored in filed:
-            versions.drop_pins(self.store.folder, fields)
-            if self._on_filed is not None:
-                self._on_filed(fields["id"], stored)
+        if self._on_pending is not None:
+            for request in pending:
+                self._on_pending(request)
         return len(page.records)
 
-    def _apply(
-        self, batch: _Batch, prepared: list[PreparedRows], new_versions: Mapping[str, versions.PreparedVersion]
-    ) -> list[tuple[Mapping[str, Any], versions.FiledVersion]]:
-        """Change the database, inside its transaction; returns the versions that it now has."""
-        filed: list[tuple[Mapping[str, Any], versions.FiledVersion]] = []
+    def _apply(self, batch: _Batch, prepared: list[PreparedRows]) -> list[Request]:
+        """Change the database, inside its transaction; returns the versions that are to be saved."""
+        pending: list[Request] = []
         run = self.run
         for operation in batch.operations:
             if operation.name == "begin":
@@ -132,11 +129,9 @@ class Writer:
         touched = [(part.stream, self.history.append(part)) for part in prepared]
         self._find_start(batch)
         for operation in batch.operations:
-            if operation.name == "version":
-                version = new_versions.get(operation.fields["id"])
-                if version is not None:
-                    now_us = operation.time_ns // 1000
-                    filed.append((operation.fields, versions.commit(self.store.database, run.run_id, version, now_us)))
+            if operation.name in _ARTIFACTS:
+                request = self._apply_artifact(operation)
+                pending += [] if request is None else [request]
             elif operation.name != "begin":
                 run.apply(operation)
         self._settle(batch, touched)
@@ -144,7 +139,20 @@ class Writer:
         if ended:
             self.history.compact()
         run.save(final=ended)
-        return filed
+        return pending
+
+    def _apply_artifact(self, operation: Operation) -> Request | None:
+        """Note what a run keeps or uses; what it keeps is returned."""
+        from treering.artifacts import changing, saving
+
+        fields = operation.fields
+        if operation.name == "use":
+            now_us = operation.time_ns // 1000
+            changing.record_use(self.store.database, fields["version"], self.run.run_id, fields["asked"], now_us)
+            return None
+        request = saving.read_request(fields)
+        saving.add_pending(self.store.database, request)
+        return request
 
     def _prepare(self, page: Page) -> tuple[_Batch, list[PreparedRows]]:
         """Do what needs no transaction."""
@@ -192,15 +200,6 @@ class Writer:
             self.history.prepare(STREAMS[stream], rows, self._store_media) for stream, rows in batch.rows.items()
         )
         return [part for part in prepared if part is not None]
-
-    def _prepare_versions(self, batch: _Batch) -> dict[str, versions.PreparedVersion]:
-        found: dict[str, versions.PreparedVersion] = {}
-        for operation in batch.operations:
-            if operation.name == "version":
-                version = versions.prepare(self.store.blobs, self.store.folder, operation.fields)
-                if version is not None:
-                    found[operation.fields["id"]] = version
-        return found
 
     def _store_media(self, value: Carried) -> Carried:
         from treering import media
@@ -284,7 +283,7 @@ class Background(threading.Thread):
         journal: its reading end is this thread's alone.
         run_id: of the run.
         interval_s: seconds between two moves; 0.01 or more.
-        on_filed: see `Writer`.
+        on_pending: see `Writer`.
         on_tick: called before each move; what it raises is a warning.
     """
 
@@ -295,7 +294,7 @@ class Background(threading.Thread):
         run_id: str,
         *,
         interval_s: float = 1.0,
-        on_filed: Callable[[str, versions.FiledVersion], None] | None = None,
+        on_pending: Callable[[Request], None] | None = None,
         on_tick: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(name=f"treering-{run_id}", daemon=True)
@@ -303,7 +302,7 @@ class Background(threading.Thread):
         self._journal = journal
         self._run_id = run_id
         self._interval_s = interval_s
-        self._on_filed = on_filed
+        self._on_pending = on_pending
         self._on_tick = on_tick
         self._writer: Writer | None = None
         self._wake = _Bell()
@@ -364,7 +363,7 @@ class Background(threading.Thread):
 
     def _move(self) -> None:
         if self._writer is None:
-            self._writer = Writer(self._open_store(), self._run_id, self._on_filed)
+            self._writer = Writer(self._open_store(), self._run_id, self._on_pending)
             self._advance(self._writer.position)
         writer = self._writer
         self._check_store(writer)

@@ -17,6 +17,9 @@ from store_builder import StoreBuilder
 
 from treering import cli
 from treering.api import Api
+from treering.artifacts.committing import Request
+from treering.artifacts.packs import pack_key
+from treering.artifacts.saving import save_now
 from treering.store.blobs import Blobs
 from treering.store.values import Carried, encode
 
@@ -81,7 +84,7 @@ def test_real_runs_are_sound(store_dir: Path, doctor: Any, tmp_path: Path) -> No
     run.finish()
     code, said = doctor()
     assert (code, said["findings"]) == (0, [])
-    assert said["blobs"] == 2
+    assert said["blobs"] == 1
     for blob in Blobs(store_dir / "blobs").folder.glob("??/*"):
         age(blob)
     assert doctor("--repair")[1]["findings"] == []  # nothing in use is taken for an orphan
@@ -136,32 +139,31 @@ def test_rows_behind_the_end_and_doubled_rows(store: StoreBuilder, doctor: Any) 
 
 def test_blobs_that_are_missing_damaged_or_unwanted(store: StoreBuilder, doctor: Any, store_dir: Path) -> None:
     blobs = Blobs(store_dir / "blobs")
-    digests = {name: blobs.put(name.encode()) for name in ("used", "damaged", "young", "orphan", "pictured")}
-    store.database.execute(
-        "INSERT INTO versions (id, project, name, type, version, run_id, created_us, digest, size) "
-        "VALUES ('v', 'p', 'model', 'model', 0, 'r', 0, 'd', 4)"
-    )
+    digests = {name: blobs.put(name.encode()) for name in ("young", "orphan", "pictured")}
     for name in ("used", "damaged", "gone"):
-        store.database.execute(
-            "INSERT INTO version_files (version_id, path, digest, size) VALUES ('v', :name, :digest, 4)",
-            {"name": name, "digest": digests.get(name, "f" * 64)},
-        )
+        source = store_dir / name
+        source.write_bytes(name.encode() * 100)
+        save_now(store.database, store_dir, Request(id=name, name=name, run_id="r"), {f"{name}.bin": source})
+    names = dict(store.database.query("SELECT version_id, packs.name FROM versions v JOIN manifests ON version_id = v.id "
+        "JOIN packs ON number = manifests.id"))  # fmt: skip
+    packs = {name: store_dir / "blobs" / pack_key("packs", pack) for name, pack in names.items()}
+    packs["damaged"].write_bytes(packs["damaged"].read_bytes().replace(b"damaged", b"dAmaged"))
+    packs["gone"].unlink()
     picture = Carried("image", {"blob": digests["pictured"]})
     store.run("t", summary={}).log([(0, {"image": picture})])
     store.database.execute("UPDATE runs SET summary = :s WHERE id = 't'", {"s": encode({"image": picture})})
-    for name in ("used", "orphan", "pictured"):
+    for name in ("orphan", "pictured"):
         age(blobs.path(digests[name]))
-    blobs.path(digests["damaged"]).write_bytes(b"rotten")
     code, said = doctor("--repair")
     assert code == 1
     found = {(finding["kind"], finding["where"]): finding for finding in said["findings"]}
     assert set(found) == {
-        ("blob", "version model:v0, 'gone'"),
-        ("blob", "version model:v0, 'damaged'"),
+        ("blob", "version gone:v0, 'gone.bin'"),
+        ("blob", "version damaged:v0, 'damaged.bin'"),
         ("orphan", str(blobs.path(digests["orphan"]))),
     }
-    assert found["blob", "version model:v0, 'damaged'"]["lost"]
-    assert set(blobs.digests()) == {digests[name] for name in ("used", "damaged", "young", "pictured")}
+    assert found["blob", "version damaged:v0, 'damaged.bin'"]["lost"]
+    assert set(blobs.digests()) == {digests[name] for name in ("young", "pictured")}
 
 
 def test_orphans_alone_are_no_illness(store: StoreBuilder, doctor: Any, store_dir: Path) -> None:

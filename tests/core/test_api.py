@@ -19,8 +19,10 @@ from store_builder import START_US, RunBuilder, StoreBuilder
 
 import treering
 from treering.api import Api, ApiRun, History, Series
+from treering.artifacts.committing import Request
+from treering.artifacts.manifest import decode_manifest, encode_manifest
+from treering.artifacts.saving import save_now
 from treering.errors import NotFound, StoreError, TreeringWarning, UsageError
-from treering.store.blobs import Blobs
 
 if TYPE_CHECKING:
     from typing_extensions import assert_type
@@ -44,23 +46,14 @@ def add_version(
 ) -> None:
     """File a version as a run's writer would."""
     assert isinstance(store.place, Path)
-    blobs = Blobs(store.place / "blobs")
-    row = {"id": f"{name}-{number}", "name": name, "number": number, "run": run.id, "us": run.created_us + number}
-    store.database.execute(
-        "INSERT INTO versions (id, project, name, type, version, run_id, created_us, digest, size) VALUES "
-        "(:id, 'p', :name, 'model', :number, :run, :us, 'd', :size)",
-        {**row, "size": sum(map(len, files.values()))},
-    )
+    request = Request(
+        id=f"{name}-{number}", name=name, type="model", run_id=run.id, aliases=list(aliases),
+        created_us=run.created_us + number,
+    )  # fmt: skip
+    sources = {path: store.place / f"source-{at}" for at, path in enumerate(files)}
     for path, data in files.items():
-        store.database.execute(
-            "INSERT INTO version_files (version_id, path, digest, size) VALUES (:id, :path, :digest, :size)",
-            {"id": row["id"], "path": path, "digest": blobs.put(data), "size": len(data)},
-        )
-    for alias in aliases:
-        store.database.execute(
-            "INSERT INTO aliases (project, name, alias, version_id, moved_us) VALUES ('p', :name, :alias, :id, 0)",
-            {"name": name, "alias": alias, "id": row["id"]},
-        )
+        sources[path].write_bytes(data)
+    assert save_now(store.database, store.place, request, sources).version == number
 
 
 # Finding
@@ -404,14 +397,17 @@ def test_versions_and_files(store: StoreBuilder, tmp_path: Path) -> None:
 def test_a_download_is_checked_and_stays_in_its_folder(store: StoreBuilder, tmp_path: Path, store_dir: Path) -> None:
     run = store.run("r")
     add_version(store, run, "model", 0, {"weights.bin": b"old"})
-    add_version(store, run, "evil", 0, {"../x": b"old"})
-    version = Api().version("model:v0")
-    blob = Blobs(store_dir / "blobs").path(version.files()[0].digest)
-    with pytest.raises(NotFound, match="outside its folder"):
+    add_version(store, run, "evil", 0, {"x": b"old"})
+    ((manifest,),) = store.database.query("SELECT data FROM manifests WHERE version_id = 'evil-0'")
+    entries = [msgspec.structs.replace(entry, path="../x") for entry in decode_manifest(manifest)]
+    values = {"data": encode_manifest(entries)}
+    store.database.execute("UPDATE manifests SET data = :data WHERE version_id = 'evil-0'", values)
+    with pytest.raises(UsageError, match=r"'\.\./x' cannot be kept in an artifact: it has '\.' or '\.\.'"):
         Api().version("evil:v0").download(tmp_path / "out")
-    blob.write_bytes(b"bad")
-    with pytest.raises(StoreError, match="damaged"):
-        version.download(tmp_path / "out")
+    (pack,) = (store_dir / "blobs").rglob("*.pack")
+    pack.write_bytes(pack.read_bytes().replace(b"old", b"bad"))
+    with pytest.raises(StoreError, match="does not match its digest"):
+        Api().version("model:v0").download(tmp_path / "out")
     assert not (tmp_path / "out" / "weights.bin").exists()
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from treering.api._api import Api
 from treering.api._listing import Runs
-from treering.api._records import ApiVersion, Attempt, ConsoleLine, ConsoleLog, Event, Metric, VersionFile
+from treering.api._records import Attempt, ConsoleLine, ConsoleLog, Event, Metric
 from treering.api._run import ApiRun
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Api",
     "ApiRun",
-    "ApiVersion",
     "Attempt",
     "ConsoleLine",
     "ConsoleLog",
@@ -29,7 +28,6 @@ __all__ = [
     "Metric",
     "Runs",
     "Series",
-    "VersionFile",
 ]
 
 

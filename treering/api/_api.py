@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from treering.api._records import ApiVersion
+    from treering.artifacts import Artifact
+
 
 __all__ = ["Api"]
 
@@ -129,29 +130,40 @@ class Api:
         hint = f"did you mean {' or '.join(map(repr, dict.fromkeys(close)))}?" if close else "`treering runs` lists all"
         return f"there is no run {name!r} in {self.folder}; {hint}"
 
-    def version(self, name: str, project: str | None = None) -> ApiVersion:
-        """Return a file version by "name:v3" or "name:alias"; without either, the latest.
+    def version(self, name: str, project: str | None = None) -> Artifact:
+        """Return a version by "name:v3", "name:alias" or "project/name:alias"; "name" alone is its latest.
 
         Raises:
             NotFound: no such version.
             UsageError: several projects have one; give `project`.
         """
-        from treering.api._versions import versions_of
+        from treering.artifacts import Artifact
+        from treering.artifacts.lookup import find
 
-        collection, _, label = name.partition(":")
-        label = label or "latest"
-        found = [
-            version
-            for source in self._sources
-            for version in versions_of(source, "name = :value", collection)
-            if (label in version.aliases or label == f"v{version.version}") and project in {None, version.project}
-        ]
+        found: list[Artifact] = []
+        missing: NotFound | None = None
+        for source in self._sources:
+            try:
+                found.append(Artifact.of(source.home, find(source.database, name, project)))
+            except NotFound as error:
+                missing = missing or error
         if not found:
-            raise NotFound(f"there is no version {collection}:{label} in the store")
+            raise missing or NotFound(f"there is no version {name} in the store")
         if len(found) > 1:
             projects = ", ".join(sorted(version.project for version in found))
-            raise UsageError(f"several projects have a {collection}:{label}: {projects}; give project=")
+            raise UsageError(f"several runs have a {name}: {projects}; merge them with `treering merge`")
         return found[0]
+
+    def versions(self, name: str | None = None, project: str | None = None) -> list[Artifact]:
+        """Return versions, the oldest first: all, those of one name, those of one project."""
+        from treering.api._versions import versions_of
+
+        return [
+            version
+            for source in self._sources
+            for version in versions_of(source, "1 = 1" if name is None else "name = :value", name or "")
+            if project in {None, version.project}
+        ]
 
     def delete(self, name: str | ApiRun, *, versions: bool = False) -> ApiRun:
         """Delete a run and everything it logged. Media and files that no other run shares go with `treering doctor`.

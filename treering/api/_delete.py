@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+from treering.artifacts.changing import forget_version
+from treering.artifacts.lookup import select
 from treering.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -49,5 +51,6 @@ def _delete_in(database: Database, run: ApiRun, *, versions: bool) -> None:
     if states and states[0][0] == "running":  # resumed in between
         raise UsageError(f"run {run.id} ({run.name}) is running again; stop it first")
     if versions:
-        database.execute("DELETE FROM versions WHERE run_id = :id", {"id": run.id})
+        for facts in select(database, "run_id = :id", {"id": run.id}):
+            forget_version(database, facts, was_latest="latest" in facts.aliases)
     database.execute("DELETE FROM runs WHERE id = :id", {"id": run.id})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast, overload
 from msgspec import json
 
 from treering._notice import warn
-from treering.api._records import ApiVersion, Attempt, ConsoleLine, ConsoleLog, Event, Metric, moment
+from treering.api._records import Attempt, ConsoleLine, ConsoleLog, Event, Metric, moment
 from treering.errors import NotFound, TreeringError
 from treering.metrics import Definitions
 from treering.store.values import Carried, decode
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from treering.api._series import History, Series
     from treering.api._sources import Source
+    from treering.artifacts import Artifact
     from treering.store.read_columns import Damage
     from treering.store.reader import RunReader
 
@@ -430,11 +431,17 @@ class ApiRun:
 
     # What it kept
 
-    def versions(self) -> list[ApiVersion]:
+    def versions(self) -> list[Artifact]:
         """Return the versions of files and folders that it made, the oldest first."""
         from treering.api._versions import versions_of
 
         return versions_of(self.source, "run_id = :value", self.id)
+
+    def used_versions(self) -> list[Artifact]:
+        """Return the versions that it used, the oldest first."""
+        from treering.api._versions import versions_of
+
+        return versions_of(self.source, "id IN (SELECT version_id FROM version_uses WHERE run_id = :value)", self.id)
 
     def files(self) -> dict[str, int]:
         """Return the files of its newest versions as `name:path` with their sizes in bytes."""

@@ -16,6 +16,7 @@ from treering.store.database import Sqlite, open_database
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from treering.artifacts.home import Home
     from treering.store.blobs import Blobs
     from treering.store.database import Database
 
@@ -45,6 +46,13 @@ class Source:
         """
         path = getattr(self.database, "path", None)
         return self.database if path is None else open_database(path)
+
+    @property
+    def home(self) -> Home:
+        """Where its artifacts are."""
+        from treering.artifacts.home import Home
+
+        return Home(self.folder, self.database)
 
     @property
     def blobs(self) -> Blobs:
@@ -151,13 +159,16 @@ def _files(folder: Path) -> Iterator[Path]:
     yield from sorted((folder / "bundles").glob("*.db"))
 
 
+def _has_any(folder: Path) -> bool:
+    try:
+        return any(folder.iterdir())
+    except OSError:
+        return False
+
+
 def recover_dead(folder: Path) -> None:
     """Have dead runs' journals replayed; whatever goes wrong there, what is in the database can be read."""
-    journals = folder / "journal"
-    try:
-        if not any(journals.iterdir()):
-            return
-    except OSError:
+    if not (_has_any(folder / "journal") or _has_any(folder / "blobs" / "incoming")):
         return
     try:
         from treering.store.recover import recover_folder

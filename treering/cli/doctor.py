@@ -85,7 +85,15 @@ def _recovered(folder: Path | None) -> tuple[Report | None, list[str]]:
 
 
 def _check(sources: list[Source], *, repair: bool, quiet: bool) -> _Result:
-    from treering.store.read_check import check_blobs, check_database, check_run, check_running, repaired, wanted_blobs
+    from treering.store.read_check import (
+        check_artifacts,
+        check_blobs,
+        check_database,
+        check_run,
+        check_running,
+        repaired,
+        wanted_blobs,
+    )
 
     result = _Result()
 
@@ -108,6 +116,7 @@ def _check(sources: list[Source], *, repair: bool, quiet: bool) -> _Result:
                     take(check_run(database, run_id, keep))
                     advance()
             wanted.update(wanted_blobs(database))
+            take(check_artifacts(database, source.folder))
         finally:
             if database is not source.database:
                 database.close()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from treering.errors import CorruptData, NotFound
@@ -13,10 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["Blobs", "hash_file", "pin"]
+__all__ = ["Blobs", "hash_file"]
 
 _DIGEST_LETTERS = 64
-_FICLONE = 0x40049409  # Linux's ioctl that shares a file's blocks with another
 
 
 class Blobs:
@@ -98,43 +95,3 @@ def hash_file(path: Path) -> str:
     hasher = blake3(max_threads=1)
     hasher.update_mmap(path)
     return hasher.hexdigest()
-
-
-def pin(source: Path, target: Path, *, linkable: bool) -> None:
-    """Secure a file's present content under another name, as cheaply as is safe.
-
-    Args:
-        source: a regular file; may be deleted or overwritten as soon as this returns.
-        target: must not exist; its folder is made.
-        linkable: whoever writes `source` makes a new file each time, so a hard link keeps the old content.
-
-    Raises:
-        OSError: `source` cannot be read or `target` not be written.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if _clone(source, target):
-        return
-    if linkable:
-        with contextlib.suppress(OSError):
-            os.link(source, target)
-            return
-    import shutil
-
-    shutil.copyfile(source, target)
-
-
-def _clone(source: Path, target: Path) -> bool:
-    """Share blocks copy-on-write (btrfs, XFS, bcachefs); False where the file system cannot."""
-    if sys.platform != "linux":
-        return False
-    import fcntl
-
-    with source.open("rb") as reader, target.open("xb") as writer:
-        try:
-            fcntl.ioctl(writer.fileno(), _FICLONE, reader.fileno())
-        except OSError:
-            pass
-        else:
-            return True
-    target.unlink()
-    return False

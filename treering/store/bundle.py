@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from treering.errors import NotFound
+from treering.artifacts import index
+from treering.artifacts.depot import Depot
+from treering.artifacts.merging import bring_over
+from treering.artifacts.storing import Storing
+from treering.errors import NotFound, StoreError
 from treering.store import DATABASE, Store
 from treering.store.columns import Chunk, decode_chunk
 from treering.store.database import Database, Sqlite
@@ -60,7 +64,7 @@ def merge(store: Store, source: Path) -> Merged:
         database = Sqlite(file, read_only=True)
         try:
             for (run_id,) in database.query("SELECT id FROM runs ORDER BY created_us"):
-                _merge_run(store, database, Store(folder, database).blobs, run_id, merged)
+                _merge_run(store, Store(folder, database), run_id, merged)
         finally:
             database.close()
     return merged
@@ -79,21 +83,28 @@ def _databases(source: Path) -> Iterator[tuple[Path, Path]]:
         yield file, source
 
 
-def _merge_run(store: Store, source: Database, blobs: Blobs, run_id: str, merged: Merged) -> None:
-    theirs, ours = _progress(source, run_id), _progress(store.database, run_id)
+def _merge_run(store: Store, source: Store, run_id: str, merged: Merged) -> None:
+    theirs, ours = _progress(source.database, run_id), _progress(store.database, run_id)
     if ours is not None and theirs is not None and ours >= theirs:
         merged.unchanged.append(run_id)
         return
-    merged.missing_blobs += _copy_blobs(source, blobs, store.blobs, run_id)
+    merged.missing_blobs += _copy_blobs(source.database, source.blobs, store.blobs, run_id)
     database = store.database
-    with database.transaction():
-        if ours is not None:
-            _forget(database, run_id)
-        _copy(source, database, "runs", "id = :run_id", run_id)
-        for table in _OF_RUN:
-            _copy(source, database, table, "run_id = :run_id", run_id)
-        _copy_columns(source, database, run_id)
-        _copy_versions(source, database, run_id)
+    depot = Depot(database, store.folder)
+    with Storing(depot) as storing:
+        merged.missing_blobs += bring_over(source.database, source.folder, depot, storing, run_id)
+        with database.transaction():
+            index.lock(database)
+            storing.enter()
+            if index.epoch(database) != storing.epoch:
+                raise StoreError("artifacts were collected while a run was being merged; merge again")
+            if ours is not None:
+                _forget(database, run_id)
+            _copy(source.database, database, "runs", "id = :run_id", run_id)
+            for table in _OF_RUN:
+                _copy(source.database, database, table, "run_id = :run_id", run_id)
+            _copy_columns(source.database, database, run_id)
+            _copy_versions(source.database, database, run_id)
     (merged.updated if ours is not None else merged.added).append(run_id)
 
 
@@ -183,15 +194,14 @@ def _copy_version(source: Database, target: Database, names: list[str], values: 
         "SELECT COALESCE(MAX(version) + 1, 0) FROM versions WHERE project = :project AND name = :name", values
     )
     target.execute(_insert("versions", names), {**values, "version": number})
-    files = source.query("SELECT version_id, path, digest, size FROM version_files WHERE version_id = :id", values)
-    file_names = ["version_id", "path", "digest", "size"]
-    target.execute_many(
-        _insert("version_files", file_names), [dict(zip(file_names, file, strict=True)) for file in files]
-    )
+    for table in ("manifests", "version_tags", "version_uses"):
+        own = [name for name in _names(source, table) if name != "id"]
+        rows = source.query(f"SELECT {', '.join(own)} FROM {table} WHERE version_id = :id", values)
+        target.execute_many(_insert(table, own), [dict(zip(own, row, strict=True)) for row in rows])
 
 
 def _copy_blobs(source: Database, theirs: Blobs, ours: Blobs, run_id: str) -> list[str]:
-    """Copy the bytes that a run's versions and media need; returns the digests that are not there."""
+    """Copy the bytes that a run's media need; returns the digests that are not there."""
     missing: list[str] = []
     for digest in _digests(source, run_id):
         place, origin = ours.path(digest), theirs.path(digest)
@@ -211,12 +221,6 @@ def _digests(source: Database, run_id: str) -> Iterator[str]:
     from treering.media import digests
 
     run: Mapping[str, Any] = {"run_id": run_id}
-    for (digest,) in source.query(
-        "SELECT DISTINCT version_files.digest FROM version_files JOIN versions ON id = version_id "
-        "WHERE run_id = :run_id",
-        run,
-    ):
-        yield digest
     for row in source.query(
         "SELECT first_row, last_row, chunks.count, chunks.kind, level, min, max, nan_count, rows, data, checksum "
         "FROM chunks JOIN columns ON id = column_id WHERE run_id = :run_id AND chunks.kind = 'media'",

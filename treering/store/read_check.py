@@ -29,7 +29,16 @@ if TYPE_CHECKING:
     from treering.store.blobs import Blobs
     from treering.store.database import Database
 
-__all__ = ["Finding", "check_blobs", "check_database", "check_run", "check_running", "repaired", "wanted_blobs"]
+__all__ = [
+    "Finding",
+    "check_artifacts",
+    "check_blobs",
+    "check_database",
+    "check_run",
+    "check_running",
+    "repaired",
+    "wanted_blobs",
+]
 
 # A blob lies there for a moment before the row that wants it; younger ones are left alone.
 _YOUNG_S = 3600.0
@@ -315,12 +324,7 @@ def wanted_blobs(database: Database) -> dict[str, str]:
     """Return the digest of every blob that something in the database needs, with what needs it."""
     from treering.media import digests
 
-    wanted = {
-        digest: f"version {name}:v{version}, {path!r}"
-        for digest, name, version, path in database.query(
-            "SELECT f.digest, v.name, v.version, f.path FROM version_files f JOIN versions v ON v.id = f.version_id"
-        )
-    }
+    wanted: dict[str, str] = {}
     columns = database.query(
         "SELECT DISTINCT k.id, k.run_id, k.stream, k.key FROM columns k JOIN chunks c ON c.column_id = k.id "
         "WHERE c.kind IN ('media', 'json')"
@@ -339,6 +343,20 @@ def wanted_blobs(database: Database) -> dict[str, str]:
             for digest in digests(value):
                 wanted.setdefault(digest, f"run {run_id}, summary")
     return wanted
+
+
+def check_artifacts(database: Database, folder: Path | None) -> Iterator[Finding]:
+    """Read everything that the versions in a database are made of, and check it."""
+    if not database.query("SELECT 1 FROM versions LIMIT 1"):
+        return
+    from treering.artifacts.checking import verify_store
+    from treering.artifacts.depot import Depot
+
+    for damage in verify_store(Depot(database, folder)).damage:
+        for where in damage.files or [damage.where]:
+            of_file = where != damage.where
+            message = f"its bytes in {damage.where} are damaged: {damage.message}" if of_file else damage.message
+            yield Finding("blob", f"version {where}" if of_file else where, message, lost=of_file)
 
 
 def check_blobs(blobs: Blobs, wanted: dict[str, str]) -> Iterator[Finding]:

@@ -88,12 +88,31 @@ def recover_folder(folder: Path) -> Report:
             found = _replay(folder, place)
             if found is not None:
                 report.runs.append(found)
-            _remove(folder, place, lease)
+            _remove(place, lease)
         except (StoreError, OSError) as error:
             report.troubles.append(f"{place}: {error}")
         finally:
             lease.release()
+    _finish_saves(folder, report)
     return report
+
+
+def _finish_saves(folder: Path, report: Report) -> None:
+    """Complete or drop what processes that are gone were saving."""
+    from treering.artifacts.interrupted import complete, has_interrupted, runs_with_pins
+
+    if not has_interrupted(folder):
+        return
+    try:
+        if (folder / DATABASE).exists():
+            with Store.open(folder) as store:
+                report.troubles += complete(store)
+        for run_id in runs_with_pins(folder):
+            if Store.bundle_path(folder, run_id).exists() and not (folder / "journal" / run_id).exists():
+                with Store.open_bundle(folder, run_id) as store:
+                    report.troubles += complete(store, run_id)
+    except (StoreError, OSError) as error:
+        report.troubles.append(f"{folder / 'blobs' / 'incoming'}: {error}")
 
 
 def _is_starting(place: Path) -> bool:
@@ -142,6 +161,9 @@ def _replay(folder: Path, place: Path) -> RecoveredRun | None:
             state = "lost" if state == "running" else state
             writer.conclude(Operation("end", _last_sign_ns(place), {"state": state, "failure": failure}))
         found.state = writer.run.row["state"]
+        from treering.artifacts.interrupted import complete
+
+        found.damage += complete(store, run_id)
     return found
 
 
@@ -233,12 +255,9 @@ def _last_sign_ns(place: Path) -> int:
     return max(times)
 
 
-def _remove(folder: Path, place: Path, lease: Lease) -> None:
+def _remove(place: Path, lease: Lease) -> None:
     for path in segments_in(place):
         path.unlink()
-    import shutil
-
-    shutil.rmtree(folder / "blobs" / "incoming" / place.name, ignore_errors=True)
     lease.release(unlink=True)
     with contextlib.suppress(OSError):
         place.rmdir()

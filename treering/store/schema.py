@@ -167,6 +167,7 @@ Table(
     Column("data", LargeBinary, nullable=False),
 )
 
+# A version of an artifact is one row here, its files in `manifests`, and their bytes as chunks in packs.
 Table(
     "versions",
     metadata,
@@ -175,23 +176,81 @@ Table(
     Column("name", String, nullable=False),
     Column("type", String, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("run_id", String, nullable=False),
+    Column("run_id", String, nullable=False),  # "" for one that no run made
     Column("created_us", BigInteger, nullable=False),
     Column("digest", String, nullable=False),
     Column("size", BigInteger, nullable=False),
+    Column("files", Integer, nullable=False, server_default="0"),
+    Column("stored", BigInteger, nullable=False, server_default="0"),  # bytes that it added to the store
+    Column("base_id", String),  # the version that it was started from
+    Column("expires_us", BigInteger),
     Column("description", Text),
     Column("metadata", LargeBinary),
     UniqueConstraint("project", "name", "version"),
     Index("versions_by_run", "run_id"),
+    Index("versions_by_digest", "digest"),
 )
 
 Table(
-    "version_files",
+    "manifests",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),  # grows: whoever has read up to one knows what is new
+    Column("version_id", String, ForeignKey("versions.id", ondelete="CASCADE"), nullable=False, unique=True),
+    Column("data", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+Table(
+    "version_tags",
     metadata,
     Column("version_id", String, ForeignKey("versions.id", ondelete="CASCADE"), primary_key=True),
-    Column("path", String, primary_key=True),
-    Column("digest", String, nullable=False),
+    Column("tag", String, primary_key=True),
+    Index("version_tags_by_tag", "tag"),
+)
+
+Table(
+    "version_uses",
+    metadata,
+    Column("version_id", String, ForeignKey("versions.id", ondelete="CASCADE"), primary_key=True),
+    Column("run_id", String, primary_key=True),
+    Column("used_us", BigInteger, nullable=False),
+    Column("asked", String, nullable=False),  # the words by which the run asked for it
+    Index("version_uses_by_run", "run_id"),
+)
+
+# What a run has handed over and the background has not filed yet; the bytes lie in `folder` below the store.
+Table(
+    "pending_versions",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("run_id", String, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("fields", LargeBinary, nullable=False),
+    Index("pending_versions_by_run", "run_id"),
+)
+
+Table(
+    "packs",
+    metadata,
+    Column("number", _Id, primary_key=True, autoincrement=True),
+    Column("name", String, nullable=False, unique=True),  # of the object
     Column("size", BigInteger, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("synced", Integer, nullable=False),  # 0 until the bytes are known to survive a loss of power
+    sqlite_autoincrement=True,
+)
+
+Table(
+    "pack_chunks",
+    metadata,
+    Column("id", LargeBinary, primary_key=True),  # BLAKE3 of the chunk
+    Column("pack", BigInteger, nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("stored", Integer, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("codec", Integer, nullable=False),  # 0 as it is, 1 zstd
+    Index("pack_chunks_by_pack", "pack"),
+    sqlite_with_rowid=False,
 )
 
 Table(

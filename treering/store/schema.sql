@@ -1,5 +1,37 @@
 -- Compiled from schema.py by `python -m treering.store.schema`; do not edit.
 
+CREATE TABLE pack_chunks (
+    id BLOB NOT NULL,
+    pack BIGINT NOT NULL,
+    start BIGINT NOT NULL,
+    stored INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    codec INTEGER NOT NULL,
+    PRIMARY KEY (id)
+)
+ WITHOUT ROWID;
+
+CREATE INDEX pack_chunks_by_pack ON pack_chunks (pack);
+
+CREATE TABLE packs (
+    number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    name VARCHAR NOT NULL,
+    size BIGINT NOT NULL,
+    created_us BIGINT NOT NULL,
+    synced INTEGER NOT NULL,
+    UNIQUE (name)
+);
+
+CREATE TABLE pending_versions (
+    id VARCHAR NOT NULL,
+    run_id VARCHAR NOT NULL,
+    created_us BIGINT NOT NULL,
+    fields BLOB NOT NULL,
+    PRIMARY KEY (id)
+);
+
+CREATE INDEX pending_versions_by_run ON pending_versions (run_id);
+
 CREATE TABLE runs (
     id VARCHAR NOT NULL,
     project VARCHAR NOT NULL,
@@ -50,11 +82,17 @@ CREATE TABLE versions (
     created_us BIGINT NOT NULL,
     digest VARCHAR NOT NULL,
     size BIGINT NOT NULL,
+    files INTEGER DEFAULT '0' NOT NULL,
+    stored BIGINT DEFAULT '0' NOT NULL,
+    base_id VARCHAR,
+    expires_us BIGINT,
     description TEXT,
     metadata BLOB,
     PRIMARY KEY (id),
     UNIQUE (project, name, version)
 );
+
+CREATE INDEX versions_by_digest ON versions (digest);
 
 CREATE INDEX versions_by_run ON versions (run_id);
 
@@ -99,6 +137,14 @@ CREATE TABLE columns (
     FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE
 );
 
+CREATE TABLE manifests (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    version_id VARCHAR NOT NULL,
+    data BLOB NOT NULL,
+    UNIQUE (version_id),
+    FOREIGN KEY(version_id) REFERENCES versions (id) ON DELETE CASCADE
+);
+
 CREATE TABLE run_tags (
     run_id VARCHAR NOT NULL,
     tag VARCHAR NOT NULL,
@@ -128,14 +174,25 @@ CREATE TABLE streams (
     FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE
 );
 
-CREATE TABLE version_files (
+CREATE TABLE version_tags (
     version_id VARCHAR NOT NULL,
-    path VARCHAR NOT NULL,
-    digest VARCHAR NOT NULL,
-    size BIGINT NOT NULL,
-    PRIMARY KEY (version_id, path),
+    tag VARCHAR NOT NULL,
+    PRIMARY KEY (version_id, tag),
     FOREIGN KEY(version_id) REFERENCES versions (id) ON DELETE CASCADE
 );
+
+CREATE INDEX version_tags_by_tag ON version_tags (tag);
+
+CREATE TABLE version_uses (
+    version_id VARCHAR NOT NULL,
+    run_id VARCHAR NOT NULL,
+    used_us BIGINT NOT NULL,
+    asked VARCHAR NOT NULL,
+    PRIMARY KEY (version_id, run_id),
+    FOREIGN KEY(version_id) REFERENCES versions (id) ON DELETE CASCADE
+);
+
+CREATE INDEX version_uses_by_run ON version_uses (run_id);
 
 CREATE TABLE chunks (
     column_id INTEGER NOT NULL,

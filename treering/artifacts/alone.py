@@ -1,0 +1,38 @@
+"""Saving an artifact without a run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from treering.artifacts.home import Home
+from treering.artifacts.saving import save_now
+from treering.store import DATABASE, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from treering.artifacts._artifact import Artifact
+
+__all__ = ["save_alone"]
+
+
+def save_alone(
+    artifact: Artifact,
+    project: str | None,
+    folder: str | os.PathLike[str] | None,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Save a draft into the store that the settings name; see `Artifact.save`."""
+    from treering.settings import find_store, resolve
+
+    given = {name: value for name, value in (("dir", folder), ("project", project)) if value is not None}
+    settings = resolve({name: os.fspath(value) for name, value in given.items()})
+    place = find_store(settings)
+    request, draft = artifact.request()
+    request.project = settings.project
+    with Store.open(place, create=True) as store:
+        filed = save_now(store.database, store.folder, request, draft.files, draft.kept.values(), progress)
+    artifact.begin_saving(request, Home(place, path=Path(place, DATABASE)))
+    artifact.resolve(filed)

@@ -1,0 +1,360 @@
+"""Collecting: what no version needs any more goes, beside any number of processes that save and read.
+
+A version goes when its expiry has passed and no alias but "latest" is on it. A chunk goes when no manifest names it, a
+pack when none of its chunks is left; packs that are mostly dead, and crowds of small ones, are written anew. The index
+is changed in one transaction that looks again at what has been committed meanwhile; objects are deleted after it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from treering.artifacts import index
+from treering.artifacts.changing import forget_version
+from treering.artifacts.lookup import select, used_by
+from treering.artifacts.manifest import decode_manifest
+from treering.artifacts.packs import PACK_BYTES, PackedChunk, PackFile, decode_chunk
+from treering.artifacts.storing import GRACE_S
+from treering.errors import CorruptData, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from treering.artifacts.depot import Depot
+    from treering.artifacts.lookup import Facts
+    from treering.store.database import Database
+
+__all__ = ["Expiring", "Plan", "collect", "plan"]
+
+# A pack is written anew when less than this share of it is alive ...
+_LIVE_SHARE = 0.5
+# ... or when there are more packs than this that are smaller than a quarter of a whole one.
+_MANY_SMALL = 16
+_SMALL_BYTES = PACK_BYTES // 4
+
+
+class Expiring(msgspec.Struct):
+    """A version that goes, and what its going breaks.
+
+    Attributes:
+        version: its name and number.
+        size: bytes of its files.
+        why: in words.
+        used_by: ids of the runs that used it.
+        base_of: versions that were started from it; they stay whole.
+    """
+
+    version: str
+    size: int
+    why: str
+    used_by: list[str]
+    base_of: list[str]
+
+
+class Plan(msgspec.Struct):
+    """What a collection would do, or has done.
+
+    Attributes:
+        expiring: versions that go.
+        dead_chunks, dead_bytes: chunks that no other version needs, and what they take in packs.
+        packs: that go whole.
+        rewritten: packs whose living chunks move to new ones.
+        freed_bytes: what the packs' objects shrink by.
+        strangers: objects that no row of the index names.
+    """
+
+    expiring: list[Expiring] = []
+    dead_chunks: int = 0
+    dead_bytes: int = 0
+    packs: list[str] = []
+    rewritten: list[str] = []
+    freed_bytes: int = 0
+    strangers: list[str] = []
+
+
+class _Pack(msgspec.Struct):
+    number: int
+    name: str
+    size: int
+    live: list[PackedChunk] = []
+    dead: list[PackedChunk] = []
+
+    @property
+    def live_bytes(self) -> int:
+        return sum(chunk.stored for chunk in self.live)
+
+
+class _Sweep:
+    """What is alive as of some moment, and what to do about the rest."""
+
+    def __init__(self, depot: Depot, grace_s: float, now_us: int) -> None:
+        self.depot = depot
+        self.database = depot.database
+        self.grace_s = grace_s
+        self.now_us = now_us
+        self.live: set[bytes] = set()
+        self.expired: list[Facts] = []
+        self._newest = 0
+        self._skipped: set[str] = set()
+
+    def mark(self) -> None:
+        """Read manifests that have come since the last call, and those of versions that an alias keeps by now."""
+        self.expired = _expired(self.database, self.now_us)
+        gone = {facts.id for facts in self.expired}
+        for version_id in self._skipped - gone:
+            for (data,) in self.database.query("SELECT data FROM manifests WHERE version_id = :id", {"id": version_id}):
+                self._take(version_id, data)
+        self._skipped &= gone
+        while True:
+            rows = self.database.query(
+                "SELECT id, version_id, data FROM manifests WHERE id > :id ORDER BY id LIMIT 20", {"id": self._newest}
+            )
+            if not rows:
+                return
+            for number, version_id, data in rows:
+                if version_id in gone:
+                    self._skipped.add(version_id)
+                else:
+                    self._take(version_id, data)
+                self._newest = number
+
+    def _take(self, version_id: str, data: bytes) -> None:
+        entries = decode_manifest(data, f"version {version_id}")
+        self.live.update(chunk_id for entry in entries for chunk_id, _ in entry.pieces())
+
+    def packs(self) -> list[_Pack]:
+        """Return all packs that are old enough, with their living and dead chunks."""
+        before = self.now_us - int(self.grace_s * 1e6)
+        found = {
+            number: _Pack(number, name, size)
+            for number, name, size in self.database.query(
+                "SELECT number, name, size FROM packs WHERE created_us <= :before ORDER BY number", {"before": before}
+            )
+        }
+        for number, chunk_id, *place in self.database.query(
+            "SELECT pack, id, start, stored, size, codec FROM pack_chunks"
+        ):
+            pack = found.get(number)
+            if pack is not None:
+                chunk = PackedChunk(bytes(chunk_id), *place)
+                (pack.live if chunk.id in self.live else pack.dead).append(chunk)
+        return list(found.values())
+
+    def choose(self, packs: list[_Pack]) -> tuple[list[_Pack], list[_Pack]]:
+        """Return the packs that go whole, and those to be written anew."""
+        whole = [pack for pack in packs if not pack.live]
+        rest = [pack for pack in packs if pack.live]
+        anew = [pack for pack in rest if pack.live_bytes < _LIVE_SHARE * pack.size]
+        small = [pack for pack in rest if pack.size < _SMALL_BYTES and pack not in anew]
+        if len(small) > _MANY_SMALL:
+            anew += small
+        return whole, anew
+
+    def strangers(self) -> list[tuple[str, int]]:
+        """Return the key and size of objects that no row names and nobody may be about to enter."""
+        known = {self.depot.key(name) for (name,) in self.database.query("SELECT name FROM packs")}
+        before_s = time.time() - GRACE_S
+        return [
+            (one.key, one.size)
+            for one in self.depot.backend.list(f"{self.depot.prefix}/")
+            if one.key not in known and one.modified_s < before_s
+        ]
+
+
+def _expired(database: Database, now_us: int) -> list[Facts]:
+    return select(
+        database,
+        "expires_us IS NOT NULL AND expires_us <= :now AND NOT EXISTS "
+        "(SELECT 1 FROM aliases WHERE version_id = versions.id AND alias <> 'latest')",
+        {"now": now_us},
+    )
+
+
+def _described(database: Database, expired: Iterable[Facts]) -> list[Expiring]:
+    return [
+        Expiring(
+            facts.title,
+            facts.size,
+            f"its time was over at {_date(facts.expires_us or 0)}",
+            used_by(database, facts.id),
+            [
+                f"{name}:v{number}"
+                for name, number in database.query(
+                    "SELECT name, version FROM versions WHERE base_id = :id ORDER BY name, version", {"id": facts.id}
+                )
+            ],
+        )
+        for facts in expired
+    ]
+
+
+def _date(time_us: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(time_us / 1e6))
+
+
+def plan(depot: Depot, *, grace_s: float = GRACE_S, now_us: int | None = None) -> Plan:
+    """Return what `collect` would do now; nothing is changed.
+
+    Args:
+        depot: to collect in.
+        grace_s: packs younger than this are left alone, since a save that uses them may not be over; they are safe
+            without it, too, but the save would have to begin again.
+        now_us: the time to count from.
+    """
+    sweep = _Sweep(depot, grace_s, now_us if now_us is not None else time.time_ns() // 1000)
+    sweep.mark()
+    packs = sweep.packs()
+    whole, anew = sweep.choose(packs)
+    found = Plan(expiring=_described(depot.database, sweep.expired))
+    _count(found, packs, whole, anew)
+    strangers = sweep.strangers()
+    found.strangers = [key for key, _ in strangers]
+    found.freed_bytes += sum(size for _, size in strangers)
+    return found
+
+
+def _count(found: Plan, packs: list[_Pack], whole: list[_Pack], anew: list[_Pack]) -> None:
+    found.dead_chunks = sum(len(pack.dead) for pack in packs)
+    found.dead_bytes = sum(chunk.stored for pack in packs for chunk in pack.dead)
+    found.packs = [pack.name for pack in whole]
+    found.rewritten = [pack.name for pack in anew]
+    found.freed_bytes = sum(pack.size for pack in whole) + sum(pack.size - pack.live_bytes for pack in anew)
+
+
+def collect(depot: Depot, *, grace_s: float = GRACE_S, now_us: int | None = None) -> Plan:
+    """Delete what nothing needs; returns what was done. Safe beside everything else, and to be killed at any moment.
+
+    Args:
+        depot: to collect in; its database is open for writing.
+        grace_s: as for `plan`.
+        now_us: as for `plan`.
+
+    Raises:
+        StoreError: the store cannot be written; what was done so far is whole.
+    """
+    database = depot.database
+    sweep = _Sweep(depot, grace_s, now_us if now_us is not None else time.time_ns() // 1000)
+    sweep.mark()
+    packs = sweep.packs()
+    # Written before the transaction, so that it is short; what nobody needs by then is dead in the new pack.
+    _, anew = sweep.choose(packs)
+    written = _rewrite(depot, anew)
+    done = Plan()
+    with database.transaction():
+        index.lock(database)
+        sweep.mark()
+        done.expiring = _described(database, sweep.expired)
+        for facts in sweep.expired:
+            forget_version(database, facts, was_latest="latest" in facts.aliases)
+        _enter_rewritten(database, written)
+        dead = [(chunk, pack) for pack in packs for chunk in pack.dead if chunk.id not in sweep.live]
+        removed = _forget_chunks(database, dead)
+        done.dead_chunks, done.dead_bytes = len(removed), sum(chunk.stored for chunk in removed)
+        empty = _forget_empty(database, packs)
+        if removed:
+            index.raise_epoch(database)
+    for pack in empty:
+        depot.backend.delete(depot.key(pack.name))
+    done.packs = [pack.name for pack in empty if not pack.live]
+    done.rewritten = [pack.name for pack in empty if pack.live]
+    done.freed_bytes = sum(pack.size for pack in empty) - sum(pack.size for pack in written)
+    done.strangers, stranger_bytes = _delete_strangers(sweep)
+    done.freed_bytes += stranger_bytes
+    return done
+
+
+def _rewrite(depot: Depot, anew: list[_Pack]) -> list[PackFile]:
+    """Copy living chunks, as they are packed, into new packs; they are not in the index yet."""
+    finished: list[PackFile] = []
+    pack: PackFile | None = None
+    try:
+        for old in anew:
+            for chunk in sorted(old.live, key=lambda chunk: chunk.offset):
+                try:
+                    (data,) = depot.backend.read(depot.key(old.name), [(chunk.offset, chunk.stored)])
+                except NotFound:  # another collection was faster
+                    break
+                # A damaged chunk stays where it is: `verify` names it, and nothing here makes it worse.
+                if not _is_sound(chunk, data):
+                    continue
+                if pack is None:
+                    pack = PackFile(depot.scratch / "incoming" / f"{os.urandom(8).hex()}.pack")
+                pack.add(chunk.id, chunk.size, chunk.codec, data)
+                if pack.size >= PACK_BYTES:
+                    finished.append(_put(depot, pack))
+                    pack = None
+        if pack is not None:
+            finished.append(_put(depot, pack))
+    except BaseException:
+        if pack is not None:
+            pack.abandon()
+        raise
+    return finished
+
+
+def _is_sound(chunk: PackedChunk, data: bytes) -> bool:
+    try:
+        decode_chunk(chunk, data)
+    except CorruptData:
+        return False
+    return True
+
+
+def _put(depot: Depot, pack: PackFile) -> PackFile:
+    pack.close()
+    key = depot.key(pack.name)
+    depot.backend.put(key, pack.path)
+    # The old pack goes right after; a loss of power must not find neither.
+    depot.backend.sync([key])
+    return pack
+
+
+def _enter_rewritten(database: Database, packs: list[PackFile]) -> None:
+    """Let chunks be found in their new packs, those that are still in the index."""
+    for pack in packs:
+        number = index.insert_pack(database, pack.name, pack.size, [], synced=True)
+        database.execute_many(
+            "UPDATE pack_chunks SET pack = :pack, start = :offset, stored = :stored, codec = :codec WHERE id = :id",
+            [{**chunk._asdict(), "pack": number} for chunk in pack.chunks],
+        )
+
+
+def _forget_chunks(database: Database, dead: list[tuple[PackedChunk, _Pack]]) -> list[PackedChunk]:
+    """Take chunks out of the index; returns those that were there."""
+    return [
+        chunk
+        for chunk, pack in dead
+        if database.execute(
+            "DELETE FROM pack_chunks WHERE id = :id AND pack = :pack", {"id": chunk.id, "pack": pack.number}
+        )
+    ]
+
+
+def _forget_empty(database: Database, packs: list[_Pack]) -> list[_Pack]:
+    """Take packs without chunks out of the index; returns them."""
+    empty: list[_Pack] = []
+    for pack in packs:
+        values = {"pack": pack.number}
+        if not database.query("SELECT 1 FROM pack_chunks WHERE pack = :pack LIMIT 1", values):
+            database.execute("DELETE FROM packs WHERE number = :pack", values)
+            empty.append(pack)
+    return empty
+
+
+def _delete_strangers(sweep: _Sweep) -> tuple[list[str], int]:
+    """Delete objects that no row names; returns their keys and the bytes that they had."""
+    deleted: list[str] = []
+    freed = 0
+    for key, size in sweep.strangers():
+        with sweep.database.transaction():
+            index.lock(sweep.database)  # nobody enters it between this look and its end
+            name = key.rpartition("/")[2].removesuffix(".pack")
+            if not sweep.database.query("SELECT 1 FROM packs WHERE name = :name", {"name": name}):
+                sweep.depot.backend.delete(key)
+                deleted.append(key)
+                freed += size
+    return deleted, freed

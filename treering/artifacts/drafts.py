@@ -1,0 +1,132 @@
+"""What an artifact is to hold, while it can still be changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from treering.artifacts.names import check_path
+from treering.artifacts.pinning import files_below
+from treering.artifacts.references import refer_to
+from treering.errors import NotFound, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+    from treering.artifacts.manifest import Entry
+
+__all__ = ["Draft"]
+
+
+class Draft:
+    """Files by their paths, and entries that are in a store already or stay where they are."""
+
+    def __init__(self, base: Iterable[Entry] = ()) -> None:
+        self.files: dict[str, Path] = {}
+        self.kept: dict[str, Entry] = {entry.path: entry for entry in base}
+        self._own: tempfile.TemporaryDirectory[str] | None = None
+
+    def add_file(self, source: str | os.PathLike[str], name: str | None) -> str:
+        """Take a file; returns its path inside."""
+        file = Path(source)
+        if file.is_dir():
+            raise UsageError(f"add_file() got the folder {file}; add_dir() takes folders")
+        if not file.is_file():
+            raise FileNotFoundError(f"add_file() found no file at {file}")
+        path = check_path(name if name is not None else file.name)
+        self._put(path, file)
+        return path
+
+    def add_dir(self, source: str | os.PathLike[str], name: str | None, links: str) -> list[str]:
+        """Take all files below a folder; returns their paths inside."""
+        folder = Path(source)
+        if links not in {"refuse", "follow", "skip"}:
+            raise UsageError(f"add_dir() got links={links!r}; it takes 'refuse', 'follow' or 'skip'")
+        if not folder.is_dir():
+            raise FileNotFoundError(f"add_dir() found no folder at {folder}")
+        found = files_below(folder, links)
+        prefix = f"{name.strip('/')}/" if name else ""
+        paths = [check_path(f"{prefix}{below}") for below, _ in found]
+        for path, (_, file) in zip(paths, found, strict=True):
+            self._put(path, file)
+        return paths
+
+    def add_reference(self, uri: str, name: str | None, *, checksum: bool, max_objects: int) -> list[str]:
+        """Take an address; returns the paths inside."""
+        entries = refer_to(uri, name, checksum=checksum, max_objects=max_objects)
+        for entry in entries:
+            self.files.pop(entry.path, None)
+            self.kept[entry.path] = entry
+        return [entry.path for entry in entries]
+
+    def _put(self, path: str, file: Path) -> None:
+        self.kept.pop(path, None)
+        self.files[path] = file
+
+    @contextmanager
+    def new_file(self, name: str, mode: str, encoding: str | None) -> Generator[IO[Any]]:
+        """Lend a new file, which is taken when it is closed without an exception."""
+        path = check_path(name)
+        if mode not in {"w", "wb"}:
+            raise UsageError(f"new_file() got mode={mode!r}; it takes 'w' and 'wb'")
+        if path in self.files or path in self.kept:
+            raise UsageError(f"new_file() got {path!r}, which is there already; remove() it first")
+        if self._own is None:
+            self._own = tempfile.TemporaryDirectory(prefix="treering-draft-")
+        place = Path(self._own.name, str(len(os.listdir(self._own.name))))
+        with place.open(mode, encoding=None if "b" in mode else encoding or "utf-8") as file:
+            yield file
+        self._put(path, place)
+
+    def add(self, value: Any, name: str) -> str:
+        """Take an object as a file; returns its path inside."""
+        suffix, data = _encoded(value)
+        path = name if name.endswith(suffix) else name + suffix
+        self.remove(path, missing_ok=True)
+        with self.new_file(path, "wb", None) as file:
+            file.write(data)
+        return path
+
+    def remove(self, path: str, *, missing_ok: bool = False) -> None:
+        """Leave a file out, or all below a folder."""
+        folder = path.rstrip("/") + "/"
+        gone = [one for one in (*self.files, *self.kept) if one == path or one.startswith(folder)]
+        if not gone and not missing_ok:
+            raise NotFound(f"remove() found no {path!r} in this artifact")
+        for one in gone:
+            self.files.pop(one, None)
+            self.kept.pop(one, None)
+
+    def close(self) -> None:
+        """Delete what `new_file` has made."""
+        if self._own is not None:
+            self._own.cleanup()
+            self._own = None
+
+
+def _encoded(value: Any) -> tuple[str, bytes]:
+    """Return a file name's ending and the bytes of a file for a value."""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return "", bytes(cast("bytes", value))
+    if isinstance(value, str):
+        return ".txt", value.encode("utf-8")
+    if hasattr(value, "__array__") and not hasattr(value, "to_payload"):
+        import io
+
+        import numpy as np
+
+        out = io.BytesIO()
+        np.save(out, np.asarray(value), allow_pickle=False)
+        return ".npy", out.getvalue()
+    if isinstance(value, (dict, list, tuple, int, float, bool)) or value is None:
+        from treering.plain import to_plain
+
+        return ".json", json.dumps(to_plain(cast("object", value)), ensure_ascii=False, indent=1).encode("utf-8")
+    raise UsageError(
+        f"add() got {type(value).__name__}; it takes text, bytes, arrays and plain data. Write other things to a file "
+        "with new_file()"
+    )

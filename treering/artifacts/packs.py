@@ -1,0 +1,168 @@
+r"""Packs: objects of about 64 MiB that hold many chunks.
+
+    8 bytes    "TRPACK1\n"
+    ...        chunks, one after another, each as its codec left it
+    n bytes    index: MessagePack array of [id, offset, stored, size, codec]
+    32 bytes   BLAKE3 of the index
+    8 bytes    n, little-endian
+    8 bytes    "TRPACK1\n"
+
+The database repeats the index; the copy in the pack is what a lost database can be rebuilt from.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import zstandard
+from blake3 import blake3
+
+from treering.errors import CorruptData
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from typing_extensions import Buffer
+
+__all__ = [
+    "PACK_BYTES",
+    "RAW",
+    "ZSTD",
+    "PackFile",
+    "PackedChunk",
+    "decode_chunk",
+    "encode_chunk",
+    "pack_key",
+    "read_index",
+]
+
+PACK_BYTES = 64 << 20
+RAW, ZSTD = 0, 1
+_MAGIC = b"TRPACK1\n"
+_TAIL = 48
+_LEVEL = 1
+# Compressed as a trial before a whole chunk is: two such pieces.
+_SAMPLE = 4096
+_WORTH = 0.9
+_BUFFER = 1 << 20
+
+
+class PackedChunk(NamedTuple):
+    """Where a chunk lies in a pack.
+
+    Attributes:
+        id: BLAKE3 of its bytes.
+        offset: of its first stored byte in the pack.
+        stored: bytes that it takes there.
+        size: bytes that it has.
+        codec: RAW or ZSTD.
+    """
+
+    id: bytes
+    offset: int
+    stored: int
+    size: int
+    codec: int
+
+
+def pack_key(prefix: str, name: str) -> str:
+    """Return the key of a pack's object."""
+    return f"{prefix}/{name[:2]}/{name}.pack"
+
+
+def encode_chunk(data: memoryview) -> tuple[int, Buffer]:
+    """Return a codec and what it makes of a chunk: compressed where that saves a tenth."""
+    size = len(data)
+    if size > 4 * _SAMPLE:
+        middle = size // 2
+        trial = bytes(data[:_SAMPLE]) + bytes(data[middle : middle + _SAMPLE])
+        if len(_compress(trial)) > _WORTH * len(trial):
+            return RAW, data
+    packed = _compress(data)
+    return (ZSTD, packed) if len(packed) <= _WORTH * size else (RAW, data)
+
+
+def _compress(data: Buffer) -> bytes:
+    return zstandard.ZstdCompressor(level=_LEVEL, write_checksum=False).compress(data)  # type: ignore[arg-type]  # any buffer
+
+
+def decode_chunk(chunk: PackedChunk, stored: bytes) -> bytes:
+    """Return a chunk's bytes, checked.
+
+    Raises:
+        CorruptData: they do not match its id.
+    """
+    data = stored
+    if chunk.codec == ZSTD:
+        try:
+            data = zstandard.ZstdDecompressor().decompress(stored, max_output_size=chunk.size)
+        except zstandard.ZstdError as error:
+            raise CorruptData(f"chunk {chunk.id.hex()[:12]} cannot be unpacked: {error}") from error
+    elif chunk.codec != RAW:
+        raise CorruptData(f"chunk {chunk.id.hex()[:12]} has codec {chunk.codec}, which this treering does not know")
+    if len(data) != chunk.size or blake3(data).digest() != chunk.id:
+        raise CorruptData(f"chunk {chunk.id.hex()[:12]} does not match its digest")
+    return data
+
+
+class PackFile:
+    """A pack that is being written to a file; to be moved or sent away after `close`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = os.urandom(16).hex()
+        self.chunks: list[PackedChunk] = []
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("xb", buffering=_BUFFER)
+        self._file.write(_MAGIC)
+        self.size = len(_MAGIC)
+
+    def add(self, chunk_id: bytes, size: int, codec: int, data: Buffer) -> None:
+        """Append a chunk.
+
+        Raises:
+            OSError: the disk is full, or the like; `abandon` the pack.
+        """
+        stored = memoryview(data).nbytes
+        self._file.write(data)
+        self.chunks.append(PackedChunk(chunk_id, self.size, stored, size, codec))
+        self.size += stored
+
+    def close(self) -> None:
+        """Write the index and close the file."""
+        index = msgspec.msgpack.encode(self.chunks)
+        self._file.write(index + blake3(index).digest() + len(index).to_bytes(8, "little") + _MAGIC)
+        self._file.close()
+        self.size += len(index) + _TAIL
+
+    def abandon(self) -> None:
+        """Delete the file; harmless after `close` when it has been moved."""
+        try:
+            self._file.close()
+        except OSError:
+            pass  # what it could not flush is not wanted
+        self.path.unlink(missing_ok=True)
+
+
+def read_index(size: int, read: Callable[[int, int], bytes], what: str) -> list[PackedChunk]:
+    """Return the index at the end of a pack.
+
+    Args:
+        size: of the pack, in bytes.
+        read: returns the bytes of (first byte, length).
+        what: the pack's name, for errors.
+
+    Raises:
+        CorruptData: it is damaged.
+    """
+    tail = read(max(size - _TAIL, 0), _TAIL)
+    length = int.from_bytes(tail[32:40], "little")
+    if len(tail) != _TAIL or tail[40:] != _MAGIC or length > size - _TAIL - len(_MAGIC):
+        raise CorruptData(f"{what} does not end as a pack does; it was cut off or overwritten")
+    index = read(size - _TAIL - length, length)
+    if blake3(index).digest() != tail[:32]:
+        raise CorruptData(f"the index of {what} is damaged")
+    return msgspec.msgpack.decode(index, type=list[PackedChunk])

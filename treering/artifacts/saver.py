@@ -1,0 +1,172 @@
+"""The thread that saves a run's versions while the training goes on, one after another, in the order of the calls."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from treering.artifacts.pinning import PinGone
+from treering.errors import NotFound, TreeringError
+from treering.lease import Lease
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from treering.artifacts.committing import Filed, Request
+    from treering.store import Store
+
+__all__ = ["LOCK", "Saver"]
+
+#: Name of the lock in the folder of a run's pins; who holds it is saving them.
+LOCK = "lock"
+_RETRY_S, _MAX_RETRY_S = 1.0, 30.0
+
+
+class Saver:
+    """Saves what is handed to it, on a thread that starts with the first and ends with `close`.
+
+    Args:
+        open_store: called on the thread.
+        run_id: whose versions they are.
+        on_filed: told of each version that has become visible.
+        on_failed: told of each that never will be, and why.
+        warn: told, once for each kind, what is wrong; the saver goes on trying.
+    """
+
+    def __init__(
+        self,
+        open_store: Callable[[], Store],
+        run_id: str,
+        on_filed: Callable[[str, Filed], None],
+        on_failed: Callable[[str, str], None],
+        warn: Callable[[str, BaseException], None],
+    ) -> None:
+        self._open_store = open_store
+        self._run_id = run_id
+        self._on_filed = on_filed
+        self._on_failed = on_failed
+        self._warn = warn
+        self._changed = threading.Condition()
+        self._queue: list[Request] = []
+        self._closing = False
+        self._thread: threading.Thread | None = None
+        self._lease: Lease | None = None
+        #: Bytes of the present version that have been read.
+        self.progress = 0
+
+    def add(self, request: Request) -> None:
+        """Save a version that is in the table of pending ones."""
+        with self._changed:
+            self._queue.append(request)
+            if self._thread is None and not sys.is_finalizing():
+                self._thread = threading.Thread(target=self._run, name=f"treering-save-{self._run_id}", daemon=True)
+                try:
+                    self._thread.start()
+                except RuntimeError:  # the interpreter is ending; the next command saves it
+                    self._thread = None
+            self._changed.notify_all()
+
+    @property
+    def waiting(self) -> int:
+        """Number of versions that are not saved yet."""
+        return len(self._queue)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether its thread is at work."""
+        return self._thread is not None
+
+    def wait(self, timeout_s: float | None) -> bool:
+        """Wait until everything handed over is saved or has failed; False when time runs out first."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._queue or self._thread is None, timeout_s)
+
+    def close(self, timeout_s: float) -> bool:
+        """End after what is waiting; False when time runs out, in which case the next command saves the rest."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        thread = self._thread
+        if thread is not None:
+            thread.join(timeout_s)
+        return not self._queue
+
+    def _run(self) -> None:
+        store: Store | None = None
+        failures = 0
+        try:
+            while (request := self._next()) is not None:
+                try:
+                    store = self._open_store() if store is None else store
+                    self._hold_lock(store, request)
+                    self._save(store, request)
+                    failures = 0
+                except Exception as error:  # whatever is wrong with the store, the training goes on
+                    self._warn(f"saving artifact {request.name!r}", error)
+                    failures += 1
+                    if self._rest(min(_RETRY_S * 2 ** (failures - 1), _MAX_RETRY_S)):
+                        return
+                    continue
+                self._done()
+        finally:
+            if store is not None:
+                with contextlib.suppress(TreeringError):
+                    store.close()
+            if self._lease is not None:
+                self._lease.release(unlink=True)
+            _stop_keeper()
+            with self._changed:
+                self._thread = None
+                self._changed.notify_all()
+
+    def _hold_lock(self, store: Store, request: Request) -> None:
+        """Show that somebody is saving these pins, for as long as there are any."""
+        if self._lease is None:
+            lease = Lease((store.folder / request.folder).parent / LOCK)
+            if lease.acquire():
+                self._lease = lease
+
+    def _next(self) -> Request | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._closing)
+            return self._queue[0] if self._queue else None
+
+    def _done(self) -> None:
+        with self._changed:
+            self._queue.pop(0)
+            self._changed.notify_all()
+
+    def _rest(self, seconds: float) -> bool:
+        """Wait before another try; True when there is to be none."""
+        with self._changed:
+            if self._closing:
+                return True
+            deadline = time.monotonic() + seconds
+            self._changed.wait_for(lambda: self._closing, max(deadline - time.monotonic(), 0.0))
+            return False
+
+    def _save(self, store: Store, request: Request) -> None:
+        from treering.artifacts.saving import drop_pending, save_pending
+
+        self.progress = 0
+        try:
+            filed = save_pending(store.database, store.folder, request, self._note)
+        except (PinGone, NotFound) as error:
+            drop_pending(store.database, store.folder, request)
+            self._on_failed(request.id, str(error))
+            self._warn(f"saving artifact {request.name!r}", error)
+            return
+        if filed is not None:
+            self._on_filed(request.id, filed)
+
+    def _note(self, size: int) -> None:
+        self.progress = size
+
+
+def _stop_keeper() -> None:
+    leasing = sys.modules.get("treering.artifacts.leasing")
+    if leasing is not None:
+        leasing.stop()
