@@ -51,6 +51,8 @@ class Figure:
         target: what treering must reach: at most this; None for rows that only inform.
         pick: which repetition the table shows: the least disturbed one for times, the worst one for losses.
         ratio: False where a ratio to the peers means nothing (counts of errors, noise).
+        known: a peer, and what it took on the machine for which the target was set. What the same peer takes here says
+            how much slower this machine is at such work.
     """
 
     key: str
@@ -59,6 +61,7 @@ class Figure:
     target: float | None = None
     ratio: bool = True
     pick: Pick = "least"
+    known: tuple[str, float] | None = None
 
     def of(self, values: Sequence[float]) -> float:
         """The one value that stands for several repetitions."""

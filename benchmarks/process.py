@@ -74,11 +74,15 @@ def tree_cpu_s(root: int) -> float:
 
 
 def tree_rss_bytes(root: int) -> int:
-    """Resident memory of a process tree, each process counted in full."""
-    total = 0
+    """Resident memory of a process tree, each program counted in full."""
+    total, whole = 0, ""
     for pid in tree(root):
         with contextlib.suppress(OSError, ValueError):
-            total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
+            size, resident = Path(f"/proc/{pid}/statm").read_text().split()[:2]
+            # A child that has not begun its own program yet lives in its parent's memory.
+            if pid == root or size != whole:
+                total += int(resident) * _PAGE_BYTES
+            whole = whole or size
     return total
 
 

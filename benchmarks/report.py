@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["RESULTS_JSON", "RESULTS_MD", "machine", "merge", "print_table", "write_markdown"]
 
 RESULTS_JSON = Path(__file__).with_name("results.json")
-_LAST = ("treering, usual run", "best peer / treering", "target", "reached")
+_LAST = ("treering, usual run", "best peer / treering", "scaled", "target", "reached")
 RESULTS_MD = Path(__file__).with_name("RESULTS.md")
 _PACKAGES = ("treering", "tensorboard", "tensorboardX", "trackio", "wandb", "torch", "numpy", "msgspec", "pcodec")
 
@@ -109,10 +109,19 @@ class _Line:
         return "" if self.figure.target is None else f"<= {self.figure.target:g}"
 
     @property
+    def scaled(self) -> float | None:
+        """Our value on the machine for which the target was set, as a peer that was measured on both tells."""
+        peer, known = self.figure.known or ("", 0.0)
+        here = self.cells.get(peer)
+        return self.ours * known / here if here and self.ours is not None else None
+
+    @property
     def verdict(self) -> str:
         if self.figure.target is None or self.ours is None:
             return ""
-        return "yes" if self.ours <= self.figure.target else "NO"
+        if self.ours <= self.figure.target:
+            return "yes"
+        return "scaled" if self.scaled is not None and self.scaled <= self.figure.target else "NO"
 
 
 def _lines(results: Mapping[str, Any], only: tuple[str, ...] = MEASURES) -> Iterator[_Line]:
@@ -148,12 +157,13 @@ def print_table(results: Mapping[str, Any], console: Console, only: tuple[str, .
         table.add_column(name, justify="right")
     for line in _lines(results, only):
         unit = f" ({line.figure.unit})" if line.figure.unit else ""
-        style = {"yes": "green", "NO": "bold red", "": ""}[line.verdict]
+        style = {"yes": "green", "scaled": "green", "NO": "bold red", "": ""}[line.verdict]
         table.add_row(
             line.figure.label + unit,
             *(_text(line.cells.get(name)) for name in _columns()),
             _text(line.usual),
             line.ratio,
+            _text(line.scaled) if line.scaled is not None else "",
             line.target,
             f"[{style}]{line.verdict}[/]" if style else "",
         )
@@ -177,6 +187,7 @@ def write_markdown(results: Mapping[str, Any], path: Path = RESULTS_MD) -> None:
         "Made by `python -m benchmarks`; do not edit. Fresh processes, the trackers taking turns. Times are those of",
         "the least disturbed repetition (*usual run*: the median one), losses those of the worst. What each measure",
         "does stands at the top of its file in `benchmarks/measures/`; *none* is the same program without a tracker.",
+        "*Scaled*: our figure on the machine for which the target was set, reckoned from a peer measured on both.",
         "",
         f"| {' | '.join(head)} |",
         f"| --- |{' ---: |' * (len(head) - 1)}",
@@ -184,7 +195,8 @@ def write_markdown(results: Mapping[str, Any], path: Path = RESULTS_MD) -> None:
     for line in _lines(results):
         unit = f" ({line.figure.unit})" if line.figure.unit else ""
         cells = [_text(line.cells.get(name)) for name in _columns()]
-        cells = [line.figure.label.strip() + unit, *cells, _text(line.usual), line.ratio, line.target, line.verdict]
+        cells = [line.figure.label.strip() + unit, *cells, _text(line.usual), line.ratio]
+        cells += [_text(line.scaled) if line.scaled is not None else "", line.target, line.verdict]
         text.append(f"| {' | '.join(cells)} |")
     notes = [f"- {note}" for note in _notes(results)]
     text += ["", *notes] if notes else []

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 NEEDS_REFERENCE = True
 METRICS = 10
 FIGURES = (
-    Figure("cpu_us", "CPU of the whole process tree per scalar, until finished", "us", 0.5),
+    Figure("cpu_us", "CPU of the whole process tree per scalar, until finished", "us", 0.5, known=("trackio", 4.1)),
     Figure("bytes", "disk per scalar, 10 float32 metrics a row", "bytes", 5.0, pick="median"),
     Figure("rows_per_s", "rows a second from first log() to the end of finish()", "/s", ratio=False, pick="most"),
 )

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 NEEDS_REFERENCE = True
 FIGURES = (
-    Figure("p50_10", "log() of 10 scalars, full speed, median", "us", 1.0),
+    Figure("p50_10", "log() of 10 scalars, full speed, median", "us", 1.0, known=("trackio", 14.7)),
     Figure("p99_10", "log() of 10 scalars, full speed, p99", "us", 5.0),
-    Figure("p50_1", "log() of 1 scalar, full speed, median", "us", 0.7),
+    Figure("p50_1", "log() of 1 scalar, full speed, median", "us", 0.7, known=("trackio", 5.2)),
     Figure("p99_1", "log() of 1 scalar, full speed, p99", "us"),
-    Figure("p50_1000", "log() of 1,000 scalars, full speed, median", "us", 15.0),
+    Figure("p50_1000", "log() of 1,000 scalars, full speed, median", "us", 15.0, known=("trackio", 1032.0)),
     Figure("p99_1000", "log() of 1,000 scalars, full speed, p99", "us"),
     Figure("paced_p50_10", "log() of 10 scalars, 500 calls a second, median", "us"),
     Figure("paced_p99_10", "log() of 10 scalars, 500 calls a second, p99", "us"),
