@@ -33,6 +33,8 @@ MEASURES = (
     "startup",
     "many_writers",
     "memory",
+    "watch",
+    "callback_overhead",
 )
 
 #: What a measure's modules hold: `FIGURES`, `PARAMETERS[size]`, `REPEATS[size]`, `rep(bench)`, `child(...)`.

@@ -205,7 +205,7 @@ class TreeringCallback(Callback):
     ) -> None:
         with self.training.guard("on_before_optimizer_step"):
             if self.stage is not None:
-                self.stage.note_rates(optimizer)
+                self.stage.before_step(optimizer)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from lightning.pytorch import Callback, LightningModule, Trainer
     from lightning.pytorch.callbacks import ModelCheckpoint
     from lightning.pytorch.loggers.logger import Logger
+
+    from treering.integrations._torch_watch import TorchWatch
 else:
     with framework("lightning", extra="lightning"):
         # The two trees are different modules with different classes. Each takes the other's loggers and callbacks, but
@@ -57,6 +59,7 @@ class Stage:
         self._resumed: dict[str, Any] = {}
         self._loaded_step: int | None = None
         self._begun_at: int | None = None
+        self._watch: TorchWatch | None = None
         self._rates: dict[str, object] = {}
         self._rates_step = -1
         training.framework_rank = trainer.global_rank
@@ -106,9 +109,18 @@ class Stage:
         self._training.configure("trainer", settings)
         self._training.configure("model", describe_model(module))
         self._training.configure("optimizers", [describe_optimizer(one) for one in trainer.optimizers])
+        scaler: object = getattr(trainer.precision_plugin, "scaler", None)
+        watch = self._training.watch(module, trainer.optimizers, step=self._step_to_come, scaler=scaler)
+        self._watch = cast("TorchWatch | None", watch)
 
-    def note_rates(self, optimizer: torch.optim.Optimizer) -> None:
+    def _step_to_come(self) -> int:
+        trainer = self._trainer()
+        return self._training.step if trainer is None else trainer.global_step + 1
+
+    def before_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Keep the learning rates of the step to come; by the time its row is logged, schedulers have changed them."""
+        if self._watch is not None and self.trainer.gradient_clip_val:
+            self._watch.before_clipping(optimizer)
         every = self.trainer.optimizers
         number = next((index for index, one in enumerate(every) if one is optimizer), 0)
         self._rates |= group_rates(optimizer.param_groups, f"{number}/" if len(every) > 1 else "")

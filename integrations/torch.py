@@ -1,4 +1,4 @@
-"""PyTorch: what a model and an optimizer look like, as settings of a run. Imports no torch."""
+"""PyTorch: models and optimizers as settings of a run, and the way to their gradients. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ if TYPE_CHECKING:
 
     import torch
 
-__all__ = ["describe_model", "describe_optimizer", "group_rates"]
+    from treering._run import Run
+    from treering.watching import Watched, WatchOptions
+
+__all__ = ["describe_model", "describe_optimizer", "group_rates", "watch"]
+
+
+def watch(run: Run, model: object, optimizer: object, options: WatchOptions) -> Watched:
+    """Look at gradients at the optimizers' steps; see `Run.watch`."""
+    from treering.integrations._torch_watch import TorchWatch
+
+    return TorchWatch(run, model, optimizer, options)
 
 
 def describe_model(model: torch.nn.Module) -> dict[str, object]:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from treering.media import Histogram, Image, Table, Text, Video
     from treering.settings import Settings
     from treering.values import Config, Summary
+    from treering.watching import unwatch, watch
 
     run: Run | None
     config: Config
@@ -69,8 +70,10 @@ __all__ = [
     "run",
     "save",
     "summary",
+    "unwatch",
     "use_artifact",
     "use_model",
+    "watch",
 ]
 
 # Loaded when first used, since a training that only logs has no need of them.
@@ -84,6 +87,8 @@ _LAZY = {
     "Table": "treering.media",
     "Text": "treering.media",
     "Video": "treering.media",
+    "unwatch": "treering.watching",
+    "watch": "treering.watching",
 }
 
 

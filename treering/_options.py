@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from treering._run import Run
+    from treering.watching import WatchOptions
 
 __all__ = ["Options", "Score", "check_options"]
 
@@ -21,8 +22,9 @@ class Options(TypedDict, total=False):
     """What every adapter takes, under the same names.
 
     `project`, `name`, `id`, `resume`, `group`, `job_type`, `tags`, `notes` and `config` go to `treering.init` when the
-    training opens a run of its own. `checkpoints` says which files that the framework saves are recorded; `rank`
-    overrides the rank that this process believes to have (0 writes, any other records nothing).
+    training opens a run of its own. `checkpoints` says which files that the framework saves are recorded; `watch`
+    whether gradients are (True, or a dict of `treering.watching.WatchOptions`; default False); `rank` overrides the
+    rank that this process believes to have (0 writes, any other records nothing).
     """
 
     project: str | None
@@ -35,6 +37,7 @@ class Options(TypedDict, total=False):
     notes: str | None
     config: Mapping[str, object] | None
     checkpoints: Checkpoints
+    watch: bool | WatchOptions
     rank: int | None
 
 
@@ -74,5 +77,10 @@ def check_options(framework: str, run: Run | None, log_every: int, options: Opti
             f"{framework}: checkpoints={options.get('checkpoints')!r}; "
             "use 'all', 'best+last' (default), 'last' or False"
         )
+    watch = options.get("watch", False)
+    if not isinstance(watch, bool):
+        from treering.watching import checked_options
+
+        checked_options(watch)
     if log_every < 1:
         raise UsageError(f"{framework}: log_every={log_every!r}; use a number of steps, 1 or more")

@@ -24,6 +24,7 @@ from treering.store.values import encode_fast, encode_logged
 
 if TYPE_CHECKING:
     from treering.recording import Recording
+    from treering.watching import Watched
 
 __all__ = ["Rows", "checked_step"]
 
@@ -47,6 +48,8 @@ class Rows(ABC):
         self._busy = False
         self._deferred: deque[Callable[[], None]] = deque()
         self._pending: dict[str, Any] = {}
+        self._watches: list[Watched] = []
+        self._beside = -1, 0  # number of the row after the last late one, and that one's step
         self._row = start.first_row
         self._step = start.next_step
         self._rows = {records.SYSTEM: 0, records.CONSOLE: 0, records.EVENTS: 0, **start.next_rows}
@@ -185,6 +188,23 @@ class Rows(ABC):
     @abstractmethod
     def _reopen(self) -> None:
         """Go on after the end; the caller holds the lock and is busy."""
+
+    def log_beside(self, data: Mapping[str, Any], step: int, time_ns: int) -> None:
+        """Append a row to the history that automatic steps do not count; for watchers, whose rows may come late."""
+        if self._recording.inert:
+            return
+        raw = msgspec.Raw(encode_logged(data))
+
+        def put() -> None:
+            with contextlib.suppress(JournalClosed):  # ended runs take none
+                try:
+                    self._append(encode_fast((records.HISTORY, self._row, step, time_ns, raw)))
+                    self._row += 1
+                    self._beside = self._row, step
+                except JournalFull as error:
+                    self._recording.drop_row(error)
+
+        self._write(put)
 
     def log_stream(self, stream: int, data: Mapping[str, Any]) -> None:
         """Append a row to a stream other than the history; for treering's own observers."""

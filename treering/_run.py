@@ -17,6 +17,7 @@ from treering.journal import JournalFull
 from treering.metrics import parse_definition
 from treering.recording import Recording, Start
 from treering.values import Config, Summary
+from treering.watching import Watching
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +34,7 @@ _LOCK_TIMEOUT_S = 1.0
 _LEVELS = ("info", "warn", "error")
 
 
-class Run(Keeping):
+class Run(Watching, Keeping):
     """One training as it is recorded; `treering.init` makes it.
 
     All methods may be called from any thread. None raises for trouble around the training (disk, store); all raise
@@ -282,6 +283,7 @@ class Run(Keeping):
             state: default what `mark` said last, else "finished". An exit code, as in W&B, is taken too.
             error: what ended it; implies "failed".
         """
+        self._end_watches()
         if isinstance(state, int):
             state = "finished" if state == 0 else "failed"
         if error is not None:

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from treering._adopted import close_previous, opened_by_adapters, opening, remember
+from treering._guard import Guard, state_after
 from treering._lazy import LazyRun
 from treering._names import learning_rates, metric_name, number
 from treering._options import Options, Score, check_options
@@ -34,11 +35,11 @@ from treering.errors import NotFound, RunExists, TreeringWarning, UnsupportedVal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from types import TracebackType
 
     from typing_extensions import Unpack
 
     from treering._run import Run
+    from treering.watching import Watch, WatchOptions
 
 __all__ = ["LazyRun", "Options", "Score", "Training", "learning_rates", "metric_name", "number"]
 
@@ -85,9 +86,10 @@ class Training:
         self._warned: set[str] = set()
         self._not_finite: set[str] = set()
         self._waiting: list[tuple[list[Path], dict[str, Any]]] = []
+        self._watch: Watch | None = None
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_run": None, "_run_id": self._run.id if self._run else self._run_id}
+        return {**self.__dict__, "_watch": None, "_run": None, "_run_id": self._run.id if self._run else self._run_id}
 
     # -- which run ----------------------------------------------------------------------------------------------------
 
@@ -246,9 +248,9 @@ class Training:
 
     # -- how it goes --------------------------------------------------------------------------------------------------
 
-    def guard(self, hook: str) -> _Guard:
+    def guard(self, hook: str) -> Guard:
         """Around the body of a hook: what fails inside is one warning, never the end of the training."""
-        return _Guard(self, hook)
+        return Guard(self, hook)
 
     def begin(self, *, step: int = 0, resumed: Mapping[str, object] | None = None) -> None:
         """A training starts, or starts again, at `step`.
@@ -274,6 +276,7 @@ class Training:
 
     def end(self) -> None:
         """The training reached its end; its run stays open for a late evaluation."""
+        self._unwatch()
         self._secure_waiting()
         run = self._run
         if run is None:
@@ -287,12 +290,34 @@ class Training:
 
     def fail(self, error: BaseException, step: int | None = None) -> None:
         """The training was left through `error` at `step`: failed, interrupted (Ctrl-C) or preempted (SIGTERM)."""
+        self._unwatch()
         run = self._run
         if run is None:
             return
         if opened := opened_by_adapters.get(run.id):
             opened.training = False
-        run.mark(_state_after(error), error, step)
+        run.mark(state_after(error), error, step)
+
+    def watch(self, model: object, optimizer: object = None, **known: Unpack[WatchOptions]) -> Watch | None:
+        """Watch the model's gradients until the training ends, if the user's option `watch` asks for it.
+
+        Args:
+            model: see `Run.watch`.
+            optimizer: see `Run.watch`.
+            **known: what the adapter knows: `step` gives the step of a row written at an update, `scaler` the loss
+                scaler. The user's own options win.
+        """
+        wanted = self.options.get("watch", False)
+        self._unwatch()
+        if wanted is not False and (run := self.run) is not None:
+            options: WatchOptions = {"rates": False, **known}
+            self._watch = run.watch(model, optimizer, **(options if wanted is True else {**options, **wanted}))
+        return self._watch
+
+    def _unwatch(self) -> None:
+        if self._watch is not None and self._run is not None:
+            self._run.end_watch(self._watch)
+        self._watch = None
 
     # -- what it records ----------------------------------------------------------------------------------------------
 
@@ -461,26 +486,5 @@ class Training:
         return True
 
 
-class _Guard:
-    __slots__ = ("_hook", "_training")
-
-    def __init__(self, training: Training, hook: str) -> None:
-        self._training, self._hook = training, hook
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        return error is not None and self._training.swallow(self._hook, error)
-
-
 def _surely_stored(value: object) -> bool:
     return isinstance(value, (float, int, str)) or hasattr(value, "to_payload")
-
-
-def _state_after(error: BaseException) -> str:
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    # Frameworks raise an exception of their own for a polite kill: Lightning's SIGTERMException.
-    return "preempted" if "SIGTERM" in type(error).__name__ else "failed"

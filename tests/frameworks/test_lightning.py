@@ -6,9 +6,12 @@ import argparse
 import csv
 import inspect
 import math
+import os
+import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -514,6 +517,142 @@ def test_the_users_id_wins_over_the_checkpoints(tmp_path: Path, recorded: Runs) 
     other, mine = recorded()
     assert (mine.id, min(mine.history("train/loss").x)) == ("mine", 2)
     assert other.history("train/loss").x.tolist() == [1]
+
+
+def killed(train: Callable[[], None]) -> None:
+    """Run in a process of its own that kills itself."""
+    pid = os.fork()
+    if not pid:
+        try:
+            train()
+        except BaseException:
+            traceback.print_exc()
+        os._exit(99)  # it was to be killed before
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+
+
+class Mortal(Module):
+    """Kills its process in the step after `dies_at`."""
+
+    dies_at = 10**9
+
+    def training_step(self, batch: list[torch.Tensor], batch_idx: int) -> torch.Tensor:
+        if self.global_step == self.dies_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().training_step(batch, batch_idx)
+
+
+@pytest.mark.filterwarnings("ignore:The dirpath has changed:UserWarning")  # said before the logger can know
+@pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before:UserWarning")
+def test_5_killed_at_step_6_with_a_checkpoint_at_4(tmp_path: Path, only_run: OneRun, store_dir: Path) -> None:
+    def saver() -> ModelCheckpoint:
+        return ModelCheckpoint(tmp_path, "{step}", monitor="loss", save_top_k=2, every_n_train_steps=4)
+
+    module = Mortal()
+    module.dies_at = 6
+    killed(lambda: trainer(tmp_path, TreeringLogger(), max_epochs=1, callbacks=[saver()]).fit(module, batches(8)))
+    (before,) = Api(store_dir).runs()
+    assert (before.state, before.history("train/loss").x.tolist()) == ("lost", [1, 2, 3, 4, 5, 6])
+    second = saver()
+    fit = trainer(tmp_path, TreeringLogger(), max_epochs=1, callbacks=[second])
+    fit.fit(Mortal(), batches(8), ckpt_path=tmp_path / "step=4.ckpt")
+    run = only_run()
+    assert (run.id, run.attempt, run.state) == (before.id, 2, "finished")
+    assert run.history("train/loss").x.tolist() == list(range(1, 9))
+    assert len(run.history("train/loss", superseded=True)) == 10
+    assert {Path(path).name for path in second.best_k_models} == {"step=4.ckpt", "step=8.ckpt"}
+    assert [attempt.state for attempt in run.attempts] == ["lost", "finished"]
+
+
+@pytest.mark.filterwarnings("ignore:.*there is no last checkpoint available:UserWarning")  # at the first start
+@pytest.mark.filterwarnings("ignore:The dirpath has changed:UserWarning")
+@pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before:UserWarning")
+def test_started_again_as_it_was_it_goes_on(tmp_path: Path, only_run: OneRun, store_dir: Path) -> None:
+    """The same lines, run again after a kill: one run, one axis, the newest checkpoint."""
+
+    def program(dies_at: int) -> None:
+        module = Mortal()
+        module.dies_at = dies_at
+        saver = ModelCheckpoint(filename="{step}", every_n_train_steps=2, save_last=True)
+        fit = trainer(tmp_path, TreeringLogger(resume="auto"), max_epochs=1, callbacks=[saver])
+        fit.fit(module, batches(12), ckpt_path="last")
+
+    for dies_at in (1, 5, 8):
+        killed(lambda dies_at=dies_at: program(dies_at))  # type: ignore[misc]  # bound now
+    program(10**9)
+    run = only_run()
+    assert run.state == "finished"
+    assert run.history("train/loss").x.tolist() == list(range(1, 13))
+    assert points(run, "train/loss")[-1] == (12, pytest.approx(0.8**22)), "its weights are those of the checkpoint"
+    assert by_alias(run)["last"].metadata["step"] == 12
+
+
+# -- gradients --------------------------------------------------------------------------------------------------------
+
+
+class Wide(Module):
+    """Gradients of known size: those of the batch's mean, for weights that start at one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norms: list[float] = []
+        self.clipped: list[float] = []
+
+    def on_before_optimizer_step(self, optimizer: Any) -> None:
+        self.norms.append(float(self.w.grad.norm()))
+
+    def configure_gradient_clipping(self, optimizer: Any, *arguments: Any, **options: Any) -> None:
+        super().configure_gradient_clipping(optimizer, *arguments, **options)
+        self.clipped.append(float(self.w.grad.norm()))
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_watched_gradients_are_the_true_ones(tmp_path: Path, only_run: OneRun, precision: str) -> None:
+    module = Wide()
+    options = {"accumulate_grad_batches": 2, "gradient_clip_val": 1.5, "precision": precision}
+    fit = trainer(tmp_path, TreeringLogger(watch={"every": 1}), max_epochs=1, **options)
+    fit.fit(module, batches(6), batches(1))
+    run = only_run()
+    assert points(run, "grad/norm") == [(at, pytest.approx(one)) for at, one in enumerate(module.clipped, 1)]
+    assert points(run, "grad/norm_preclip") == [(at, pytest.approx(one)) for at, one in enumerate(module.norms, 1)]
+    assert run.history("grad/layer/w").x.tolist() == run.history("train/loss").x.tolist() == [1, 2, 3]
+    assert max(module.clipped) < max(module.norms)
+    optimizer = fit.optimizers[0]
+    assert not optimizer._optimizer_step_pre_hooks
+
+
+def test_two_optimizers_are_watched_apart(tmp_path: Path, only_run: OneRun) -> None:
+    trainer(tmp_path, TreeringLogger(watch={"every": 1}), max_epochs=1).fit(TwoOptimizers(), batches(2))
+    run = only_run()
+    assert run.history("grad/0/norm").x.tolist() == [1, 3]
+    assert run.history("grad/1/norm").x.tolist() == [2, 4]
+
+
+def test_gradients_are_not_watched_unasked(tmp_path: Path, only_run: OneRun) -> None:
+    trainer(tmp_path, TreeringLogger(), max_epochs=1).fit(Module(), batches(2))
+    assert not any(key.startswith(("grad/", "update")) for key in only_run().metrics)
+
+
+@pytest.mark.filterwarnings("ignore:torch.distributed is disabled:UserWarning")  # one process stands for all
+def test_a_sharded_checkpoint_is_kept_whole(tmp_path: Path, only_run: OneRun) -> None:
+    """The writer that sharded strategies share: a folder, with a file for each rank and one that describes them."""
+    import torch.distributed.checkpoint as sharded
+
+    class ShardedIO(TorchCheckpointIO):
+        def save_checkpoint(self, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
+            sharded.save({"state_dict": checkpoint["state_dict"]}, checkpoint_id=path, no_dist=True)
+            torch.save({key: value for key, value in checkpoint.items() if key != "state_dict"}, Path(path, "meta.pt"))
+
+    saver = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=1, save_top_k=-1)
+    fit = trainer(tmp_path, TreeringLogger(checkpoints="all"), max_epochs=2, callbacks=[saver], plugins=[ShardedIO()])
+    fit.fit(Module(), batches(1))
+    versions = {version.metadata["step"]: version for version in only_run().versions()}
+    assert versions.keys() == {1, 2}
+    for step, version in versions.items():
+        folder = tmp_path / f"step={step}.ckpt"
+        there = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
+        assert {one.path for one in version.files()} == there.keys() >= {".metadata", "meta.pt"}
+        assert all(version.read(name) == path.read_bytes() for name, path in there.items())
 
 
 # -- real processes ---------------------------------------------------------------------------------------------------

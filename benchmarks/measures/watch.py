@@ -1,0 +1,217 @@
+"""What watching gradients costs: 10 million parameters in 60 tensors, each step logged.
+
+Stretches that are watched and stretches that are not take turns in one process, one thread each. `default_percent` is
+the slow-down with the watch as a user gets it, `histogram_percent` that of histograms of all gradients and parameters
+in every step, which for TensorBoard means `add_histogram` in a loop, as its users write it. `idle_us` is what a step
+that is not looked at costs more, from a model whose 60 tensors are so small that microseconds show.
+
+Where there is a CUDA device, `device_percent` and `device_waits` are taken there: the slow-down, and how many times a
+step that is looked at made the program wait for the device (torch itself tells of it).
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+import warnings
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.harness import Bench, Figure, Values
+from benchmarks.trackers.base import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from benchmarks.control import Control
+    from benchmarks.trackers.base import LogFunction, Tracker
+
+FIGURES = (
+    Figure("default_percent", "gradient watch, 10 M parameters in 60 tensors: slow-down", "%", 2.0, pick="median"),
+    Figure("idle_us", "  a step that is not looked at", "us", 5.0, pick="median"),
+    Figure("look_percent", "  a step that is looked at (norms of all layers)", "%", ratio=False, pick="median"),
+    Figure("histogram_percent", "  histograms of all gradients and parameters, each step", "%", pick="median"),
+    Figure("step_ms", "  the step without", "ms", ratio=False, pick="median"),
+)
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "full": {"width": 577, "batch": 256, "stretch": 60, "pairs": 4, "looks": 6, "idle": 2000},
+    "tiny": {"width": 4, "batch": 4, "stretch": 5, "pairs": 1, "looks": 1, "idle": 10},
+}
+REPEATS = {"full": 2, "tiny": 1}
+_LAYERS = 30
+_NEVER = 1_000_000_000
+
+
+def rep(bench: Bench) -> Values:
+    child = bench.child()
+    values = child.result()
+    child.reap_orphans()
+    return values
+
+
+def child(tracker: Tracker, parameters: dict[str, Any], scratch: Path, control: Control) -> Values:
+    if tracker.name not in {"treering", "wandb offline", "tensorboard"}:
+        raise UnavailableError("does not watch models")
+    torch: Any = import_module("torch")
+    torch.set_num_threads(1)
+    tracker.load()
+    log = tracker.init(scratch / "store", "watch")
+    training = _Training(torch, parameters["width"], parameters["batch"], log)
+    watch = _Watch(tracker)
+    training.steps(3)
+    values: Values = {}
+    if tracker.name != "tensorboard":
+        values["default_percent"] = _percent(training, parameters["pairs"], parameters["stretch"], watch.default)
+        values["idle_us"] = _idle_us(_Training(torch, 4, 4, log), watch, parameters["idle"])
+        look: Callable[[Any], Callable[[], None]] = watch.every_step
+        values["look_percent"] = _percent(training, parameters["pairs"], parameters["looks"], look)
+    values["histogram_percent"] = _percent(training, parameters["pairs"], parameters["looks"], watch.histograms)
+    values["step_ms"] = training.steps(parameters["looks"]) * 1e3
+    tracker.finish()
+    return values
+
+
+class _Training:
+    def __init__(self, torch: Any, width: int, batch: int, log: LogFunction) -> None:
+        torch.manual_seed(0)
+        self.model: Any = torch.nn.Sequential(*(torch.nn.Linear(width, width) for _ in range(_LAYERS)))
+        self.optimizer: Any = torch.optim.Adam(self.model.parameters(), 1e-4)
+        self.number = 0
+        self.after_backward: Callable[[], None] = lambda: None
+        self._inputs: Any = torch.randn(batch, width)
+        self._log = log
+
+    def steps(self, count: int) -> float:
+        """Seconds a step."""
+        start = time.perf_counter()
+        for _ in range(count):
+            loss = self.model(self._inputs).pow(2).mean()
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.after_backward()
+            self.optimizer.step()
+            self._log({"loss": loss.item()}, self.number)
+            self.number += 1
+        return (time.perf_counter() - start) / count
+
+
+class _Watch:
+    """How each tracker's users watch; every method begins it and returns what ends it."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._name = tracker.name
+        self._run: Any = getattr(tracker, "_run", None)
+        self._writer: Any = getattr(tracker, "_writer", None)
+
+    def default(self, training: _Training) -> Callable[[], None]:
+        return self._begin(training, {}, {})
+
+    def never(self, training: _Training) -> Callable[[], None]:
+        return self._begin(training, {"every": _NEVER}, {"log_freq": _NEVER})
+
+    def every_step(self, training: _Training) -> Callable[[], None]:
+        return self._begin(training, {"every": 1}, {"log_freq": 1})
+
+    def histograms(self, training: _Training) -> Callable[[], None]:
+        if self._name == "tensorboard":
+            training.after_backward = lambda: self._add_histograms(training)
+            return lambda: setattr(training, "after_backward", lambda: None)
+        return self._begin(training, {"every": 1, "histograms": True}, {"log_freq": 1, "log": "all"})
+
+    def _begin(self, training: _Training, ours: dict[str, Any], theirs: dict[str, Any]) -> Callable[[], None]:
+        if self._name == "treering":
+            watch = self._run.watch(training.model, training.optimizer, **ours)
+            return lambda: self._run.end_watch(watch)
+        self._run.watch(training.model, **theirs)
+        return lambda: self._run.unwatch(training.model)
+
+    def _add_histograms(self, training: _Training) -> None:
+        for name, parameter in training.model.named_parameters():
+            self._writer.add_histogram(name, parameter, training.number)
+            self._writer.add_histogram(f"{name}.grad", parameter.grad, training.number)
+
+
+def _percent(training: _Training, pairs: int, steps: int, begin: Callable[[_Training], Callable[[], None]]) -> float:
+    found: list[float] = []
+    for pair in range(pairs):
+        spent: dict[bool, float] = {}
+        for watched in (True, False) if pair % 2 else (False, True):
+            end = begin(training) if watched else None
+            training.steps(1)  # what is made at the first step is not made again
+            spent[watched] = training.steps(steps)
+            if end is not None:
+                end()
+        found.append((spent[True] / spent[False] - 1) * 100)
+    return statistics.median(found)
+
+
+def _idle_us(training: _Training, watch: _Watch, steps: int) -> float:
+    """Taken in turns of few steps, since what is looked for is small beside what a machine does in between."""
+    few, found = 20, []
+    for _ in range(max(1, steps // few)):
+        plain = training.steps(few)
+        end = watch.never(training)
+        training.steps(3)
+        found.append(training.steps(few) - plain)
+        end()
+    return statistics.median(found) * 1e6
+
+
+def on_device() -> Values:
+    """The same on a CUDA device, where there is one: `python -m benchmarks.measures.watch`."""
+    torch: Any = import_module("torch")
+    if not torch.cuda.is_available():
+        raise UnavailableError("no CUDA device here")
+    import treering
+
+    device = torch.device("cuda")
+    model: Any = torch.nn.Sequential(*(torch.nn.Linear(577, 577) for _ in range(_LAYERS))).to(device)
+    optimizer: Any = torch.optim.AdamW(model.parameters(), 1e-4)
+    inputs: Any = torch.randn(4096, 577, device=device)
+
+    def steps(count: int) -> float:
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        for _ in range(count):
+            optimizer.zero_grad()
+            model(inputs).pow(2).mean().backward()
+            optimizer.step()
+        torch.cuda.synchronize()
+        return (time.perf_counter() - start) / count
+
+    steps(20)
+    found: list[float] = []
+    waits = 0
+    with treering.init(project="bench") as run:
+        for options in ({}, {"every": 1}, {"every": 1, "histograms": True}):
+            watch = run.watch(model, optimizer, **options)
+            steps(5)
+            torch.cuda.set_sync_debug_mode("warn")
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                for _ in range(5):
+                    optimizer.zero_grad()
+                    model(inputs).pow(2).mean().backward()
+                    optimizer.step()
+            torch.cuda.set_sync_debug_mode("default")
+            waits += sum("synchroniz" in str(one.message) for one in caught)
+            run.end_watch(watch)
+            ratios: list[float] = []
+            for _ in range(5):
+                plain = steps(200)
+                watch = run.watch(model, optimizer, **options)
+                steps(5)
+                ratios.append(steps(200) / plain)
+                run.end_watch(watch)
+            found.append((statistics.median(ratios) - 1) * 100)
+    return {
+        "device_percent": found[0],
+        "device_look_percent": found[1],
+        "device_histogram_percent": found[2],
+        "device_waits": waits,
+    }
+
+
+if __name__ == "__main__":
+    print(on_device())
