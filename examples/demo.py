@@ -13,7 +13,6 @@ import os
 import shlex
 
 from rich.console import Console
-from rich.panel import Panel
 from rich.table import Table
 
 import treering
@@ -53,8 +52,9 @@ def main(timesteps: int = 16_384, epochs: int = 8) -> None:
     store = agent.store_dir
     prefix = "" if "TREERING_DIR" not in os.environ else f"TREERING_DIR={shlex.quote(str(store))} "
     commands = ["runs", f"show {agent.id}", f"plot {agent.id} episode/return_mean", f"diff {agent.id} {reader.id}"]
-    lines = [f"Both runs lie in [bold]{store}[/]. To look around:", ""]
-    console.print(Panel("\n".join(lines + [f"  {prefix}treering {command}" for command in commands]), expand=False))
+    console.print(f"\nBoth runs lie in [bold]{store}[/]. To look around:\n", soft_wrap=True)
+    for command in commands:  # whole lines, to be copied
+        console.print(f"  {prefix}treering {command}", style="cyan", markup=False, highlight=False, soft_wrap=True)
 
 
 def show(console: Console, recorded: treering.Run, key: str, source: str) -> None:
