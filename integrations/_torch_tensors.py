@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["count_on_device", "count_on_host", "counts_of", "norms_of", "plain", "sample_of"]
 
-# Of a larger tensor that many elements, evenly spaced, stand for all where a copy of all would cost too much memory.
-_WHOLE, _SAMPLED = 4096, 1024
+# Of a larger tensor so many pieces, evenly spaced, stand for all, where a copy of all would cost too much memory. A
+# piece is what memory brings at once: single elements, as far apart, would take sixteen times as long.
+_PIECES, _PIECE = 256, 16
+_WHOLE = _PIECES * _PIECE
 # Elements a pass: what a pass needs beside them stays small, and on the host in the cache.
 _HOST_BLOCK, _DEVICE_BLOCK = 1 << 14, 1 << 24
 _LOW = {torch.float16, torch.bfloat16}
@@ -61,8 +63,9 @@ def sample_of(tensor: torch.Tensor) -> tuple[torch.Tensor, float]:
     size = flat.numel()
     if size <= _WHOLE:
         return flat, 1.0
-    picked = flat[:: (size // _SAMPLED) | 1]  # odd, so that it does not pick the same few columns of a matrix
-    return picked, float((size / picked.numel()) ** 0.5)
+    distance = ((size - _PIECE) // (_PIECES - 1) - 1) | 1  # odd: not from the same few columns of a matrix each time
+    picked = flat.as_strided((_PIECES, _PIECE), (distance, 1)).reshape(-1)
+    return picked, float((size / _WHOLE) ** 0.5)
 
 
 def counts_of(tensor: torch.Tensor) -> ExponentCounts | torch.Tensor:
@@ -75,8 +78,11 @@ def count_on_host(tensor: torch.Tensor) -> ExponentCounts:
     flat: npt.NDArray[np.float32] = tensor.reshape(-1).to(torch.float32).numpy()
     bits = flat.view(np.uint32)
     counts = np.zeros(CODES, np.int64)
+    codes = np.empty(min(_HOST_BLOCK, bits.size), np.intp)  # what bincount counts without a copy
     for start in range(0, bits.size, _HOST_BLOCK):
-        counts += np.bincount(bits[start : start + _HOST_BLOCK] >> 23, minlength=CODES)
+        block = bits[start : start + _HOST_BLOCK]
+        np.right_shift(block, 23, out=codes[: block.size], casting="unsafe")
+        counts += np.bincount(codes[: block.size], minlength=CODES)
     if counts[255] + counts[511] == 0:
         return ExponentCounts(counts)
     return ExponentCounts(counts, int(np.isnan(flat).sum()), int(np.isposinf(flat).sum()))

@@ -35,7 +35,7 @@ FIGURES = (
     Figure("step_ms", "  the step without", "ms", ratio=False, pick="median"),
 )
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "full": {"width": 577, "batch": 256, "stretch": 60, "pairs": 4, "looks": 6, "idle": 2000},
+    "full": {"width": 577, "batch": 64, "stretch": 50, "pairs": 5, "looks": 6, "idle": 2000},
     "tiny": {"width": 4, "batch": 4, "stretch": 5, "pairs": 1, "looks": 1, "idle": 10},
 }
 REPEATS = {"full": 2, "tiny": 1}
