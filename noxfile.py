@@ -101,6 +101,7 @@ def floors(session: nox.Session) -> None:
 
 # What the framework sessions test: the test file, and what the framework needs beside its extra.
 FRAMEWORKS: dict[str, tuple[str, list[str]]] = {
+    "accelerate": ("test_accelerate.py", ["torch"]),
     "gymnasium": ("test_gymnasium.py", ["moviepy"]),
     "keras": ("test_keras.py", ["torch"]),
     "lightning": ("test_lightning.py", ["torch"]),

@@ -5,7 +5,8 @@
     trainer = Trainer(model, args, train_dataset=data, callbacks=[TreeringCallback(project="tiny-bert")])
 
 or, where this module has been imported, `TrainingArguments(report_to="treering")`. Recorded: all that the Trainer logs,
-at the number of updates done (`state.global_step`); learning rates; arguments, model, sizes; each checkpoint folder.
+at the number of updates done (`state.global_step`); learning rates; losses that its log hides; arguments, model, sizes;
+each checkpoint folder.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from treering._framework import framework
 from treering.integrations.torch import describe_model, group_rates
+from treering.integrations.transformers import LossWatch, newest_folder
+from treering.resuming import newest_checkpoint
 from treering.training import Options, Score, Training, learning_rates, metric_name
 
 with framework("transformers", extra="transformers"):
@@ -37,6 +40,10 @@ __all__ = ["TreeringCallback"]
 NAMES = {"grad_norm": "grad/norm", "learning_rate": "lr/0"}
 # What stands for the whole training; the mean loss would take the name of the series.
 SUMMARY_NAMES = {"train_loss": "train/mean_loss"}
+LARGE_LOSS = (
+    "with gradient_accumulation_steps={0} the Trainer logs {0} times the loss of this model, which does not divide by "
+    "the number of items; train/loss is kept as it is, train/loss_per_item is the loss"
+)
 
 
 class TreeringCallback(TrainerCallback, ExportableState):
@@ -44,7 +51,8 @@ class TreeringCallback(TrainerCallback, ExportableState):
 
     Each `train()` is one run, with the evaluations and predictions before and after it; a training that is resumed
     (`trainer.train(resume_from_checkpoint=...)`) goes on in the run that wrote the checkpoint, and each trial of a
-    `hyperparameter_search` is a run. No run is opened before something is recorded.
+    `hyperparameter_search` is a run of its own, in the group of the user's run if there is one. No run is opened before
+    something is recorded.
 
     Args:
         run: a run from `treering.init`; without it the active run is used, or one is opened when training starts.
@@ -54,8 +62,9 @@ class TreeringCallback(TrainerCallback, ExportableState):
     def __init__(self, run: Run | None = None, **options: Unpack[Options]) -> None:
         self.treering_run: dict[str, Any] = {}
         """What the checkpoint that this callback was built again from says of its run."""
-        self._training = Training("transformers", run, **options)
+        self._whole = self._training = Training("transformers", run, **options)
         self._trained = False
+        self._losses: LossWatch | None = None
         self._rates: dict[str, object] = {}
         self._sizes: dict[str, int] = {}
         self._evaluated: tuple[int, Mapping[str, Any]] = (-1, {})
@@ -65,9 +74,15 @@ class TreeringCallback(TrainerCallback, ExportableState):
         """The run that is written to, opened if nothing was recorded before; None on ranks other than zero."""
         return self._training.run
 
+    @property
+    def checkpoint(self) -> str | None:
+        """With `resume="auto"`, what `trainer.train(resume_from_checkpoint=...)` takes; None where there is nothing."""
+        found = newest_checkpoint(self._whole)
+        return None if found is None else str(found.path)
+
     def state(self) -> dict[str, Any]:
         """What the Trainer puts into its checkpoints, to build this callback from it again."""
-        options = {name: value for name, value in self._training.options.items() if _is_json(value)}
+        options = {name: value for name, value in self._whole.options.items() if _is_json(value)}
         return {"args": options, "attributes": {"treering_run": self._training.state()}}
 
     def on_train_begin(
@@ -84,7 +99,8 @@ class TreeringCallback(TrainerCallback, ExportableState):
             places = cast("dict[str, Any]", state.stateful_callbacks)
             saved = places.setdefault(type(self).__name__, self.state())
             resumed = _run_in(saved) if state.global_step > 0 else {}
-            self._training.framework_rank = 0 if state.is_world_process_zero else 1
+            self._whole.framework_rank = 0 if state.is_world_process_zero else 1
+            self._training = self._whole.trial() if state.is_hyper_param_search else self._whole
             if self._trained and resumed.get("run") != self._training.chosen_id:
                 self._training.renew()
             self._trained = True
@@ -92,6 +108,13 @@ class TreeringCallback(TrainerCallback, ExportableState):
             self._configure(args, state, model)
             self._sizes.clear()
             self._note_size("train", train_dataloader)
+            self._watch_losses(args, model)
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self._losses is not None:
+            self._losses.step = state.global_step + 1
 
     def on_pre_optimizer_step(
         self,
@@ -127,12 +150,12 @@ class TreeringCallback(TrainerCallback, ExportableState):
                 self._note_size("eval", eval_dataloader)
             row = {NAMES.get(name, name): value for name, value in values.items()}
             if "loss" in row:
-                row |= learning_rates(self._rates)
+                row |= learning_rates(self._rates) | self._hidden(float(row["loss"]))
             self._training.log(row, step=state.global_step, prefix="train", epoch=epoch, tokens=tokens or None)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         with self._training.guard("on_save"):
-            folder = _newest_folder(args, state)
+            folder = newest_folder(args, state)
             if folder is not None:
                 score = self._score(args, state, folder)
                 self._training.checkpoint(folder, step=state.global_step, score=score, metadata={"epoch": state.epoch})
@@ -141,6 +164,7 @@ class TreeringCallback(TrainerCallback, ExportableState):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         with self._training.guard("on_train_end"):
+            self._unwatch_losses()
             self._training.end()
 
     def on_predict(
@@ -171,6 +195,30 @@ class TreeringCallback(TrainerCallback, ExportableState):
             self._training.configure("model", {**describe_model(model), "config": getattr(model, "config", None)})
             if adapters := getattr(model, "peft_config", None):
                 self._training.configure("peft", adapters)
+
+    def _watch_losses(self, args: TrainingArguments, model: Any) -> None:
+        self._unwatch_losses()
+        if model is not None and self._training.run is not None:
+            self._losses = LossWatch(getattr(model, "module", model), args)
+
+    def _unwatch_losses(self) -> None:
+        if self._losses is not None:
+            self._losses.remove()
+            self._losses = None
+
+    def _hidden(self, logged: float) -> dict[str, object]:
+        """What the logged loss does not say: that some were NaN, and that it is a sum where a mean is expected."""
+        run = self._training.run
+        if self._losses is None or run is None:
+            return {}
+        found = self._losses.look(logged)
+        if found.first_hurt is not None:
+            text = f"the loss of step {found.first_hurt} is not finite; the Trainer's log leaves it out"
+            run.log_event("non_finite", text, level="warn", series="train/nan_steps", step=found.first_hurt)
+        if found.factor is not None:
+            self._training.configure("train", {"loss_factor": found.factor})
+            self._training.warn(LARGE_LOSS.format(found.factor))
+        return found.row
 
     def _note_size(self, part: str, loader: DataLoader[Any] | None) -> None:
         """Put the number of examples into the config; that of an evaluation is known when there is one."""
@@ -203,16 +251,6 @@ def _run_in(saved: Any) -> dict[str, Any]:
 
 def _is_json(value: object) -> bool:
     return value is None or isinstance(value, (str, int, float))
-
-
-def _newest_folder(args: TrainingArguments, state: TrainerState) -> Path | None:
-    """Where this step was just saved: below a folder of the trial in a search, whose name nobody tells."""
-    name, root = f"checkpoint-{state.global_step}", Path(cast("str", args.output_dir))
-    folders = [root / name]
-    if state.is_hyper_param_search:
-        folders += root.glob(f"*/{name}")
-    written = [folder / "trainer_state.json" for folder in folders if (folder / "trainer_state.json").is_file()]
-    return max(written, key=lambda path: path.stat().st_mtime_ns).parent if written else None
 
 
 # Names in `report_to` are looked up when a Trainer is built; this adds one, and takes none that is there.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from treering._run import Run
 
-__all__ = ["Opened", "close_previous", "opened_by_adapters", "opening", "remember"]
+__all__ = ["Opened", "close_previous", "give_back", "opened_by_adapters", "opening", "remember", "users_run"]
 
 
 @dataclass
@@ -39,6 +39,24 @@ def remember(run: Run) -> None:
     # Ours must come before the core's own hook, which finishes what is still open; the last registered comes first.
     atexit.unregister(_at_exit)
     atexit.register(_at_exit)
+
+
+def users_run() -> Run | None:
+    """The active run if the user opened it, else the newest that he did and that is live."""
+    from treering.active import active_run, live_runs
+
+    active = active_run()
+    mine = [run for run in (active, *reversed(live_runs())) if run is not None and run.id not in opened_by_adapters]
+    return mine[0] if mine else None
+
+
+def give_back() -> None:
+    """Let the user's run be the active one again."""
+    from treering.active import activate
+
+    run = users_run()
+    if run is not None:
+        activate(run)
 
 
 def close_previous() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypedDict
 
+from treering._adopted import users_run
 from treering.errors import UsageError
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from treering._run import Run
     from treering.watching import WatchOptions
 
-__all__ = ["Options", "Score", "check_options"]
+__all__ = ["Options", "Score", "check_options", "trial_options"]
 
 Checkpoints = Literal["all", "best+last", "last", False]
 
@@ -84,3 +85,18 @@ def check_options(framework: str, run: Run | None, log_every: int, options: Opti
         checked_options(watch)
     if log_every < 1:
         raise UsageError(f"{framework}: log_every={log_every!r}; use a number of steps, 1 or more")
+
+
+def trial_options(options: Options, given: Run | None) -> Options:
+    """The options of a trial's run: those of the whole search less its id, and the group that its runs share.
+
+    Args:
+        options: of the search.
+        given: the run that the search was given; without it the user's, if he opened one. Its name is the group's.
+    """
+    own: Options = {**options, "id": None, "resume": None}
+    user = users_run() if given is None else given
+    if user is not None:
+        own["project"] = options.get("project") or user.project
+        own["group"] = options.get("group") or user.group or user.name
+    return own

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from treering.artifacts import Artifact
 
 __all__ = [
+    "activate",
     "active_run",
     "alert",
     "define_metric",
@@ -42,11 +43,17 @@ def active_run() -> Run | None:
     run = _in_context.get()
     if run is not None and not run.ended:
         return run
-    live = _live()
+    live = live_runs()
     return live[-1] if live else None
 
 
-def _live() -> list[Run]:
+def activate(run: Run) -> None:
+    """Make a run that is live the active one of this context again."""
+    _in_context.set(run)
+
+
+def live_runs() -> list[Run]:
+    """Return the runs of this process that have not ended, oldest first."""
     _opened[:] = [run for run in _opened if not run.ended]
     return list(_opened)
 
@@ -68,6 +75,7 @@ def init(  # noqa: PLR0913  # one argument for each thing there is to say about 
     notes: str | None = None,
     settings: Settings | Mapping[str, object] | None = None,
     reinit: str | bool | None = None,
+    sync_tensorboard: bool | None = None,
 ) -> Run:
     """Start recording a run.
 
@@ -90,6 +98,7 @@ def init(  # noqa: PLR0913  # one argument for each thing there is to say about 
         settings: any other settings by name.
         reinit: what becomes of a run that is open: "create_new" leaves it open (default in scripts),
             "finish_previous" ends it (default in notebooks), "return_previous" returns it.
+        sync_tensorboard: record what this process writes for TensorBoard, too.
 
     Returns:
         The run, which is the active one from now on. Usable as a context manager.
@@ -108,10 +117,10 @@ def init(  # noqa: PLR0913  # one argument for each thing there is to say about 
     arguments = {
         "project": project, "name": name, "dir": dir, "mode": mode, "id": id, "resume": resume,
         "resume_step": resume_step, "fork_from": fork_from, "group": group, "job_type": job_type, "tags": tags,
-        "notes": notes, "reinit": reinit,
+        "notes": notes, "reinit": reinit, "sync_tensorboard": sync_tensorboard,
     }  # fmt: skip
     resolved = resolve(arguments, settings=settings)
-    previous = _live()
+    previous = live_runs()
     how = resolved.reinit
     if how == "default":
         how = "finish_previous" if _in_notebook() else "create_new"

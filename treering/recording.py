@@ -9,7 +9,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from treering._notice import warn
 from treering.journal import ClosedJournal, Journal
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from treering.observer import Observer
     from treering.settings import Settings
 
-__all__ = ["Recording", "Start"]
+__all__ = ["Companion", "Recording", "Start"]
 
 # A finish that takes longer than this says what it waits for.
 _PATIENCE_S = 2.0
@@ -69,6 +69,16 @@ class Start:
     process: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
+class Companion(Protocol):
+    """What goes on beside a run and logs to it."""
+
+    def stop(self) -> None:
+        """Log what there is left, and end; called before the run ends."""
+
+    def forget(self) -> None:
+        """In a forked child: do nothing more."""
+
+
 class Recording:
     """All that works behind one `Run`.
 
@@ -91,6 +101,7 @@ class Recording:
         self._saver: Saver | None = None
         self._lock = threading.RLock()
         self.observer: Observer | None = None
+        self._companions: list[Companion] = []
         self._open(start.first_segment)
 
     def _open(self, first_segment: int) -> None:
@@ -133,6 +144,10 @@ class Recording:
         """Start watching the process."""
         self.observer = observer
         observer.start()
+
+    def accompany(self, companion: Companion) -> None:
+        """Have something stopped before the run ends."""
+        self._companions.append(companion)
 
     def _tick(self) -> None:
         self._lease.touch()
@@ -242,6 +257,11 @@ class Recording:
             if self.ended or self.inert or self._ending:  # ending: a signal handler came in the middle of this
                 return
             self._ending = True
+            while self._companions:
+                try:
+                    self._companions.pop().stop()
+                except Exception as error:  # the run's own end must come
+                    self.background.warn("bringing in the last of what goes with the run", error)
             if self.observer is not None:
                 self.observer.stop()
                 self.observer = None
@@ -310,6 +330,8 @@ class Recording:
         self._saver = None
         if self.observer is not None:
             self.observer.forget()
+        while self._companions:
+            self._companions.pop().forget()
 
 
 class _Nothing(Recording):

@@ -195,6 +195,12 @@ class Settings:
     capture_environment: bool = _setting(
         True, _readers.yes_no, _BOOL_TAKES, "Record Python, packages, host, hardware and the command line."
     )
+    sync_tensorboard: bool = _setting(
+        False,
+        _readers.yes_no,
+        _BOOL_TAKES,
+        "Record what this process writes for TensorBoard, too: by PyTorch's, tensorboardX's or TensorFlow's writers.",
+    )
     journal_limit_mb: int = _setting(
         1024,
         _readers.integer(16),

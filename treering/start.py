@@ -6,6 +6,7 @@ import os
 import sys
 import time
 import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +115,9 @@ def _start_in(folder: Path, settings: Settings, config: object) -> Run:
     }
     run.begin(begin, plain if known is not None else {**start.config, **plain})
     recording.observe(_observer(run, recording))
+    if settings.sync_tensorboard:
+        # By its name, as the command line calls importers: the core imports no integration.
+        recording.accompany(import_module("treering.integrations.tensorboard").sync(run))
     _recover_others(folder)
     return run
 

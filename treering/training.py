@@ -25,11 +25,11 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from treering._adopted import close_previous, opened_by_adapters, opening, remember
+from treering._adopted import close_previous, give_back, opened_by_adapters, opening, remember
 from treering._guard import Guard, state_after
 from treering._lazy import LazyRun
 from treering._names import learning_rates, metric_name, number
-from treering._options import Options, Score, check_options
+from treering._options import Options, Score, check_options, trial_options
 from treering._ranks import process_rank
 from treering.errors import NotFound, RunExists, TreeringWarning, UnsupportedValue, UsageError
 
@@ -82,6 +82,7 @@ class Training:
         self._logged_at: int | None = None
         self._shut = False
         self._ours = False
+        self._apart = False
         self._errors_told = 0
         self._warned: set[str] = set()
         self._not_finite: set[str] = set()
@@ -169,7 +170,7 @@ class Training:
             self._ours = True
         elif wanted is not None and active is not None and active.id == wanted:
             self._adopt(active)
-        elif wanted is None and active is not None and active.id not in opened_by_adapters:
+        elif wanted is None and not self._apart and active is not None and active.id not in opened_by_adapters:
             self._adopt(active, warn=True)
         else:
             self._create(wanted)
@@ -233,6 +234,13 @@ class Training:
         self._resumed, self._config, self._best, self._logged_at = {}, {}, {}, None
         self.step = 0
 
+    def trial(self) -> Training:
+        """A training within this one, as a search has many: always a new run, in the group of the one it belongs to."""
+        options = trial_options(self.options, self._run if self._given else None)
+        child = Training(self.framework, log_every=self.log_every, **options)
+        child._apart, child.framework_rank = True, self.framework_rank
+        return child
+
     def state(self) -> dict[str, object]:
         """What a checkpoint must carry so that the training resumed from it goes on in this run (plain JSON)."""
         if self._run is None:
@@ -287,6 +295,8 @@ class Training:
         if opened := opened_by_adapters.get(run.id):
             opened.training = False
             run.mark("finished")
+            if self._apart:
+                give_back()
 
     def fail(self, error: BaseException, step: int | None = None) -> None:
         """The training was left through `error` at `step`: failed, interrupted (Ctrl-C) or preempted (SIGTERM)."""

@@ -33,6 +33,7 @@ EXAMPLES: dict[str, tuple[str, str, object]] = {
     "capture_git": ("0", "false", False),
     "capture_source": ("No", "'no'", False),
     "capture_environment": ("FALSE", "0", False),
+    "sync_tensorboard": ("on", "true", True),
     "journal_limit_mb": ("64", "64", 64),
     "flush_interval_s": ("3", "3", 3.0),
     "quiet": ("yes", "true", True),

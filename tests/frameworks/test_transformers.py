@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,22 @@ pytest.importorskip("transformers")
 
 import torch
 import transformers
-from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainerCallback, TrainingArguments
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertForSequenceClassification,
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlamaForSequenceClassification,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
 
 import treering
 from treering.api import ApiRun
 from treering.callbacks.transformers import TreeringCallback
+from treering.errors import TreeringWarning
 
 OneRun = Callable[[], ApiRun]
 Runs = Callable[[], list[ApiRun]]
@@ -40,14 +52,13 @@ def trainer(folder: Path, *callbacks: Any, scores: Any = (), **arguments: Any) -
         "logging_steps": 1,
         "save_strategy": "no",
         "report_to": "none",
+        "per_device_train_batch_size": 2,
         **arguments,
     }
-    model_init = options.pop("model_init", None)
+    model_init, mine = options.pop("model_init", None), options.pop("model", None)
     return Trainer(
-        None if model_init else model(),
-        TrainingArguments(
-            str(folder), per_device_train_batch_size=2, learning_rate=0.1, use_cpu=True, disable_tqdm=True, **options
-        ),
+        None if model_init else mine or model(),
+        TrainingArguments(str(folder), learning_rate=0.1, use_cpu=True, disable_tqdm=True, **options),
         train_dataset=DATA,
         eval_dataset=DATA[:2],
         compute_metrics=(lambda _: {"score": next(coming)}) if scores else None,
@@ -80,7 +91,8 @@ def test_steps_are_updates_and_each_evaluation_is_a_row(tmp_path: Path, only_run
     fit = trainer(
         tmp_path, TreeringCallback(), gradient_accumulation_steps=2, max_steps=2, eval_strategy="steps", eval_steps=1
     )
-    fit.train()
+    with pytest.warns(TreeringWarning, match="logs 2 times the loss"):
+        fit.train()
     run = only_run()
     assert run.history("train/loss").x.tolist() == [1, 2]
     assert run.history("eval/loss").x.tolist() == [1, 2]
@@ -89,7 +101,7 @@ def test_steps_are_updates_and_each_evaluation_is_a_row(tmp_path: Path, only_run
     assert points(run, "train/loss") == [(row["step"], row["loss"]) for row in logged]
     assert points(run, "grad/norm") == [(row["step"], row["grad_norm"]) for row in logged]
     assert set(run.metrics) == {
-        *("epoch", "train/loss", "grad/norm", "lr/0", "lr/1"),
+        *("epoch", "train/loss", "train/loss_per_item", "grad/norm", "lr/0", "lr/1"),
         *("eval/loss", "eval/runtime", "eval/samples_per_second", "eval/steps_per_second"),
     }
 
@@ -122,6 +134,88 @@ def test_a_loss_that_is_not_finite(tmp_path: Path, only_run: OneRun) -> None:
     run = only_run()
     assert math.isnan(run.history("train/loss").values[0])
     assert {event.fields["series"]: event.fields["step"] for event in run.events()}["train/loss"] == 1
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_losses_that_the_log_leaves_out_are_counted(tmp_path: Path, only_run: OneRun, accumulated: int) -> None:
+    class Poison(TrainerCallback):
+        def on_step_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+            model.classifier.bias.data[0] = math.nan if state.global_step in {1, 2} else 0.0
+
+        def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+            for parameter in model.parameters():
+                parameter.grad = None  # so that only the loss is hurt
+
+    fit = trainer(tmp_path, TreeringCallback(), Poison(), gradient_accumulation_steps=accumulated)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TreeringWarning)  # of a loss that is two times too large
+        fit.train()
+    run = only_run()
+    assert all(math.isfinite(value) for value in run.history("train/loss").values), "the Trainer's filter is on"
+    assert points(run, "train/nan_steps") == [(2, 1), (3, 2), (4, 2)]
+    events = {event.fields["series"]: event.fields["step"] for event in run.events() if event.kind == "non_finite"}
+    assert events == {"train/nan_steps": 2, "grad/norm": 2}
+    assert not fit.model._forward_hooks
+
+
+TOKENS: Any = [{"input_ids": [number % 4] * 4, "labels": [number % 4] * 4} for number in range(8)]
+LLAMA: Any = {**SHAPE, "vocab_size": 8, "max_position_embeddings": 8, "pad_token_id": 7}
+LOSSES: list[tuple[str, Callable[[], Any], Any, bool]] = [
+    ("a classifier with Transformers' loss", lambda: LlamaForSequenceClassification(LlamaConfig(**LLAMA)), DATA, True),
+    ("a classifier with a loss of its own", model, DATA, True),
+    (
+        "a masked model",
+        lambda: BertForMaskedLM(BertConfig(vocab_size=4, max_position_embeddings=4, **SHAPE)),
+        TOKENS,
+        True,
+    ),
+    ("a causal model", lambda: LlamaForCausalLM(LlamaConfig(**LLAMA)), TOKENS, False),
+]
+
+
+@pytest.mark.parametrize(("build", "data", "is_large"), [case[1:] for case in LOSSES], ids=[case[0] for case in LOSSES])
+def test_a_loss_that_is_n_times_too_large_is_told(
+    tmp_path: Path, recorded: Runs, build: Callable[[], Any], data: Any, is_large: bool
+) -> None:
+    for accumulated in (1, 2):
+        torch.manual_seed(0)
+        fit = trainer(
+            tmp_path,
+            TreeringCallback(),
+            model=build(),
+            gradient_accumulation_steps=accumulated,
+            per_device_train_batch_size=4 // accumulated,
+            max_steps=1,
+            average_tokens_across_devices=False,
+        )
+        fit.train_dataset = data
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            fit.train()
+        told = [str(one.message) for one in caught if issubclass(one.category, TreeringWarning)]
+        assert [("logs 2 times the loss" in text) for text in told] == [True] * (is_large and accumulated == 2)
+    one, two = recorded()
+    (alone,), (summed,) = one.history("train/loss").values, two.history("train/loss").values
+    assert one.config["transformers"].get("train") is None
+    if is_large:
+        assert two.config["transformers"]["train"] == {"loss_factor": 2}
+        (per_item,) = two.history("train/loss_per_item").values
+        assert (summed, per_item) == (pytest.approx(2 * alone, rel=1e-3), pytest.approx(alone, rel=1e-3))
+    else:
+        assert summed == pytest.approx(alone, rel=1e-3)
+        assert two.config["transformers"].get("train") is None
+        assert "train/loss_per_item" not in two.metrics
+
+
+def test_a_trainer_with_a_loss_of_its_own_is_believed(tmp_path: Path, only_run: OneRun) -> None:
+    class Own(Trainer):
+        def compute_loss(self, model: Any, inputs: Any, *arguments: Any, **options: Any) -> Any:
+            return 0.1 * super().compute_loss(model, inputs, *arguments, **options)
+
+    fit = trainer(tmp_path, TreeringCallback(), gradient_accumulation_steps=2)
+    fit.__class__ = Own
+    fit.train()  # where a warning is an error
+    assert "train/loss_per_item" not in only_run().metrics
 
 
 def test_the_trainers_own_log_does_not_change(tmp_path: Path, only_run: OneRun) -> None:
@@ -185,6 +279,29 @@ def test_best_and_last(tmp_path: Path, only_run: OneRun) -> None:
     read = {one.path: aliases["best"].read(one.path) for one in aliases["best"].files()}
     assert read == {path.name: path.read_bytes() for path in (tmp_path / "checkpoint-2").iterdir()}
     assert "model.safetensors" in {one.path for one in aliases["last"].files()}
+
+
+def test_best_and_last_with_accumulated_gradients_and_one_folder_kept(tmp_path: Path, only_run: OneRun) -> None:
+    fit = trainer(
+        tmp_path,
+        TreeringCallback(),
+        scores=[0.1, 0.9, 0.3],
+        gradient_accumulation_steps=2,
+        max_steps=3,
+        eval_strategy="steps",
+        eval_steps=1,
+        save_strategy="steps",
+        save_steps=1,
+        save_total_limit=1,
+        metric_for_best_model="score",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TreeringWarning)  # of the loss
+        fit.train()
+    run = only_run()
+    assert points(run, "eval/score") == [(1, 0.1), (2, 0.9), (3, 0.3)]
+    found = {alias: version.metadata["step"] for alias, version in by_alias(run).items()}
+    assert (found["best"], found["best:eval/score"], found["last"]) == (2, 2, 3)
 
 
 # -- runs -------------------------------------------------------------------------------------------------------------
@@ -277,6 +394,33 @@ def test_trials_of_a_search_are_runs(tmp_path: Path, recorded: Runs) -> None:
     assert [sorted(by_alias(run)) for run in (runs[0], runs[2])] == [["last", "latest", "step-4"]] * 2
     folders = {Path(run.versions()[0].metadata["path"]).parent.name for run in (runs[0], runs[2])}
     assert folders == {"trial 0", "trial 2"}
+
+
+def test_trials_are_grouped_with_the_users_run_and_leave_it_alone(tmp_path: Path, recorded: Runs) -> None:
+    pytest.importorskip("optuna")
+    with treering.init(project="tuning", name="search") as user:
+        fit = trainer(
+            tmp_path,
+            TreeringCallback(),
+            model_init=lambda _trial: model(),
+            save_strategy="epoch",
+            eval_strategy="epoch",
+            max_steps=-1,
+            num_train_epochs=1,
+        )
+        fit.hyperparameter_search(
+            hp_space=lambda trial: {"learning_rate": trial.suggest_float("learning_rate", 0.01, 0.02)},
+            n_trials=2,
+            direction="minimize",
+            backend="optuna",
+        )
+        assert treering.run is user
+        treering.log({"after": 1.0})
+    parent, *trials = recorded()
+    assert (parent.id, set(parent.metrics), parent.state) == (user.id, {"after"}, "finished")
+    assert [(run.project, run.group, run.state) for run in trials] == [("tuning", "search", "finished")] * 2
+    assert [run.history("train/loss").x.tolist() for run in trials] == [[1, 2, 3, 4]] * 2
+    assert [set(by_alias(run)) for run in trials] == [{"last", "latest", "step-4"}] * 2
 
 
 # -- resumption -------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ ADAPTERS = ("callbacks", "integrations")
 
 # What may be imported for each word; the word is also the module's name, the extra's name and the test's name.
 FRAMEWORKS = {
+    "accelerate": {"accelerate", "torch"},
     "gymnasium": {"gymnasium"},
     "jax": {"jax", "jaxlib"},
     "keras": {"keras"},
@@ -36,7 +37,7 @@ FRAMEWORKS = {
     "transformers": {"transformers", "torch"},
 }
 FORBIDDEN: frozenset[str] = frozenset[str]().union(
-    *FRAMEWORKS.values(), {"torchvision", "accelerate", "sb3_contrib", "optuna"}
+    *FRAMEWORKS.values(), {"torchvision", "sb3_contrib", "optuna"}
 )
 HEAVY = {"pandas", "polars", "pyarrow", "scipy", "sklearn", "matplotlib", "IPython"}
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "doctor": "Check the store, and bring in what dead runs left behind.",
     "init": "Make this folder, and all below it, keep its runs here.",
     "merge": "Take runs from bundles and other stores into this one.",
+    "import": "Bring in what another tool has recorded: TensorBoard's logs.",
     "completion": "Print the script that makes a shell complete these commands.",
     "version": "Print the version, and what a report of a problem should say.",
 }
@@ -38,7 +39,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # the same
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"treering.cli.{cmd_name}").command
+        module = "import_" if cmd_name == "import" else cmd_name  # a word that Python keeps for itself
+        command: click.Command = import_module(f"treering.cli.{module}").command
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:

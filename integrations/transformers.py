@@ -1,0 +1,154 @@
+"""HF Transformers: what the loss that its Trainer logs hides, and where it saves.
+
+watch = LossWatch(model, arguments)
+...                       # the Trainer trains, and logs
+watch.look(logged_loss)   # losses that were NaN, and whether what is logged is n times too large
+watch.remove()
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from treering._framework import framework
+
+with framework("torch", extra="transformers"):
+    import torch
+
+if TYPE_CHECKING:
+    from transformers import TrainerState, TrainingArguments
+
+__all__ = ["Found", "LossWatch", "loss_factor", "newest_folder"]
+
+_MOST_KEPT = 4096
+_CLOSE = 0.02
+
+
+class Found(NamedTuple):
+    """What the losses since the last look came to.
+
+    Attributes:
+        row: more to log with the loss: `nan_steps` from the first one on, and `loss_per_item` where it is another.
+        first_hurt: the first update of the training whose loss was NaN or infinite, told once.
+        factor: how many times too large the logged loss is, told once.
+    """
+
+    row: dict[str, object]
+    first_hurt: int | None = None
+    factor: int | None = None
+
+
+class LossWatch:
+    """Sees the loss that a model returns for each batch that it is trained on.
+
+    A hook on the model's forward keeps the losses where they are (no waiting for a device); they are looked at when the
+    Trainer logs. A model that is compiled is not hooked, for a hook would break its graph.
+
+    Args:
+        model: the bare model, without wrappers for parallelism.
+        args: of the Trainer.
+    """
+
+    def __init__(self, model: torch.nn.Module, args: TrainingArguments) -> None:
+        self.step = 0
+        """The update that is being computed; set by whoever made this."""
+        self._factor = loss_factor(model, args.gradient_accumulation_steps)
+        self._alone = args.world_size == 1 and args.n_gpu <= 1
+        self._nan_steps = 0
+        self._told = False
+        self._losses: list[tuple[int, torch.Tensor]] = []
+        self._sums: dict[int, float] = {}
+        hooked = not (args.torch_compile or hasattr(model, "_orig_mod"))
+        self._handle = model.register_forward_hook(self) if hooked else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A model is copied and pickled with its hooks; those of the copy see nothing.
+        return {**self.__dict__, "_losses": [], "_sums": {}, "_handle": None}
+
+    def __call__(self, module: torch.nn.Module, _inputs: object, outputs: Any) -> None:
+        """Keep the loss among a model's outputs, if there is one and the model is being trained."""
+        if not module.training or self._handle is None:
+            return
+        loss: object = getattr(outputs, "loss", None)  # also a ModelOutput, which is a dict with attributes
+        if isinstance(loss, torch.Tensor) and loss.ndim == 0:
+            self._losses.append((self.step, loss.detach()))
+            if len(self._losses) >= _MOST_KEPT:
+                self._add_up()
+
+    def _add_up(self) -> None:
+        losses, self._losses = self._losses, []
+        if losses:
+            device = losses[0][1].device
+            values = cast("list[float]", torch.stack([loss.float().to(device) for _, loss in losses]).tolist())
+            for (step, _), value in zip(losses, values, strict=True):
+                self._sums[step] = self._sums.get(step, 0.0) + value
+
+    def look(self, logged: float) -> Found:
+        """Compare what was seen since the last look with what the Trainer logs; waits for the device."""
+        self._add_up()
+        sums, self._sums = self._sums, {}
+        hurt = [step for step, value in sums.items() if not math.isfinite(value)]
+        first = hurt[0] if hurt and not self._nan_steps else None
+        self._nan_steps += len(hurt)
+        row: dict[str, object] = {"nan_steps": self._nan_steps} if self._nan_steps else {}
+        if self._factor > 1 and self._alone and sums and not hurt and not _is_mean(logged, sums):
+            self._factor = 1  # a Trainer that computes its loss in another way
+        if self._factor == 1:
+            return Found(row, first)
+        told, self._told = self._told, True
+        return Found({**row, "loss_per_item": logged / self._factor}, first, None if told else self._factor)
+
+    def remove(self) -> None:
+        """Let the model go."""
+        if self._handle is not None:
+            self._handle.remove()
+
+
+def _is_mean(logged: float, sums: dict[int, float]) -> bool:
+    """Tell whether a logged loss is the mean over updates of what the losses of their batches add up to."""
+    return math.isclose(logged, sum(sums.values()) / len(sums), rel_tol=_CLOSE, abs_tol=1e-4)
+
+
+def loss_factor(model: torch.nn.Module, accumulation: int) -> int:
+    """Return how many times too large the loss is that the Trainer logs.
+
+    With `gradient_accumulation_steps=n` the Trainer adds the losses of n batches and takes it for granted that a model
+    whose `forward` has `**kwargs` has divided each by the number of items in all of them. One whose loss function does
+    not know `num_items_in_batch` has not.
+
+    Args:
+        model: the bare model.
+        accumulation: batches to an update.
+    """
+    model = cast("Any", model).get_base_model() if hasattr(model, "get_base_model") else model
+    accepts: bool | None = getattr(model, "accepts_loss_kwargs", None)
+    if accepts is None:
+        parameters = inspect.signature(model.forward).parameters.values()
+        accepts = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
+    if accumulation <= 1 or not accepts:
+        return 1
+    return 1 if _divides_by_items(model) else accumulation
+
+
+def _divides_by_items(model: torch.nn.Module) -> bool:
+    code = getattr(inspect.unwrap(model.forward), "__code__", None)
+    names: tuple[str, ...] = () if code is None else (*code.co_names, *code.co_varnames, *code.co_freevars)
+    if "num_items_in_batch" in names:
+        return True
+    if "loss_function" not in names and any(name.endswith("Loss") for name in names):
+        return False  # a loss of its own, as many older models have
+    function = getattr(model, "loss_function", None)
+    return function is None or "num_items_in_batch" in inspect.signature(function).parameters
+
+
+def newest_folder(args: TrainingArguments, state: TrainerState) -> Path | None:
+    """Return where this step was just saved: below a folder of the trial in a search, whose name nobody tells."""
+    name, root = f"checkpoint-{state.global_step}", Path(cast("str", args.output_dir))
+    folders = [root / name]
+    if state.is_hyper_param_search:
+        folders += root.glob(f"*/{name}")
+    written = [folder / "trainer_state.json" for folder in folders if (folder / "trainer_state.json").is_file()]
+    return max(written, key=lambda path: path.stat().st_mtime_ns).parent if written else None
