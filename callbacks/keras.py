@@ -14,16 +14,22 @@ imported here.
 
 from __future__ import annotations
 
-import gc
-import glob
 import json
-import math
 import os
-import re
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from treering._framework import framework
+from treering.integrations.keras import (
+    GradientNorms,
+    Signature,
+    describe,
+    loss_scale,
+    optimizers_of,
+    siblings,
+    written,
+)
+from treering.resuming import newest_checkpoint
 from treering.training import Options, Score, Training, learning_rates, metric_name
 
 with framework("keras", extra="keras"):
@@ -31,6 +37,7 @@ with framework("keras", extra="keras"):
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from typing_extensions import Unpack
 
@@ -39,8 +46,6 @@ if TYPE_CHECKING:
 __all__ = ["TreeringCallback"]
 
 SIDECAR = "treering.json"
-
-Signature = tuple[int, int, int]
 
 
 class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no types
@@ -52,10 +57,14 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
     Args:
         run: a run from `treering.init`; without it the active run is used, or one is opened when training starts.
         log_every: optimizer updates between two rows within an epoch. Each epoch has its row in any case.
+        gradients: record the norms of gradients, `grad/norm` and `grad/layer/<variable>`, in the rows within epochs.
+            What the optimizer takes is looked at within the compiled step, which costs a pass over the gradients.
         **options: see `treering.training.Options`.
     """
 
-    def __init__(self, run: Run | None = None, *, log_every: int = 10, **options: Unpack[Options]) -> None:
+    def __init__(
+        self, run: Run | None = None, *, log_every: int = 10, gradients: bool = False, **options: Unpack[Options]
+    ) -> None:
         super().__init__()
         self._training = Training("keras", run, log_every=log_every, **options)
         self._fitting = False
@@ -65,6 +74,9 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
         self._epoch_logs: Mapping[str, float] = {}
         self._batch = -1
         self._batches = 0  # since the last row
+        self._mean = (0, 0.0)  # batches of this epoch at the last row, and their mean loss
+        self._gradients = gradients
+        self._norms: list[GradientNorms] = []
         self._savers: dict[Any, dict[str, Signature]] = {}
         self._backups: list[str] = []
 
@@ -72,6 +84,18 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
     def run(self) -> Run | None:
         """The run that is written to, opened if nothing was recorded before; None on ranks other than zero."""
         return self._training.run
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """With `resume="auto"`, the file to go on from, as `ModelCheckpoint` saved it; None where there is nothing."""
+        found = newest_checkpoint(self._training)
+        self._epoch = 0 if found is None else found.metadata.get("epoch", -1) + 1
+        return None if found is None else found.path
+
+    @property
+    def initial_epoch(self) -> int:
+        """What `fit(initial_epoch=...)` takes behind `checkpoint`: the first epoch that it does not hold."""
+        return self._epoch
 
     def set_params(self, params: Mapping[str, Any] | None) -> None:
         super().set_params(params)
@@ -88,7 +112,7 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
                 self._begin()
             self._look_for_files()
             self._leave_sidecars()
-        self._epoch, self._batch, self._epoch_started_s = epoch, -1, time.monotonic()
+        self._epoch, self._batch, self._epoch_started_s, self._mean = epoch, -1, time.monotonic(), (0, 0.0)
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         if any(saver.save_freq != "epoch" for saver in self._savers):
@@ -104,7 +128,7 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
                 step = self._step()
                 if self._training.due(step):
                     self._batches = 0
-                    row = {**(logs or {}), **_rates(self.model)}
+                    row = {**(logs or {}), **self._since_the_last_row(logs or {}), **_rates(self.model)}
                     self._training.log(row, step=step, prefix="train", epoch=self._epoch, batch=batch)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -122,27 +146,57 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         self._fitting = False
         with self._training.guard("on_train_end"):
+            self._unwatch()
             self._look_for_files()
             self._training.end()
 
     # -- private ------------------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        savers, backups = _siblings(self._model)
-        self._savers = {saver: dict(_written(saver.filepath)) for saver in savers}
+        savers, backups = siblings(self._model)
+        self._savers = {saver: dict(written(saver.filepath)) for saver in savers}
         self._backups = [os.fspath(backup.backup_dir) for backup in backups]
         self._training.begin(step=self._step(), resumed=next(_read_sidecars(self._backups), None))
-        for part, values in _settings(self.model, self.params or {}):
+        for part, values in describe(self.model, self.params or {}):
             self._training.configure(part, values)
+
+        if self._gradients and self._training.opened is not None:
+            self._watch()
+
+    def _watch(self) -> None:
+        self._unwatch()
+        optimizers = optimizers_of(self.model)
+        self._norms = [GradientNorms(one, self.model, "" if name == "0" else name) for name, one in optimizers.items()]
+        model: Any = self.model
+        model.make_train_function(force=True)  # one that an earlier fit() compiled knows nothing of them
+
+    def _unwatch(self) -> None:
+        if self._norms:
+            while self._norms:
+                self._norms.pop().remove()
+            model: Any = self.model
+            model.train_function = None
+
+    def _since_the_last_row(self, logs: Mapping[str, float]) -> dict[str, object]:
+        """The mean loss of the batches since the last row, for Keras tells that of the epoch so far; the gradients."""
+        row: dict[str, object] = {}
+        (before, mean), batches = self._mean, self._batch + 1
+        # The last batch may be smaller than the others, and so count for less in the mean.
+        if "loss" in logs and batches > before and batches != (self.params or {}).get("steps"):
+            row["batch_loss"] = (logs["loss"] * batches - mean * before) / (batches - before)
+            self._mean = (batches, logs["loss"])
+        for norms in self._norms:
+            row |= norms.read()
+        return row
 
     def _step(self) -> int:
         """Optimizer updates done. Read through the model: on JAX that brings its variables up to date."""
-        counts = [int(one.iterations) for one in _optimizers(self.model).values()]
+        counts = [int(one.iterations) for one in optimizers_of(self.model).values()]
         return max(counts, default=self._training.step + self._batches)
 
     def _look_for_files(self) -> None:
         for saver, seen in self._savers.items():
-            now = dict(_written(saver.filepath))
+            now = dict(written(saver.filepath))
             changed = [path for path, signature in now.items() if seen.get(path) != signature]
             self._savers[saver] = now
             for path in sorted(changed, key=lambda path: now[path]):
@@ -165,25 +219,6 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
                     json.dump(self._training.state(), file)
 
 
-def _siblings(model: Any) -> tuple[list[Any], list[Any]]:
-    """The callbacks of the same fit() that write files.
-
-    Keras gives a callback no way to the others in its list, so they are looked for among all objects, once for each
-    fit(). One of an earlier fit() does no harm: nothing happens before its files change.
-    """
-    savers, backups = keras.callbacks.ModelCheckpoint, keras.callbacks.BackupAndRestore
-    found = [one for one in gc.get_objects() if issubclass(type(one), (savers, backups)) and one._model is model]
-    return [one for one in found if isinstance(one, savers)], [one for one in found if isinstance(one, backups)]
-
-
-def _written(template: str) -> Iterator[tuple[str, Signature]]:
-    """The files that exist for a ModelCheckpoint's `filepath`, with what tells that one was written again."""
-    pattern = "*".join(glob.escape(part) for part in re.split(r"\{[^{}]*\}", template))
-    for path in glob.iglob(pattern):
-        stat = os.stat(path)
-        yield path, (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-
-
 def _read_sidecars(folders: list[str]) -> Iterator[dict[str, object]]:
     for folder in folders:
         path = os.path.join(folder, SIDECAR)
@@ -192,29 +227,6 @@ def _read_sidecars(folders: list[str]) -> Iterator[dict[str, object]]:
                 yield json.load(file)
 
 
-def _optimizers(model: Any) -> dict[str, Any]:
-    """The optimizer of `compile()`, or those that a model with a training step of its own keeps as attributes."""
-    compiled = getattr(model, "optimizer", None)
-    if compiled is not None:
-        return {"0": compiled}
-    return {name: one for name, one in vars(model).items() if isinstance(one, keras.optimizers.Optimizer)}
-
-
 def _rates(model: Any) -> dict[str, object]:
-    rates = {name: float(one.learning_rate) for name, one in _optimizers(model).items()}
-    return learning_rates(rates)
-
-
-def _settings(model: Any, fit: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
-    """The parts of the run's config."""
-    yield "version", keras.__version__
-    yield "backend", keras.backend.backend()
-    yield "fit", {name: fit[name] for name in ("epochs", "steps") if fit.get(name) is not None}
-    yield "optimizer", {name: one.get_config() for name, one in _optimizers(model).items()}
-    compiled = dict(model.get_compile_config() or {}) if getattr(model, "compiled", False) else {}
-    yield "compile", {name: value for name, value in compiled.items() if name != "optimizer"}
-    counts = {
-        "parameters": sum(math.prod(variable.shape) for variable in model.variables),
-        "trainable_parameters": sum(math.prod(variable.shape) for variable in model.trainable_variables),
-    }
-    yield "model", {"name": model.name, "class": type(model).__name__, **counts}
+    rates = {name: float(one.learning_rate) for name, one in optimizers_of(model).items()}
+    return learning_rates(rates) | loss_scale(model)

@@ -24,6 +24,7 @@ from treering.integrations.lightning import (
     is_tried_only,
     record_checkpoint,
 )
+from treering.resuming import newest_checkpoint
 from treering.training import LazyRun, Options, Training
 
 if TYPE_CHECKING:
@@ -70,6 +71,12 @@ class TreeringLogger(Logger):
     def run(self) -> Run | None:
         """The run that is written to, opened if nothing was recorded before; None on ranks other than zero."""
         return self.training.run
+
+    @property
+    def checkpoint(self) -> str | None:
+        """With `resume="auto"`, what `trainer.fit(ckpt_path=...)` goes on from; None where there is nothing yet."""
+        found = newest_checkpoint(self.training)
+        return None if found is None else str(found.path)
 
     @property
     def experiment(self) -> Run:

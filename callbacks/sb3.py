@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 from treering._framework import framework
 from treering.integrations._episodes import Episode, Episodes
 from treering.integrations.sb3 import SavedFiles, callbacks_in, describe, plain
+from treering.resuming import newest_checkpoint
 from treering.training import Options, Training
 
 with framework("stable_baselines3", extra="sb3"):
@@ -29,6 +30,7 @@ with framework("stable_baselines3", extra="sb3"):
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     import numpy as np
     from typing_extensions import Unpack
@@ -86,6 +88,16 @@ class TreeringCallback(BaseCallback):
         """The run that is written to, opened if nothing was recorded before; None on ranks other than zero."""
         return self._training.run
 
+    @property
+    def checkpoint(self) -> Path | None:
+        """With `resume="auto"`, the model's zip to load and go on from; what was saved with it lies beside it.
+
+        None where there is nothing yet.
+        """
+        found = newest_checkpoint(self._training)
+        files = () if found is None else (found.path, *found.path.glob("*.zip"))
+        return next((path for path in files if path.is_file()), None)
+
     def _on_training_start(self) -> None:
         with self._training.guard("on_training_start"):
             self._begin()
@@ -130,7 +142,7 @@ class TreeringCallback(BaseCallback):
         done = self.model.num_timesteps
         before = getattr(self.model, "treering_run", None) or {}
         asked = self._training.options.get("resume") not in {None, "never"}
-        if self._training.opened is not None:  # this object again: never back on the axis
+        if self._training.opened is not None and self._training.step:  # this object again: never back on the axis
             self._offset = max(self._training.step - done, self._offset if done else 0)
             before = {}
         elif before and (done or asked):
@@ -157,7 +169,7 @@ class TreeringCallback(BaseCallback):
     def _count_episodes(self, dones: np.ndarray, rewards: np.ndarray, infos: list[dict[str, Any]]) -> None:
         normalized = self.model.get_vec_normalize_env()
         self._episodes.add(rewards if normalized is None else normalized.get_original_reward())
-        for env in dones.nonzero()[0]:
+        for env in map(int, dones.nonzero()[0]):
             info, counted = infos[env], self._episodes.end(env)
             seen = info.get("episode")
             if seen is None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pickle
+import random
 import signal
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nursery import Nursery, open_nursery
@@ -236,3 +238,28 @@ def test_resumed_from_a_checkpoint_goes_on_in_the_same_run(
         steps = run.history(key).x.tolist()
         assert steps == sorted(steps), key
         assert steps[-1] == last
+
+
+@pytest.mark.timeout(300)
+def test_one_flag_resumes_after_kills_at_random_steps(
+    toy: Toy, nursery: Nursery, tmp_path: Path, store_dir: Path
+) -> None:
+    kills = sorted(random.sample(range(2, toy.steps), 3))
+    auto: dict[str, Any] = {"resume": "auto", "options": {"resume": "auto"}}
+    for step in kills:
+        ended = nursery.train(tmp_path, store_dir, at=step, do="SIGKILL", **auto)
+        assert ended.code == -signal.SIGKILL, ended.output
+    ended = nursery.train(tmp_path, store_dir, **auto)
+    assert ended.code == 0, ended.output
+    whole = nursery.train(tmp_path / "whole", tmp_path / "other", **auto)
+    assert whole.code == 0, whole.output
+    (run,), (expected,) = Api(store_dir).runs(), Api(tmp_path / "other").runs()
+    assert run.state == "finished", ended.output
+    assert run.attempt == len(kills) + 1
+    for key, last in toy.series.items():
+        steps, values = run.history(key).x.tolist(), run.history(key).values.tolist()
+        assert steps == sorted(steps), key
+        assert steps[-1] == last
+        if toy.repeats:
+            assert steps == expected.history(key).x.tolist(), key
+            assert values == pytest.approx(expected.history(key).values.tolist(), rel=1e-5), key

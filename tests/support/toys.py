@@ -29,11 +29,12 @@ class Toy:
         plug: `plug(run, **options)` makes what a user passes to the framework.
         train: `train(plugged, folder, on_step, resume)` trains to the end; `on_step(step)` is called by the framework
             after each step, before our callback knows of it or after; `resume` goes on from the newest checkpoint in
-            `folder`.
+            `folder`, or with "auto" from the one that the plug finds in the store.
         steps: the last step of a whole training.
         late: a step well before the end, with a checkpoint before it.
         series: metrics that are recorded, with the last step at which each has a value.
         one_run: the same plug given to a second training goes on in its run.
+        repeats: a training that goes on from a checkpoint is the same as one that was never interrupted.
     """
 
     framework: str
@@ -44,6 +45,7 @@ class Toy:
     late: int
     series: dict[str, int]
     one_run: bool = True
+    repeats: bool = True
 
     def load(self) -> None:
         """Import the framework and its adapter."""
@@ -64,7 +66,7 @@ def keras_plug(run: Any = None, **options: Any) -> Any:
     return TreeringCallback(run, log_every=1, **options)
 
 
-def keras_train(plugged: Any, folder: Path, on_step: OnStep = nothing, resume: bool = False) -> None:
+def keras_train(plugged: Any, folder: Path, on_step: OnStep = nothing, resume: bool | str = False) -> None:
     """Five epochs of one batch; what BackupAndRestore left in the folder is restored by Keras itself."""
     import keras
     import numpy as np
@@ -78,13 +80,26 @@ def keras_train(plugged: Any, folder: Path, on_step: OnStep = nothing, resume: b
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             on_step(int(self.model.optimizer.iterations))
 
-    callbacks = [
-        keras.callbacks.BackupAndRestore(folder / "backup"),
-        keras.callbacks.ModelCheckpoint(folder / "{epoch}.weights.h5", monitor="loss", save_weights_only=True),
-        plugged,
-        EachStep(),
-    ]
-    model.fit(inputs, inputs.sum(1), batch_size=8, epochs=5, shuffle=False, verbose=0, callbacks=callbacks)
+    if resume == "auto":
+        newest = plugged.checkpoint
+        model = keras.saving.load_model(newest) if newest else model
+        savers = [keras.callbacks.ModelCheckpoint(folder / "{epoch}.keras")]
+    else:
+        backup = keras.callbacks.BackupAndRestore(folder / "backup")
+        savers = [
+            backup,
+            keras.callbacks.ModelCheckpoint(folder / "{epoch}.weights.h5", monitor="loss", save_weights_only=True),
+        ]
+    model.fit(
+        inputs,
+        inputs.sum(1),
+        batch_size=8,
+        epochs=5,
+        initial_epoch=plugged.initial_epoch,
+        shuffle=False,
+        verbose=0,
+        callbacks=[*savers, plugged, EachStep()],
+    )
 
 
 # -- Stable-Baselines3 ------------------------------------------------------------------------------------------------
@@ -96,7 +111,7 @@ def sb3_plug(run: Any = None, **options: Any) -> Any:
     return TreeringCallback(run, **options)
 
 
-def sb3_train(plugged: Any, folder: Path, on_step: OnStep = nothing, resume: bool = False) -> None:
+def sb3_train(plugged: Any, folder: Path, on_step: OnStep = nothing, resume: bool | str = False) -> None:
     """Five rollouts of 16 steps, a checkpoint after each."""
     import gymnasium
     from stable_baselines3 import PPO
@@ -106,7 +121,8 @@ def sb3_train(plugged: Any, folder: Path, on_step: OnStep = nothing, resume: boo
     saver = CheckpointCallback(16, str(folder), name_prefix="toy")
     zips = sorted(folder.glob("toy_*_steps.zip"), key=lambda path: int(re.findall(r"\d+", path.name)[0]))
     options: dict[str, Any] = {"n_steps": 16, "batch_size": 16, "n_epochs": 1, "seed": 0, "device": "cpu"}
-    model = PPO.load(zips[-1], env=env) if resume else PPO("MlpPolicy", env, **options)
+    newest = plugged.checkpoint if resume == "auto" else zips[-1] if resume else None
+    model = PPO.load(newest, env=env) if newest else PPO("MlpPolicy", env, **options)
 
     def after_step(local: dict[str, Any], _: Any) -> bool:
         on_step(local["self"].num_timesteps)
@@ -114,7 +130,7 @@ def sb3_train(plugged: Any, folder: Path, on_step: OnStep = nothing, resume: boo
 
     each_step = ConvertCallback(after_step)
     callbacks = [saver, plugged, each_step]
-    model.learn(80 - model.num_timesteps, callback=callbacks, reset_num_timesteps=not resume)
+    model.learn(80 - model.num_timesteps, callback=callbacks, reset_num_timesteps=newest is None)
 
 
 # -- Lightning --------------------------------------------------------------------------------------------------------
@@ -126,8 +142,8 @@ def lightning_plug(run: Any = None, **options: Any) -> Any:
     return TreeringLogger(run, **options)
 
 
-def lightning_train(plugged: Any, folder: Path, on_step: OnStep = nothing, resume: bool = False) -> None:
-    """Five epochs of one batch, a checkpoint after each step."""
+def lightning_train(plugged: Any, folder: Path, on_step: OnStep = nothing, resume: bool | str = False) -> None:
+    """Five steps, one an epoch, a checkpoint after each."""
     import lightning.pytorch as pl
     import torch
 
@@ -152,7 +168,7 @@ def lightning_train(plugged: Any, folder: Path, on_step: OnStep = nothing, resum
     data = torch.utils.data.TensorDataset(torch.linspace(0, 1, 32).reshape(8, 4))
     saver = pl.callbacks.ModelCheckpoint(folder, "{step}", every_n_train_steps=1, save_top_k=-1)
     trainer = pl.Trainer(
-        max_epochs=5,
+        max_steps=5,  # a checkpoint from within an epoch makes Lightning count that epoch again
         logger=plugged,
         callbacks=[EachStep(), saver],
         log_every_n_steps=1,
@@ -160,7 +176,10 @@ def lightning_train(plugged: Any, folder: Path, on_step: OnStep = nothing, resum
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    newest = max(folder.glob("step=*.ckpt"), key=lambda path: path.stat().st_mtime_ns) if resume else None
+    if resume == "auto":
+        newest = plugged.checkpoint
+    else:
+        newest = max(folder.glob("step=*.ckpt"), key=lambda path: path.stat().st_mtime_ns) if resume else None
     trainer.fit(Module(), torch.utils.data.DataLoader(data, 8), ckpt_path=newest)
 
 
@@ -173,7 +192,7 @@ def transformers_plug(run: Any = None, **options: Any) -> Any:
     return TreeringCallback(run, **options)
 
 
-def transformers_train(plugged: Any, folder: Path, on_step: OnStep = nothing, resume: bool = False) -> None:
+def transformers_train(plugged: Any, folder: Path, on_step: OnStep = nothing, resume: bool | str = False) -> None:
     """Five steps, a checkpoint after each."""
     import torch
     from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainerCallback, TrainingArguments
@@ -200,7 +219,7 @@ def transformers_train(plugged: Any, folder: Path, on_step: OnStep = nothing, re
         train_dataset=[{"input_ids": [number % 4] * 4, "labels": number % 2} for number in range(10)],
         callbacks=[plugged, EachStep()],
     )
-    trainer.train(resume_from_checkpoint=resume)
+    trainer.train(resume_from_checkpoint=plugged.checkpoint if resume == "auto" else resume)
 
 
 # -- the table --------------------------------------------------------------------------------------------------------
@@ -219,6 +238,7 @@ TOYS = [
         steps=80,
         late=50,
         series={"train/loss": 80, "train/learning_rate": 80, "rollout/ep_rew_mean": 80},
+        repeats=False,  # the environment is not in the checkpoint
     ),
 ]
 

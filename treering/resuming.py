@@ -1,0 +1,63 @@
+"""The newest good checkpoint of the run that a training goes on in: what `resume="auto"` starts from."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from treering.errors import TreeringError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from treering.training import Training
+
+__all__ = ["Restored", "newest_checkpoint"]
+
+
+class Restored(NamedTuple):
+    """A checkpoint, copied out of the store and checked byte by byte.
+
+    Attributes:
+        path: the file; the folder where the checkpoint is one or has several files.
+        step: what it holds.
+        metadata: what its adapter said about it: "epoch" where there are epochs.
+    """
+
+    path: Path
+    step: int
+    metadata: dict[str, Any]
+
+
+def newest_checkpoint(training: Training) -> Restored | None:
+    """Return the last checkpoint of the run that `training` resumes; None for a new run, or one that has none.
+
+    Opens the run, since only the store knows which one goes on. A checkpoint that is damaged is left out with a
+    warning, and the one before it is taken. The copy lies in the store's folder `restored` until the next one.
+
+    Args:
+        training: one with the option `resume`, or with an `id`.
+    """
+    run = training.run
+    if run is None or run.attempt == 1 or run.mode == "disabled":
+        return None
+    from treering.api import Api
+
+    place = run.store_dir / "restored" / run.id
+    shutil.rmtree(place, ignore_errors=True)
+    versions = [one for one in Api(run.store_dir).run(run.id).versions() if one.name == f"model-{run.id}"]
+    for version in sorted(versions, key=lambda one: one.version, reverse=True):
+        step = version.metadata.get("step")
+        if not isinstance(step, int):
+            continue
+        folder = place / f"checkpoint-{step}"  # Transformers wants it called so
+        try:
+            version.download(folder)
+        except (TreeringError, OSError) as error:
+            training.warn(f"checkpoint {version.name}:v{version.version} of step {step} is left out: {error}")
+            shutil.rmtree(folder, ignore_errors=True)
+            continue
+        files = [one.path for one in version.files()]
+        alone = len(files) == 1 and "/" not in files[0]
+        return Restored(folder / files[0] if alone else folder, step, version.metadata)
+    return None
