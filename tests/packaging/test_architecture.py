@@ -32,6 +32,7 @@ FRAMEWORKS = {
     "lightning": {"lightning", "pytorch_lightning", "lightning_fabric", "torch"},
     "pytorch": {"torch"},
     "ray": {"ray"},
+    "rllib": {"ray"},
     "sb3": {"stable_baselines3", "gymnasium", "torch"},
     "tensorflow": {"tensorflow"},
     "transformers": {"transformers", "torch"},
