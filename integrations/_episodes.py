@@ -99,7 +99,8 @@ class Episodes:
         self.ended += 1
         row: dict[str, object] = {}
         if np.ndim(episode.total):
-            row |= {f"episode/return/{number}": float(one) for number, one in enumerate(np.ravel(episode.total))}
+            totals: list[float] = np.ravel(np.asarray(episode.total, dtype=np.float64)).tolist()
+            row |= {f"episode/return/{number}": total for number, total in enumerate(totals)}
         else:
             self._recent.append(float(episode.total))
             row["episode/return"] = float(episode.total)

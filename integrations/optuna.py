@@ -80,7 +80,7 @@ class TrackedObjective:
 
     def __call__(self, trial: Trial) -> float | Sequence[float]:
         """Run one trial."""
-        if not isinstance(trial, optuna.Trial):  # pyright: ignore[reportUnnecessaryIsInstance]  # a FixedTrial: no study
+        if not isinstance(cast("object", trial), optuna.Trial):  # a FixedTrial, which has no study
             return self._objective(trial)
         # In a context of its own, so that the trial's run is active in here and nowhere else.
         return contextvars.copy_context().run(self._run, trial)
@@ -328,7 +328,7 @@ class _Trial:
             for key, value in zip(self._study.keys, values, strict=False):
                 self.run.summary[key] = value
             if state == PRUNED:
-                where = {} if last is None else {"step": last[0], "value": last[1]}
+                where: dict[str, Any] = {} if last is None else {"step": last[0], "value": last[1]}
                 self.run.log_event("pruned", "the trial was pruned", **where)
             if isinstance(error, BaseException):
                 self.run.__exit__(type(error), error, error.__traceback__)

@@ -221,7 +221,7 @@ class SavedFiles:
             path = getattr(recorder, "video_path", None)
             if path != seen and not recorder.recording and path is not None and os.path.exists(path):
                 self._recorders[recorder] = path
-                video = Video(path, fps=float(recorder.frames_per_sec))
+                video = Video(path, fps=float(cast("float", recorder.frames_per_sec)))
                 self._training.log({"rollout/video": video}, step=self._training.step)
 
     # -- after the training -------------------------------------------------------------------------------------------

@@ -187,7 +187,8 @@ def _bytes_of(value: object) -> bytes | None:
     if isinstance(value, (bytes, bytearray, memoryview)):
         data = bytes(value)  # pyright: ignore[reportUnknownArgumentType]  # a type test forgets what it holds
     elif isinstance(value, (str, os.PathLike)):
-        path = os.path.expanduser(os.fspath(cast("str | os.PathLike[str]", value)))
+        named: str = os.fspath(cast("str | os.PathLike[str]", value))
+        path = os.path.expanduser(named)
         try:
             _check_size(os.path.getsize(path), repr(path))
             with open(path, "rb") as file:
