@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -262,6 +264,100 @@ def test_the_folder_of_checkpoints_is_as_without_us(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path / "with")) == sorted(os.listdir(tmp_path / "without"))
 
 
+# -- gradients --------------------------------------------------------------------------------------------------------
+
+
+def expected_norms(accumulated: int = 1, clip: float = math.inf) -> list[tuple[float, float, float]]:
+    """Norms of the gradients of the kernel, of the bias, and of both before clipping, computed by hand."""
+    kernel, bias = np.ones((4, 1)), np.zeros(1)
+    found, sums = list[tuple[float, float, float]](), [np.zeros((4, 1)), np.zeros(1)]
+    for batch in range(4):
+        inputs, targets = INPUTS[8 * batch : 8 * batch + 8], TARGETS[8 * batch : 8 * batch + 8, None] * 2
+        error = 2 * (inputs @ kernel + bias - targets) / 8
+        sums[0] += inputs.T @ error / accumulated
+        sums[1] += error.sum(0) / accumulated
+        if (batch + 1) % accumulated == 0:
+            before = float(np.sqrt(sum((one**2).sum() for one in sums)))
+            parts = [one * min(1, clip / before) for one in sums]
+            kernel, bias = kernel - 0.1 * parts[0], bias - 0.1 * parts[1]
+            norms = [float(np.linalg.norm(one)) for one in parts]
+            found.append((norms[0], norms[1], before))
+            sums = [np.zeros((4, 1)), np.zeros(1)]
+    return found
+
+
+def fit_by_hand(callback: Any, **options: Any) -> Any:
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, kernel_initializer="ones", name="out")])
+    model.compile(keras.optimizers.SGD(0.1, **options), "mse")
+    fit_again(model, callback)
+    return model
+
+
+def fit_again(model: Any, callback: Any) -> None:
+    model.fit(INPUTS, TARGETS * 2, 8, verbose=0, shuffle=False, callbacks=[callback])
+
+
+def test_norms_are_those_of_each_update(only_run: OneRun) -> None:
+    fit_by_hand(TreeringCallback(log_every=1, gradients=True))
+    run = only_run()
+    expected = expected_norms()
+    for at, key in enumerate(("grad/layer/out/kernel", "grad/layer/out/bias", "grad/norm")):
+        assert steps(run, key) == [1, 2, 3, 4]
+        assert run.history(key).values.tolist() == pytest.approx([norms[at] for norms in expected], rel=1e-4)
+    assert "grad/norm_preclip" not in run.metrics
+
+
+def test_norms_of_accumulated_gradients_before_and_after_clipping(only_run: OneRun) -> None:
+    fit_by_hand(TreeringCallback(log_every=1, gradients=True), gradient_accumulation_steps=2, global_clipnorm=0.5)
+    run = only_run()
+    expected = expected_norms(accumulated=2, clip=0.5)
+    assert dict(run.history("grad/norm"))[1] == pytest.approx(0.5, rel=1e-4)
+    assert dict(run.history("grad/norm_preclip")) == {
+        step: pytest.approx(norms[2], rel=1e-4) for step, norms in enumerate(expected, 1)
+    }
+
+
+def test_the_optimizer_is_let_go(recorded: Runs) -> None:
+    callback = TreeringCallback(log_every=1, gradients=True)
+    model = fit_by_hand(callback)
+    assert not {"_clip_gradients", "_backend_update_step"} & vars(model.optimizer).keys()
+    fit_again(model, callback)
+    fit_again(model, TreeringCallback(log_every=1))
+    watched, bare = recorded()
+    assert len(watched.history("grad/norm")) == 8
+    assert "grad/norm" not in bare.metrics
+
+
+def test_a_layer_without_a_gradient_has_no_norm(only_run: OneRun) -> None:
+    inputs = keras.Input((4,))
+    unused = keras.layers.Dense(1, name="unused")
+    model = keras.Model(inputs, [keras.layers.Dense(1, name="used")(inputs), unused(inputs)])
+    model.compile(keras.optimizers.SGD(0.1), ["mse", None])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # Keras says that there is no gradient
+        fit(model, TreeringCallback(log_every=1, gradients=True))
+    run = only_run()
+    assert "grad/layer/used/kernel" in run.metrics
+    assert "grad/layer/unused/kernel" not in run.metrics
+
+
+def test_the_loss_of_the_batches_since_the_last_row(only_run: OneRun) -> None:
+    losses: list[float] = []
+
+    class Each(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            losses.append(logs["loss"] * (batch + 1) - sum(losses))
+
+    fit(build(), Each(), TreeringCallback(log_every=2), batches=8)
+    rows = dict(only_run().history("train/batch_loss"))
+    assert rows == {
+        1: pytest.approx(losses[0]),
+        3: pytest.approx(np.mean(losses[1:3]), rel=1e-4),
+        5: pytest.approx(np.mean(losses[3:5]), rel=1e-4),
+        7: pytest.approx(np.mean(losses[5:7]), rel=1e-4),
+    }
+
+
 # -- backends ---------------------------------------------------------------------------------------------------------
 
 PROGRAM = """
@@ -273,6 +369,15 @@ import treering
 
 inputs = numpy.ones((32, 4), "float32")
 found = {"backend": keras.backend.backend()}
+columns = numpy.linspace(0, 1, 128, dtype="float32").reshape(32, 4)
+for name, options in (("plain", {}), ("clipped", {"gradient_accumulation_steps": 2, "global_clipnorm": 0.5})):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, kernel_initializer="ones", name="out")])
+    model.compile(keras.optimizers.SGD(0.1, **options), "mse")
+    callback = TreeringCallback(log_every=1, gradients=True)
+    model.fit(columns, columns.sum(1) * 2, 8, verbose=0, shuffle=False, callbacks=[callback])
+    callback.run.finish()
+    read = Api(callback.run.store_dir).run(callback.run.id)
+    found[name] = {key: read.history(key).values.tolist() for key in read.metrics if key.startswith("grad/")}
 for executed, every in ((2, 2), (3, 1)):
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     optimizer = keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5))
@@ -315,6 +420,10 @@ def test_backends(backend: str, tmp_path: Path, store_dir: Path) -> None:
     assert found["backend"] == backend
     # Keras loads JAX by itself wherever that is installed.
     assert set(found["modules"]) | {"jax"} == {backend, "jax"}
+    for name, expected in (("plain", expected_norms()), ("clipped", expected_norms(accumulated=2, clip=0.5))):
+        for at, key in enumerate(("layer/out/kernel", "layer/out/bias")):
+            assert found[name][f"grad/{key}"][-1] == pytest.approx(expected[-1][at], rel=1e-4)
+    assert found["plain"]["grad/norm"] == pytest.approx([norms[2] for norms in expected_norms()], rel=1e-4)
     executed_together = backend != "torch"
     assert found["2"]["within"] == ([2, 4, 6, 8] if executed_together else [1, 3, 5, 7])
     assert found["3"]["within"] == ([3, 6, 8] if executed_together else list(range(1, 9)))
