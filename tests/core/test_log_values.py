@@ -250,7 +250,7 @@ def cyclic() -> dict[str, object]:
     return data
 
 
-def deep(levels: int = 5000) -> list[object]:
+def deep(levels: int = 100_000) -> list[object]:
     data: list[object] = []
     for _ in range(levels):
         data = [data]

@@ -105,6 +105,9 @@ class Sqlite(Database):
                 raise
             self._inode = os.stat(path).st_ino
             _open.add(self)
+        # Whoever only reads (a notebook, a listing) closes nothing. Not at exit: a forked child must not.
+        self._close_connection = weakref.finalize(self, self._connection.close)
+        self._close_connection.atexit = False
 
     def _prepare(self, *, read_only: bool, wal: bool) -> None:
         self._connection.execute("PRAGMA foreign_keys = ON")
@@ -199,7 +202,7 @@ class Sqlite(Database):
     def close(self) -> None:
         """See `Database.close`."""
         with self._lock:
-            self._connection.close()
+            self._close_connection()
             _open.discard(self)
 
 
