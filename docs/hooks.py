@@ -23,6 +23,9 @@ def command_reference() -> str:
         if command is not None:
             own = click.Context(command, info_name=name, parent=context)
             parts += [f"## `treering {name}`\n", f"```text\n{command.get_help(own)}\n```\n"]
+            for below, part in (command.commands if isinstance(command, click.Group) else {}).items():
+                inner = click.Context(part, info_name=below, parent=own)
+                parts += [f"### `treering {name} {below}`\n", f"```text\n{part.get_help(inner)}\n```\n"]
     return "\n".join(parts)
 
 

@@ -180,7 +180,7 @@ class Artifact(Filling):
         facts = self._fresh()
         add = [alias for alias in wanted if alias not in facts.aliases]
         remove = [alias for alias in facts.aliases if alias not in wanted and alias != "latest"]
-        with self._at_home().writing() as database:
+        with self.home.writing() as database:
             set_aliases(database, facts, add, remove)
         self._fresh()
 
@@ -196,7 +196,7 @@ class Artifact(Filling):
             return
         from treering.artifacts.changing import set_tags
 
-        with self._at_home().writing() as database:
+        with self.home.writing() as database:
             set_tags(database, self._saved(), tags)
         self._fresh()
 
@@ -325,7 +325,7 @@ class Artifact(Filling):
         from treering.artifacts.usage import download
 
         target = Path(folder) if folder is not None else Path("artifacts", f"{self._name}-v{self.version}")
-        download(self._at_home(), self._content(), target, patterns, self._title, progress)
+        download(self.home, self._content(), target, patterns, self._title, progress)
         return target
 
     def checkout(self, folder: str | os.PathLike[str]) -> Path:
@@ -348,7 +348,7 @@ class Artifact(Filling):
         if folder is not None:
             compare(self._content(), Path(folder), self._title)
         else:
-            verify(self._at_home(), self._content(), self._title)
+            verify(self.home, self._content(), self._title)
 
     def logged_by(self) -> ApiRun | None:
         """Return the run that made it, or None."""
@@ -359,13 +359,13 @@ class Artifact(Filling):
         """Return the runs that used it."""
         from treering.artifacts.lookup import used_by
 
-        with self._at_home().reading() as database:
+        with self.home.reading() as database:
             return self._runs(used_by(database, self._saved().id))
 
     def _runs(self, ids: list[str]) -> list[ApiRun]:
         from treering.artifacts.usage import runs_of
 
-        return runs_of(self._at_home(), ids)
+        return runs_of(self.home, ids)
 
     def delete(self, *, with_aliases: bool = False) -> None:
         """Delete this version. Its bytes go with the next `treering artifact gc`, unless others share them.
@@ -378,13 +378,13 @@ class Artifact(Filling):
         """
         from treering.artifacts.changing import delete_version
 
-        with self._at_home().writing() as database:
+        with self.home.writing() as database:
             delete_version(database, self._saved(), with_aliases=with_aliases)
         self._state = "deleted"
 
     def depot(self) -> AbstractContextManager[Depot]:
         """Lend the chunks that it is made of; for treering itself."""
-        return self._at_home().depot()
+        return self.home.depot()
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
@@ -448,11 +448,6 @@ class Artifact(Filling):
         self._failure = why
         self._done.set()
 
-    @property
-    def base_home(self) -> Home | None:
-        """The store whose version a draft was started from."""
-        return self._home if self._base_id is not None else None
-
     def _known(self) -> Filed:
         self.wait()
         if self._filed is None:  # pragma: no cover  # `wait` has raised
@@ -463,7 +458,9 @@ class Artifact(Filling):
     def _title(self) -> str:
         return f"{self._name}:v{self._filed.version}" if self._filed is not None else self._name
 
-    def _at_home(self) -> Home:
+    @property
+    def home(self) -> Home:
+        """The store that it is in; for treering itself."""
         if self._home is None:
             raise StoreError(f"{self._name!r} is in no store; its run records nothing")
         return self._home
@@ -479,7 +476,7 @@ class Artifact(Filling):
         from treering.artifacts.lookup import select
 
         filed = self._known()
-        with self._at_home().reading() as database:
+        with self.home.reading() as database:
             found = select(database, "id = :id", {"id": filed.id})
         if not found:
             raise NotFound(f"{self._title} has been deleted")
@@ -489,7 +486,7 @@ class Artifact(Filling):
     def _change(self, **fields: Any) -> None:
         from treering.artifacts.changing import set_fields
 
-        with self._at_home().writing() as database:
+        with self.home.writing() as database:
             set_fields(database, self._saved(), **fields)
         self._fresh()
 
@@ -500,7 +497,7 @@ class Artifact(Filling):
             from treering.artifacts.reading import entries_of
 
             filed = self._known()
-            with self._at_home().reading() as database:
+            with self.home.reading() as database:
                 self._entries = entries_of(database, filed.id, self._title)
         return self._entries
 

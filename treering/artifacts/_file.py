@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from treering.errors import UsageError
 
@@ -10,8 +10,11 @@ if TYPE_CHECKING:
     import os
     from pathlib import Path
 
+    import numpy.typing as npt
+
     from treering.artifacts._artifact import Artifact
     from treering.artifacts.manifest import Entry
+    from treering.artifacts.tensors import Tensor
 
 __all__ = ["ArtifactFile"]
 
@@ -60,6 +63,18 @@ class ArtifactFile:
 
         with self._artifact.depot() as depot:
             return read_entry(depot, self._entry, start, length)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return kind, shape and place of each tensor of a safetensors file; only its header is read."""
+        from treering.artifacts.tensors import tensors_of
+
+        return tensors_of(self)
+
+    def read_tensor(self, name: str) -> npt.NDArray[Any]:
+        """Return one tensor of a safetensors file; only the chunks that hold it are read. bfloat16 comes as float32."""
+        from treering.artifacts.tensors import read_tensor
+
+        return read_tensor(self, name)
 
     def download(self, folder: str | os.PathLike[str] = ".") -> Path:
         """Copy it into a folder, under its path; returns the file."""

@@ -104,7 +104,8 @@ def commit(
         else:
             # Whatever was there when the save began is there unless there was a collection since.
             _check_chunks(database, kept if index.epoch(database) == storing.epoch else entries)
-            filed = Filed(request.id, rows[0][1] + 1 if rows else _first_number(database, key), digest)
+            number = max(rows[0][1] + 1 if rows else 0, _first_number(database, key))
+            filed = Filed(request.id, number, digest)
             _insert(database, request, filed, {**key, "stored": storing.stored}, entries, manifest)
         # What is logged once more without an expiry is to stay.
         database.execute(
@@ -127,7 +128,7 @@ def _project_of(database: Database, run_id: str) -> str:
 
 
 def _first_number(database: Database, key: Mapping[str, str]) -> int:
-    """Number on where all versions of a collection have been deleted: v3 never means two things."""
+    """Return the number behind those of deleted versions: v3 never means two things."""
     rows = database.query("SELECT value FROM store_info WHERE key = :key", {"key": _numbers_key(key)})
     return int(rows[0][0]) if rows else 0
 

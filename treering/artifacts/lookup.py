@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from treering.store.database import Database
 
-__all__ = ["Facts", "find", "select", "used_by", "uses_of"]
+__all__ = ["Facts", "find", "select", "used_by"]
 
 _COLUMNS = (
     "id, project, name, type, version, run_id, created_us, digest, size, files, stored, base_id, expires_us, "
@@ -131,11 +131,3 @@ def used_by(database: Database, version_id: str) -> list[str]:
         "SELECT run_id FROM version_uses WHERE version_id = :id ORDER BY used_us, run_id", {"id": version_id}
     )
     return [run_id for (run_id,) in rows]
-
-
-def uses_of(database: Database, run_id: str) -> list[str]:
-    """Return the ids of the versions that a run used, in order."""
-    rows = database.query(
-        "SELECT version_id FROM version_uses WHERE run_id = :id ORDER BY used_us, version_id", {"id": run_id}
-    )
-    return [version_id for (version_id,) in rows]

@@ -47,7 +47,7 @@ _LEVEL = 1
 # Compressed as a trial before a whole chunk is: two such pieces.
 _SAMPLE = 4096
 _WORTH = 0.9
-_BUFFER = 1 << 20
+_BUFFER = 64 << 10  # what is larger goes past it
 
 
 class PackedChunk(NamedTuple):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from treering.artifacts.cutting import MIN_CHUNK as _SMALL
 from treering.artifacts.manifest import Entry
 from treering.artifacts.names import check_path, check_together
 from treering.errors import StoreError, UsageError
@@ -37,7 +38,6 @@ __all__ = [
 
 PLAN = "plan"
 BUNDLE = "bundle"
-_SMALL = 64 << 10
 _COPIED = 4 << 20
 _FICLONE = 0x40049409  # Linux's ioctl that shares a file's blocks with another
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})

@@ -153,14 +153,14 @@ class Saver:
 
         self.progress = 0
         try:
-            filed = save_pending(store.database, store.folder, request, self._note)
+            filed = save_pending(store.database, store.folder, request, self._note, self._on_filed)
         except (PinGone, NotFound) as error:
             drop_pending(store.database, store.folder, request)
             self._on_failed(request.id, str(error))
             self._warn(f"saving artifact {request.name!r}", error)
             return
-        if filed is not None:
-            self._on_filed(request.id, filed)
+        if filed is None:
+            self._on_failed(request.id, "somebody else has taken it over")
 
     def _note(self, size: int) -> None:
         self.progress = size

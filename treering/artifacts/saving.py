@@ -83,7 +83,11 @@ def drop_pending(database: Database, folder: Path, request: Request) -> None:
 
 
 def save_pending(
-    database: Database, folder: Path, request: Request, progress: Callable[[int], None] | None = None
+    database: Database,
+    folder: Path,
+    request: Request,
+    progress: Callable[[int], None] | None = None,
+    on_filed: Callable[[str, Filed], None] | None = None,
 ) -> Filed | None:
     """Store and commit a pending version.
 
@@ -92,6 +96,8 @@ def save_pending(
         folder: of the store.
         request: one of `pending_of`.
         progress: told how many bytes have been read so far.
+        on_filed: told the version's id and what became of it as soon as it is visible; that it also survives a loss of
+            power takes longer.
 
     Returns:
         None when somebody else has filed or dropped it.
@@ -102,7 +108,7 @@ def save_pending(
     """
     pins = folder / request.folder
     try:
-        return _save(Depot(database, folder), folder, request, progress, pending=True)
+        return _save(Depot(database, folder), folder, request, progress, on_filed, pending=True)
     except PinGone:
         if not database.query("SELECT 1 FROM pending_versions WHERE id = :id", {"id": request.id}):
             return None  # somebody else was faster, and has taken the pins away
@@ -127,7 +133,7 @@ def save_now(
     request.created_us = request.created_us or time.time_ns() // 1000
     pin(folder, request, files, kept)
     try:
-        filed = _save(Depot(database, folder), folder, request, progress, pending=False)
+        filed = _save(Depot(database, folder), folder, request, progress, None, pending=False)
     except BaseException:
         _let_go(folder, request)
         raise
@@ -136,7 +142,13 @@ def save_now(
 
 
 def _save(
-    depot: Depot, folder: Path, request: Request, progress: Callable[[int], None] | None, *, pending: bool
+    depot: Depot,
+    folder: Path,
+    request: Request,
+    progress: Callable[[int], None] | None,
+    on_filed: Callable[[str, Filed], None] | None,
+    *,
+    pending: bool,
 ) -> Filed | None:
     pins = read_plan(folder / request.folder)
     kept = [pin.entry for pin in pins if pin.entry is not None]
@@ -151,6 +163,8 @@ def _save(
                     raise
                 continue
             _let_go(folder, request)
+            if filed is not None and on_filed is not None:
+                on_filed(request.id, filed)
             storing.sync()
             return filed
     raise AssertionError  # pragma: no cover

@@ -1,6 +1,6 @@
 """Storing bytes: cut, hash, leave out what is there, pack the rest.
 
-Two threads share the work, the one that reads and cuts and one that hashes, packs and writes; both spend nearly all of
+Two threads share the work, the one that reads, cuts and hashes and one that packs and writes; both spend nearly all of
 their time outside of Python's lock.
 """
 
@@ -102,7 +102,9 @@ class Storing:
                 kept = filled - used
                 following[:kept] = view[used:filled]
             sizes += map(len, chunks)
-            self._submit(chunks, ids, buffer)
+            found = [blake3(chunk).digest() for chunk in chunks]
+            ids += found
+            self._submit(found, chunks, buffer)
             if following is None:
                 break
             buffer = following
@@ -131,8 +133,8 @@ class Storing:
         self._small, self._small_done, self._small_bytes = [], [], 0
 
         def work() -> None:
-            ids: list[bytes] = []
-            self._take(chunks, ids)
+            ids = [blake3(chunk).digest() for chunk in chunks]
+            self._take(ids, chunks)
             for chunk_id, tell in zip(ids, done, strict=True):
                 tell(chunk_id)
 
@@ -148,9 +150,9 @@ class Storing:
         with self._lock:
             return self._spare.pop() if self._spare else bytearray(_BLOCK + MAX_CHUNK)
 
-    def _submit(self, chunks: list[memoryview], ids: list[bytes], buffer: bytearray) -> None:
+    def _submit(self, ids: list[bytes], chunks: list[memoryview], buffer: bytearray) -> None:
         def work() -> None:
-            self._take(chunks, ids)
+            self._take(ids, chunks)
             chunks.clear()
             with self._lock:
                 self._spare.append(buffer)
@@ -168,15 +170,12 @@ class Storing:
 
     # -- on the worker ------------------------------------------------------------------------------------------------
 
-    def _take(self, chunks: list[memoryview], ids: list[bytes]) -> None:
-        new_ids = [blake3(chunk).digest() for chunk in chunks]
-        asked = {one for one in new_ids if one not in self._written}
+    def _take(self, ids: list[bytes], chunks: list[memoryview]) -> None:
+        asked = {one for one in ids if one not in self._written}
         there = index.known(self.depot.database, asked) if asked else set[bytes]()
-        for chunk_id, chunk in zip(new_ids, chunks, strict=True):
-            if chunk_id in there or chunk_id in self._written:
-                continue
-            self._write(chunk_id, chunk)
-        ids += new_ids
+        for chunk_id, chunk in zip(ids, chunks, strict=True):
+            if chunk_id not in there and chunk_id not in self._written:
+                self._write(chunk_id, chunk)
 
     def _write(self, chunk_id: bytes, chunk: memoryview) -> None:
         codec, data = encode_chunk(chunk)

