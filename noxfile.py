@@ -99,7 +99,7 @@ def floors(session: nox.Session) -> None:
     session.run("pytest", "-n", WORKERS, "--dist", "worksteal", *(session.posargs or CORE_TESTS))
 
 
-# What the framework sessions test: the test file, and what the framework needs beside its extra.
+# What the framework sessions test: the test files, and what the framework needs beside its extra.
 FRAMEWORKS: dict[str, tuple[str, list[str]]] = {
     "accelerate": ("test_accelerate.py", ["torch"]),
     "gymnasium": ("test_gymnasium.py", ["moviepy"]),
@@ -109,7 +109,7 @@ FRAMEWORKS: dict[str, tuple[str, list[str]]] = {
     "ray": ("test_ray.py", ["torch"]),
     "rllib": ("test_rllib.py", ["torch"]),
     "sb3": ("test_sb3.py", ["torch", "gymnasium", "moviepy", "tensorboard"]),
-    "tensorflow": ("test_keras.py", ["keras"]),
+    "tensorflow": ("test_keras.py test_tensorflow.py", ["keras", "tensorboard"]),
     "transformers": ("test_transformers.py", ["torch"]),
 }
 MATRIX = [nox.param(name, age, id=f"{name}-{age}") for name in FRAMEWORKS for age in ("oldest", "latest")]
@@ -126,7 +126,8 @@ def framework(session: nox.Session, name: str, age: str) -> None:
     companions = [tested_version(each) if each == "torch" else each for each in companions]
     session.install("-e", f".[{name}]", pin, *companions, "scikit-learn", *groups("core-test"))
     env = {"TREERING_NO_SKIP": "1", "KERAS_BACKEND": "tensorflow" if name == "tensorflow" else "torch"}
-    session.run("pytest", f"tests/frameworks/{test_file}", *session.posargs, env=env)
+    files = [f"tests/frameworks/{each}" for each in test_file.split()]
+    session.run("pytest", *files, *session.posargs, env=env)
 
 
 @nox.session

@@ -35,7 +35,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard import SummaryWriter as TorchWriter
 
 import treering
-from treering import Histogram, Image, Text, cli
+from treering import Image, Text, cli
 from treering.api import Api, ApiRun
 from treering.errors import NotFound, TreeringWarning
 from treering.integrations import _event_writers
@@ -193,55 +193,6 @@ def test_other_processes_files_are_theirs(tmp_path: Path, only_run: OneRun) -> N
         (tmp_path / name).touch()
     found = _event_writers.Source(tmp_path, lambda: None, since_s=now).files()
     assert {path.name for path in found} == {name for name, ours in names.items() if ours}
-
-
-TENSORFLOW = """
-import json, sys
-import treering
-run = treering.init(sync_tensorboard=True)
-import tensorflow as tf  # after: its writers are wrapped as it is loaded
-import numpy as np
-folder = sys.argv[1]
-with tf.summary.create_file_writer(folder + "/plain").as_default():
-    for step in (1, 2):
-        tf.summary.scalar("loss", 1 / step, step)
-    tf.summary.histogram("weights", [0.0, 1.0, 1.0, 4.0], 3, buckets=4)
-    tf.summary.image("sample", np.full((1, 2, 3, 3), 255, "uint8"), 4)
-    tf.summary.text("words", "hello", 5)
-with tf.Graph().as_default():
-    old = tf.compat.v1.summary.FileWriter(folder + "/old")
-old.add_summary(tf.compat.v1.Summary(value=[{"tag": "loss", "simple_value": 3.0}]), 6)
-import keras
-model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-model.compile("sgd", "mse")
-x = np.ones((4, 2), "float32")
-board = keras.callbacks.TensorBoard(folder + "/keras", histogram_freq=1)
-history = model.fit(x, x, epochs=2, verbose=0, validation_data=(x, x), callbacks=[board]).history
-run.finish()
-print(json.dumps([run.id, history]))
-"""
-
-
-def test_tensorflow_and_keras(tmp_path: Path, store_dir: Path) -> None:
-    pytest.importorskip("tensorflow")
-    hidden = "import sys\nsys.modules['jax'] = None\n"
-    command = [sys.executable, "-c", hidden + TENSORFLOW, str(tmp_path)]
-    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
-    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert output.returncode == 0, output.stderr
-    run_id, history = json.loads(output.stdout.splitlines()[-1])
-    run = Api(store_dir).run(run_id)
-    assert list(run.history("loss")) == [(1, 1.0), (2, 0.5)]
-    ((step, histogram),) = run.history("weights")
-    assert (step, histogram.counts, histogram.edges) == (3, (1, 2, 0, 1), (0.0, 1.0, 2.0, 3.0, 4.0))
-    ((_, image),) = run.history("sample")
-    assert image.pixels.tolist() == [[[255] * 3] * 3] * 2
-    assert list(run.history("words")) == [(5, Text("hello", format="markdown"))]
-    assert list(run.history("old/loss")) == [(6, 3.0)]
-    for section, name in (("train", "loss"), ("val", "val_loss")):
-        series = run.history(f"keras/{section}/epoch_loss")
-        assert list(series) == [(epoch, pytest.approx(history[name][epoch])) for epoch in (0, 1)]
-    assert any(isinstance(value, Histogram) for key in run.metrics for _, value in run.history(key))
 
 
 def rows_of(run: ApiRun) -> int:
