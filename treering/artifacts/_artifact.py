@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from datetime import timedelta
@@ -16,6 +15,7 @@ from treering.artifacts.drafts import Draft
 from treering.errors import NotFound, StoreError, UsageError
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
@@ -401,29 +401,6 @@ class Artifact(Filling):
         artifact._state = "saved"
         artifact._done.set()
         return artifact
-
-    def request(self) -> tuple[Request, Draft]:
-        """Return what saving it needs; for treering itself."""
-        from treering.artifacts.committing import Request
-        from treering.plain import to_plain
-
-        draft = self._open()
-        if not draft.files and not draft.kept:
-            raise UsageError(f"artifact {self._name!r} has no files; add_file(), add_dir() or add_reference() first")
-        now_us = time.time_ns() // 1000
-        request = Request(
-            id=os.urandom(16).hex(),
-            name=self._name,
-            type=self._type,
-            aliases=list(self._aliases),
-            tags=list(self._tags),
-            metadata=cast("dict[str, Any]", to_plain(self._metadata)),
-            description=self._description,
-            base_id=self._base_id,
-            expires_us=None if self._ttl is None else now_us + self._ttl // timedelta(microseconds=1),
-            created_us=now_us,
-        )
-        return request, draft
 
     def begin_saving(
         self, request: Request, home: Home | None, hurry: Callable[[float | None], bool] | None = None

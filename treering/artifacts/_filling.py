@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Any, Literal
+import os
+import time
+from datetime import timedelta
+from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 from treering.errors import UsageError
 
 if TYPE_CHECKING:
-    import os
     from contextlib import AbstractContextManager
 
+    from treering.artifacts.committing import Request
     from treering.artifacts.drafts import Draft
 
 __all__ = ["Filling"]
@@ -19,6 +22,13 @@ class Filling:
     """Takes files."""
 
     _name: str
+    _type: str
+    _metadata: dict[str, Any]
+    _description: str | None
+    _aliases: list[str]
+    _tags: list[str]
+    _ttl: timedelta | None
+    _base_id: str | None
     _draft: Draft | None
 
     def add_file(self, path: str | os.PathLike[str], name: str | None = None) -> str:
@@ -99,3 +109,26 @@ class Filling:
         if self._draft is None:
             raise UsageError(f"{self._name!r} has been logged and does not change any more; new_draft() starts from it")
         return self._draft
+
+    def request(self) -> tuple[Request, Draft]:
+        """Return what saving it needs; for treering itself."""
+        from treering.artifacts.committing import Request
+        from treering.plain import to_plain
+
+        draft = self._open()
+        if not draft.files and not draft.kept:
+            raise UsageError(f"artifact {self._name!r} has no files; add_file(), add_dir() or add_reference() first")
+        now_us = time.time_ns() // 1000
+        request = Request(
+            id=os.urandom(16).hex(),
+            name=self._name,
+            type=self._type,
+            aliases=list(self._aliases),
+            tags=list(self._tags),
+            metadata=cast("dict[str, Any]", to_plain(self._metadata)),
+            description=self._description,
+            base_id=self._base_id,
+            expires_us=None if self._ttl is None else now_us + self._ttl // timedelta(microseconds=1),
+            created_us=now_us,
+        )
+        return request, draft
