@@ -224,6 +224,25 @@ def test_pytorch_losses_are_those_of_training_by_hand(only_run: Callable[[], Api
     assert (run.state, run.config["learning_rate"]) == ("finished", 0.2)
 
 
+def test_a_callback_of_ones_own_records_what_the_library_calls_back(only_run: Callable[[], ApiRun]) -> None:
+    from scipy.optimize import minimize, rosen
+
+    from examples import own_callback
+
+    own_callback.train()
+    run = only_run()
+    losses: list[float] = []
+    result = minimize(
+        rosen, np.zeros(5), method="BFGS", callback=lambda intermediate_result: losses.append(intermediate_result.fun)
+    )
+    assert run.history("train/loss").x.tolist() == list(range(1, len(losses) + 1))
+    assert run.history("train/loss").values.tolist() == losses
+    assert (run.summary["evaluations"], run.summary["converged"]) == (result.nfev, True)
+    (last,) = [version for version in run.versions() if "last" in version.aliases]
+    assert last.metadata["step"] == len(losses) // 10 * 10
+    assert last.metadata["score"] == losses[last.metadata["step"] - 1]
+
+
 def softmax(scores: Array) -> Array:
     powers: Array = np.exp(scores - scores.max(1, keepdims=True))
     powers /= powers.sum(1, keepdims=True)
@@ -240,6 +259,7 @@ def softmax(scores: Array) -> Array:
         ("sb3_dqn.py", ["--timesteps", "600"]),
         ("keras_digits.py", ["--epochs", "1"]),
         ("pytorch_loop.py", ["--epochs", "1"]),
+        ("own_callback.py", []),
     ],
 )
 def test_an_example_says_where_its_run_is(
