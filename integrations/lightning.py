@@ -61,6 +61,8 @@ class Stage:
         self._begun_at: int | None = None
         self._watch: TorchWatch | None = None
         self._rates: dict[str, object] = {}
+        self._rate_names: weakref.WeakKeyDictionary[torch.optim.Optimizer, list[str]] = weakref.WeakKeyDictionary()
+        self._names: dict[tuple[str, str | None], str] = {}
         self._rates_step = -1
         training.framework_rank = trainer.global_rank
         # Lightning gave the states out before our callback was there, and still holds them.
@@ -121,16 +123,24 @@ class Stage:
         """Keep the learning rates of the step to come; by the time its row is logged, schedulers have changed them."""
         if self._watch is not None and self.trainer.gradient_clip_val:
             self._watch.before_clipping(optimizer)
-        every = self.trainer.optimizers
-        number = next((index for index, one in enumerate(every) if one is optimizer), 0)
-        self._rates |= group_rates(optimizer.param_groups, f"{number}/" if len(every) > 1 else "")
+        groups = optimizer.param_groups
+        names = self._rate_names.get(optimizer)
+        if names is None or len(names) != len(groups):
+            every = self.trainer.optimizers
+            number = next((index for index, one in enumerate(every) if one is optimizer), 0)
+            names = list(learning_rates(group_rates(groups, f"{number}/" if len(every) > 1 else "")))
+            self._rate_names[optimizer] = names
+        for name, group in zip(names, groups, strict=True):
+            self._rates[name] = group["lr"]
 
     def batch_ended(self) -> None:
         """Log the first step, and the last of each epoch, where Lightning's `log_every_n_steps` leaves them out."""
         trainer: Any = self.trainer
-        step, connector = trainer.global_step, trainer._logger_connector
-        first = self._training.step == self._begun_at != step
-        if (first or trainer.is_last_batch or step == trainer.max_steps) and not connector.should_update_logs:
+        connector = trainer._logger_connector
+        if connector.should_update_logs:
+            return
+        first = self._training.step == self._begun_at != trainer.global_step
+        if first or trainer.is_last_batch or trainer.global_step == trainer.max_steps:
             values: dict[str, Any] = connector.metrics["log"]
             if values:
                 self.log({**values}, None, trainer.current_epoch)
@@ -147,11 +157,19 @@ class Stage:
         section, axes = self._place(step, epoch, done)
         if section == "train" and done != self._rates_step:
             self._rates_step = done
-            values = {**values, **learning_rates(self._rates)}
-        names = {name: series_name(name, section) for name in values}
-        self.series.update(names)
-        row = {names[name]: value for name, value in values.items()}
-        self._training.log({**row, **{axis: place for axis, place in axes.items() if place is not None}}, step=done)
+            row = dict(self._rates)
+        else:
+            row = {}
+        for name, value in values.items():
+            series = self._names.get((name, section))
+            if series is None:
+                series = self._names[name, section] = series_name(name, section)
+            self.series[name] = series
+            row[series] = value
+        for axis, place in axes.items():
+            if place is not None:
+                row[axis] = place
+        self._training.log(row, step=done)
 
     def _place(self, step: int | None, epoch: float | None, done: int) -> tuple[str | None, dict[str, float | None]]:
         trainer: Any = self.trainer

@@ -1,7 +1,8 @@
 """What a framework's callback costs on the training thread, per training step, when each step is logged.
 
 A small model is really trained with the framework; every hook of the callback (and of the logger that goes with it) is
-timed while the framework calls it. Hooks that are called a few times in a training (its begin and end, checkpoints) are
+timed while the framework calls it, in CPU time of the training thread: on a shared machine the clock on the wall tells
+more about the neighbours. Hooks that are called a few times in a training (its begin and end, checkpoints) are
 left out, and the first tenth of the calls. Peers are the callbacks that wandb ships or the framework ships for it.
 """
 
@@ -85,11 +86,11 @@ class _Hooks:
         def timed(*arguments: Any, **options: Any) -> Any:
             if self._inside:
                 return method(*arguments, **options)
-            self._inside, start = True, time.perf_counter()
+            self._inside, start = True, time.thread_time()
             try:
                 return method(*arguments, **options)
             finally:
-                spent.append(time.perf_counter() - start)
+                spent.append(time.thread_time() - start)
                 self._inside = False
 
         return timed
