@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -15,6 +15,7 @@ NUMBERS = hnp.arrays(np.float64, st.integers(1, 600), elements=st.floats(width=6
 
 
 @given(NUMBERS, st.integers(4, 100))
+@example(np.array([0.0, -np.inf, np.nan, np.inf, 0.0]), 4)
 def test_nothing_that_shows_is_lost(values: np.ndarray, samples: int) -> None:
     kept = thin(values, samples)
     assert len(kept) <= max(samples, 4)

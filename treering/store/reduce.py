@@ -54,7 +54,8 @@ def thin(values: npt.NDArray[Any], samples: int, x: npt.NDArray[Any] | None = No
     odd = _odd_sorts(numbers)
     bins = (samples - 2) // (2 + len(odd))
     kept = [np.array([0, count - 1], dtype=np.intp)]
-    kept.extend(_first_of_each_bin(positions, count, bins) for positions in odd)
+    # Without a single bin there is one point for each sort, as far as there is room.
+    kept.extend(_first_of_each_bin(positions, count, bins) for positions in (odd if bins else odd[: samples - 2]))
     if odd:
         numbers = np.where(np.isfinite(numbers), numbers, np.nan)
     edges = None if x is None else _uneven_edges(x, bins // 2)
