@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import math
 import threading
 import warnings
@@ -224,6 +225,13 @@ def test_the_users_run_is_the_study(recorded: Runs) -> None:
     parent, (trial,) = split(recorded())
     assert (parent.name, trial.group, trial.project) == ("by hand", "by hand", "mine")
     assert parent.history("objective/value").rows == 1
+
+
+def test_the_active_run_is_the_same_after_a_trial(recorded: Runs) -> None:
+    with treering.init(name="mine") as mine:
+        contextvars.copy_context().run(treering.init, name="opened later, active elsewhere")
+        new_study().optimize(track(square), n_trials=1)
+        assert treering.run is mine
 
 
 def test_one_objective_for_two_studies(recorded: Runs) -> None:
