@@ -211,7 +211,7 @@ class _Pinner:
 
 def _read_small(file: Path) -> bytes | None:
     """Return the content of a small file, None for a larger one."""
-    with file.open("rb", buffering=0) as reader:
+    with open(file, "rb", buffering=0) as reader:
         data = reader.read(_SMALL + 1) or b""
         if len(data) > _SMALL:
             return None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import stat
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
@@ -19,6 +19,7 @@ from treering.errors import CorruptData, NotFound, StoreError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from treering.artifacts.depot import Depot
     from treering.artifacts.index import Located
@@ -188,7 +189,13 @@ def write_entries(
     tell = progress or _nothing
     try:
         with ThreadPoolExecutor(_THREADS, "treering-download") as pool:
-            jobs = [pool.submit(_write_small, reader, batch, tell) for batch in _small_batches(entries, places)]
+            jobs: list[Future[None]] = []
+            for batch in _small_batches(entries, places):
+                # Threads help to wait for a network; on a disk they would only wait for each other.
+                if depot.backend.remote:
+                    jobs.append(pool.submit(_write_small, reader, batch, tell))
+                else:
+                    _write_small(reader, batch, tell)
             for entry, place in zip(entries, places, strict=True):
                 if entry.size > _BATCH_BYTES:
                     _write_large(reader, entry, place, pool, tell)
@@ -203,9 +210,9 @@ def write_entries(
 def _nothing(_size: int) -> None: ...
 
 
-def _places(folder: Path, entries: Sequence[Entry], what: str) -> list[Path]:
+def _places(folder: Path, entries: Sequence[Entry], what: str) -> list[str]:
     root = os.path.realpath(folder)
-    places: list[Path] = []
+    places: list[str] = []
     safe: set[str] = {root}
     for entry in entries:
         try:
@@ -222,16 +229,17 @@ def _places(folder: Path, entries: Sequence[Entry], what: str) -> list[Path]:
                 )
             os.makedirs(parent, exist_ok=True)
             safe.add(parent)
-        places.append(Path(place))
+        places.append(place)
     return places
 
 
-def _part(place: Path) -> Path:
-    return place.with_name(f".{place.name[:200]}.treering-part")
+def _part(place: str) -> str:
+    folder, name = os.path.split(place)
+    return os.path.join(folder, f".{name[:200]}.treering-part")
 
 
-def _small_batches(entries: Sequence[Entry], places: Sequence[Path]) -> Iterator[list[tuple[Entry, Path]]]:
-    batch: list[tuple[Entry, Path]] = []
+def _small_batches(entries: Sequence[Entry], places: Sequence[str]) -> Iterator[list[tuple[Entry, str]]]:
+    batch: list[tuple[Entry, str]] = []
     size = 0
     for entry, place in zip(entries, places, strict=True):
         if entry.size > _BATCH_BYTES:
@@ -245,25 +253,25 @@ def _small_batches(entries: Sequence[Entry], places: Sequence[Path]) -> Iterator
         yield batch
 
 
-def _write_small(reader: ChunkReader, batch: list[tuple[Entry, Path]], tell: Callable[[int], None]) -> None:
+def _write_small(reader: ChunkReader, batch: list[tuple[Entry, str]], tell: Callable[[int], None]) -> None:
     batch = [(entry, place) for entry, place in batch if not _is_there(entry, place, tell)]
     ids = [chunk_id for entry, _ in batch for chunk_id, _ in entry.pieces()]
     found = dict(zip(ids, reader.chunks(ids), strict=True))
     for entry, place in batch:
         part = _part(place)
-        with part.open("wb", buffering=0) as file:
-            for chunk_id, _ in entry.pieces():
-                file.write(found[chunk_id])
-        part.replace(place)
+        with open(part, "wb", buffering=0) as file:
+            file.writelines(found[chunk_id] for chunk_id, _ in entry.pieces())
+        os.replace(part, place)
         tell(entry.size)
 
 
-def _is_there(entry: Entry, place: Path, tell: Callable[[int], None]) -> bool:
+def _is_there(entry: Entry, place: str, tell: Callable[[int], None]) -> bool:
     """Tell whether a file is there with the same content, so that a download goes on where it was interrupted."""
     try:
-        if place.is_symlink() or place.stat().st_size != entry.size:
+        known = os.lstat(place)
+        if not stat.S_ISREG(known.st_mode) or known.st_size != entry.size:
             return False
-        with place.open("rb", buffering=0) as file:
+        with open(place, "rb", buffering=0) as file:
             for chunk_id, size in entry.pieces():
                 if blake3(file.read(size)).digest() != chunk_id:
                     return False
@@ -274,13 +282,13 @@ def _is_there(entry: Entry, place: Path, tell: Callable[[int], None]) -> bool:
 
 
 def _write_large(
-    reader: ChunkReader, entry: Entry, place: Path, pool: ThreadPoolExecutor, tell: Callable[[int], None]
+    reader: ChunkReader, entry: Entry, place: str, pool: ThreadPoolExecutor, tell: Callable[[int], None]
 ) -> None:
     if _is_there(entry, place, tell):
         return
     part = _part(place)
     batches = list(_batches(entry))
-    with part.open("r+b" if part.exists() else "w+b", buffering=0) as file:
+    with open(part, "r+b" if os.path.exists(part) else "w+b", buffering=0) as file:
         file.truncate(entry.size)
 
         def work(batch: tuple[int, list[tuple[bytes, int]]]) -> None:
@@ -293,7 +301,7 @@ def _write_large(
             tell(sum(size for _, size in pieces))
 
         list(pool.map(work, batches))
-    part.replace(place)
+    os.replace(part, place)
 
 
 def _batches(entry: Entry) -> Iterator[tuple[int, list[tuple[bytes, int]]]]:
