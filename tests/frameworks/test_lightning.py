@@ -738,6 +738,19 @@ def test_two_ranks_are_one_run(tmp_path: Path, store_dir: Path) -> None:
     assert {f"0 {saved}", f"1 {saved}"} <= set(ended.stdout.splitlines())
 
 
+@pytest.mark.filterwarnings("ignore:It is recommended to use .self.log:UserWarning")  # the values are all the same
+def test_two_forked_ranks_are_one_run(tmp_path: Path, only_run: OneRun) -> None:
+    """`ddp_fork` copies the logger into processes that begin in the middle of this one and end without its exit."""
+    fit = trainer(tmp_path, TreeringLogger(watch={"every": 1}), max_epochs=1, devices=2, strategy="ddp_fork")
+    fit.fit(Module(), batches(8), batches(2))
+    run = only_run()
+    assert run.state == "finished"
+    assert run.history("train/loss").x.tolist() == run.history("grad/norm").x.tolist() == [1, 2, 3, 4]
+    assert run.history("val/loss").x.tolist() == [4]
+    assert run.config["lightning"]["trainer"]["world_size"] == 2
+    assert "step-4" in by_alias(run)
+
+
 # -- the other tree ---------------------------------------------------------------------------------------------------
 
 PROGRAM = """
