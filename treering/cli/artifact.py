@@ -81,6 +81,15 @@ def _facts(artifact: Artifact) -> dict[str, Any]:
     }
 
 
+def _words(key: str, value: Any) -> str:
+    """One of the facts as people read it."""
+    if key in {"size", "stored"}:
+        return fmt.size(value)
+    if hasattr(value, "astimezone"):
+        return str(value.astimezone().strftime("%Y-%m-%d %H:%M:%S"))
+    return ", ".join(map(str, cast("tuple[str, ...]", value))) if isinstance(value, tuple) else fmt.value(value)
+
+
 @command.command("ls")
 @click.argument("name", required=False)
 @click.option("--project", "-p", help="Only of this project.")
@@ -126,11 +135,8 @@ def show(artifact: str, as_json: bool, place: str | None) -> None:
             print_json({**_facts(found), "files": described, "used_by": users})
             return
         for key, value in _facts(found).items():
-            if key in {"size", "stored"}:
-                click.echo(f"{key:12} {fmt.size(value)}")
-            elif value not in (None, (), {}):
-                words = ", ".join(map(str, cast("tuple[str, ...]", value))) if isinstance(value, tuple) else None
-                click.echo(f"{key:12} {words if words is not None else fmt.value(value)}")
+            if value not in (None, (), {}):
+                click.echo(f"{key:12} {_words(key, value)}")
         if users:
             click.echo(f"{'used by':12} {', '.join(users)}")
         click.echo()
