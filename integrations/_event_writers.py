@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-__all__ = ["Source", "listen", "present", "stop_listening"]
+__all__ = ["Source", "forget", "listen", "present", "stop_listening"]
 
 _BEGAN = re.compile(r"tfevents\.(\d+)\.")
 # Behind the host's name: process and a count. tensorboardX's names, and those of TensorFlow 1, have neither.
@@ -90,6 +90,11 @@ def stop_listening(hear: Hear) -> None:
                 while _wrapped:
                     owner, name, original = _wrapped.pop()
                     setattr(owner, name, original)
+
+
+def forget() -> None:
+    """In a forked child: hear nothing more. Takes no lock, which a thread of the parent may have held."""
+    _ears.clear()
 
 
 def _tell(source: Source) -> None:
@@ -208,9 +213,16 @@ def present() -> list[Source]:
         for descriptor in os.listdir("/proc/self/fd"):
             with contextlib.suppress(OSError):
                 target = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
-                if is_event_file(target.name) and target.is_file():
+                if is_event_file(target.name) and target.is_file() and _is_written(descriptor):
                     found.setdefault(target, Source(target, _nothing))
     return list(found.values())
+
+
+def _is_written(descriptor: str) -> bool:
+    """Tell an open file that is written from one that is only read, by somebody who looks at older logs."""
+    lines = Path("/proc/self/fdinfo", descriptor).read_text(encoding="ascii").splitlines()
+    flags = next(int(line.split()[1], 8) for line in lines if line.startswith("flags:"))
+    return flags & os.O_ACCMODE != os.O_RDONLY
 
 
 def _nothing() -> None:

@@ -18,7 +18,7 @@ from treering.errors import TreeringWarning
 from treering.integrations._event_files import EventFile
 from treering.integrations._event_import import import_folder, log_bytes
 from treering.integrations._event_names import Names, row_of
-from treering.integrations._event_writers import listen, present, stop_listening
+from treering.integrations._event_writers import forget, listen, present, stop_listening
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,8 +77,7 @@ class Sync:
 
     def forget(self) -> None:
         """In a forked child: leave the files to the parent."""
-        stop_listening(self._hear)
-        self._stopped.set()
+        forget()
 
     def _hear(self, source: Source) -> None:
         self._sources.append(source)

@@ -107,7 +107,7 @@ def test_rows_come_while_the_training_goes_on(tmp_path: Path, store_dir: Path) -
         writer.add_scalar("loss", 0.5, 1)
         writer.flush()
         deadline = time.monotonic() + 30
-        while "loss" not in Api(store_dir).run(run.id).metrics:
+        while not any("loss" in found.metrics for found in Api(store_dir).runs()):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         writer.add_scalar("loss", 0.25, 2)
@@ -126,6 +126,26 @@ def test_a_writer_that_was_there_before(kind: str, tmp_path: Path, recorded: Cal
     first, second = recorded()
     assert list(first.history("loss")) == [(1, 1.0), (2, 2.0)]
     assert list(second.history("loss")) == [(3, 3.0)], "no row of the first run again"
+
+
+def test_logs_that_somebody_reads_are_not_written(tmp_path: Path, only_run: OneRun) -> None:
+    with TorchWriter(str(tmp_path)) as writer:
+        writer.add_scalar("loss", 1.0, 1)
+    (path,) = tmp_path.glob("*tfevents*")
+    with path.open("rb"), treering.init(sync_tensorboard=True):
+        assert _event_writers.present() == []
+    assert not only_run().metrics
+
+
+def test_a_forked_child_leaves_the_files_to_its_parent(tmp_path: Path, only_run: OneRun) -> None:
+    with treering.init(sync_tensorboard=True):
+        pid = os.fork()
+        if not pid:
+            with TorchWriter(str(tmp_path)) as writer:
+                writer.add_scalar("loss", 1.0, 1)
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+    assert not only_run().metrics
 
 
 def test_folders_tell_writers_apart(tmp_path: Path, only_run: OneRun) -> None:
