@@ -6,6 +6,7 @@ pack is already a file of that file system, so it is moved instead of sent.
 
 from __future__ import annotations
 
+import errno
 import os
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -95,7 +96,12 @@ class Folder(Backend):
         place = self.path(key)
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            file.replace(place)
+            try:
+                file.replace(place)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                _move_over(file, place)
         except OSError as error:
             raise StoreError(error.errno, f"{place} cannot be written: {error.strerror}") from error
 
@@ -142,6 +148,16 @@ class Folder(Backend):
         if os.name != "nt":
             for folder in folders | {folder.parent for folder in folders}:
                 _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _move_over(file: Path, place: Path) -> None:
+    """Move a file to another file system, where it appears whole."""
+    import shutil
+
+    part = place.with_name(f"{place.name}.part")
+    shutil.copyfile(file, part)
+    part.replace(place)
+    file.unlink()
 
 
 def _sync(path: Path, flags: int) -> None:

@@ -1,0 +1,137 @@
+"""`treering artifact ...`: what it prints for people, pipes and programs."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import treering
+from treering import cli
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], store_dir: Path) -> Call:
+    """Run `treering artifact ARGUMENTS` in this process; returns exit code, output and errors."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["treering", "artifact", *map(str, arguments)])
+        monkeypatch.setattr("warnings.showwarning", None)
+        capfd.readouterr()
+        code = cli.run_and_tell()
+        return code, *capfd.readouterr()
+
+    return run
+
+
+def data(done: tuple[int, str, str]) -> Any:
+    assert done[0] == 0, done
+    return json.loads(done[1])
+
+
+def test_put_list_show_and_get(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("a")
+    (tmp_path / "in" / "b.csv").write_text("b")
+    code, out, _ = call("put", tmp_path / "in", "--name", "set", "--type", "dataset", "--alias", "best", "--tag", "t")
+    assert (code, out) == (0, "set:v0 (2 B, 2 B of them new)\n")
+    (tmp_path / "in" / "a.txt").write_text("changed")
+    assert data(call("put", tmp_path / "in" / "a.txt", tmp_path / "in", "-n", "set", "--json"))["version"] == 1
+    listed = data(call("ls", "--json"))
+    assert [(one["name"], one["version"], one["aliases"]) for one in listed] == [
+        ("set", 0, ["best"]),
+        ("set", 1, ["latest"]),
+    ]
+    code, out, _ = call("ls", "set", "--type", "dataset")
+    assert [line.split("\t")[0] for line in out.splitlines()] == ["artifact", "set:v0"]
+    shown = data(call("show", "set:best", "--json"))
+    assert [file["path"] for file in shown["files"]] == ["a.txt", "b.csv"]
+    assert "a.txt" in call("show", "set")[1]
+    assert call("get", "set:best", tmp_path / "out", "--file", "*.csv")[0] == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.csv"]
+    (tmp_path / "out" / "stray").write_text("x")
+    assert data(call("get", "set:v0", tmp_path / "out", "--exactly", "--json"))["version"] == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.txt", "b.csv"]
+    for arguments, said in (
+        (("ls", "nothing"), "there is no artifact 'nothing'"),
+        (("get", "set:v9"), "it has v0 to v1"),
+        (("show", "set:"), "say 'name'"),
+        (("get", "set", "x", "--exactly", "--file", "y"), "leave --file out"),
+    ):
+        code, _, err = call(*arguments)
+        assert code in {1, 2}
+        assert said in err
+
+
+def test_diff_names_layers(call: Call, tmp_path: Path) -> None:
+    numpy_format = pytest.importorskip("safetensors.numpy")
+    layers = {f"layer{number}": np.full((4, 4), 2.0, "f4") for number in range(3)}
+    for name in ("layer2", "new"):
+        layers[name] = layers.pop("layer2")
+        numpy_format.save_file(layers, tmp_path / "m.safetensors")
+        artifact = treering.Artifact("m", "model")
+        artifact.add_file(tmp_path / "m.safetensors")
+        artifact.add("same", "note")
+        artifact.save("p")
+        layers["layer1"] = layers["layer1"].copy()
+        layers["layer1"][0, 0] += 0.5
+    found = data(call("diff", "m:v0", "m:v1", "--json"))["files"]
+    assert [(file["path"], file["change"]) for file in found] == [("m.safetensors", "changed")]
+    tensors = {tensor["name"]: tensor for tensor in found[0]["tensors"]}
+    assert {name: tensor["change"] for name, tensor in tensors.items()} == {
+        "layer1": "changed", "layer2": "removed", "new": "added",
+    }  # fmt: skip
+    assert tensors["layer1"]["share"] == 1 / 16
+    assert tensors["layer1"]["largest"] == 0.5
+    assert tensors["layer1"]["relative"] == pytest.approx(0.5 / 8)
+    assert "layer1: 6.2% of its values, by up to 0.5" in call("diff", "m:v0", "m:v1")[1]
+
+
+def test_gc_verify_and_lineage(call: Call, store_dir: Path) -> None:
+    artifact = treering.Artifact("old")
+    artifact.add(random.Random(1).randbytes(5000), "x")
+    artifact.ttl = timedelta(microseconds=1)
+    artifact.save("p")
+    with treering.init("p", id="user", settings={"system_interval_s": 0}) as run:
+        run.use_artifact("old")
+    (plan,) = data(call("gc", "--plan", "--json"))
+    assert [(one["version"], one["used_by"]) for one in plan["expiring"]] == [("old:v0", ["user"])]
+    code, out, _ = call("gc", "--plan")
+    assert code == 0
+    assert "old:v0 would go: its time was over at" in out
+    assert "run user used it" in out
+    assert "old:v0 -> run user (used)" in call("lineage", "old")[1]
+    assert data(call("verify", "--json"))["healthy"]
+    assert "is whole" in call("verify", "old")[1]
+    (pack,) = (store_dir / "blobs").rglob("*.pack")
+    pack.write_bytes(pack.read_bytes()[:100] + b"x" + pack.read_bytes()[101:])
+    code, out, _ = call("verify")
+    assert code == 1
+    assert pack.name in out
+    assert "old:v0, 'x'" in out
+    assert "old:v0 gone" in call("gc")[1]
+    assert data(call("ls", "--json")) == []
+
+
+def test_where_the_bytes_are(call: Call, store_dir: Path, tmp_path: Path) -> None:
+    with treering.init("p", id="r", settings={"system_interval_s": 0}):
+        pass
+    assert call("store")[1].strip() == str(store_dir / "blobs" / "packs")
+    assert call("store", (tmp_path / "elsewhere").as_uri())[0] == 0
+    artifact = treering.Artifact("a")
+    artifact.add("x", "x")
+    artifact.save("p")
+    assert list((tmp_path / "elsewhere").rglob("*.pack"))
+    assert treering.Api().version("a").read() == b"x"
+    code, _, err = call("store", "s3://bucket")
+    assert code == 1
+    assert "has packs already" in err
