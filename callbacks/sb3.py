@@ -18,6 +18,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from treering._framework import framework
 from treering.integrations._episodes import Episode, Episodes
 from treering.integrations.sb3 import SavedFiles, callbacks_in, describe, plain
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    import numpy as np
     from typing_extensions import Unpack
 
     from treering import Run
@@ -102,6 +103,7 @@ class TreeringCallback(BaseCallback):
         with self._training.guard("on_training_start"):
             self._begin()
             callbacks = list(callbacks_in(self.locals.get("callback")))
+            self._normalized = self.model.get_vec_normalize_env()
             self._attach(callbacks)
             self._files.attach(self.model, callbacks, self._offset)
             for part, values in describe(self.model):
@@ -167,8 +169,10 @@ class TreeringCallback(BaseCallback):
             formats.append(self._writer)
 
     def _count_episodes(self, dones: np.ndarray, rewards: np.ndarray, infos: list[dict[str, Any]]) -> None:
-        normalized = self.model.get_vec_normalize_env()
+        normalized = self._normalized
         self._episodes.add(rewards if normalized is None else normalized.get_original_reward())
+        if not np.count_nonzero(dones):  # called after every step: the quickest way to ask
+            return
         for env in map(int, dones.nonzero()[0]):
             info, counted = infos[env], self._episodes.end(env)
             seen = info.get("episode")

@@ -56,18 +56,22 @@ class Episodes:
         self._lengths[which] = 0
         self._started[which] = self._clock()
 
-    def add(self, rewards: npt.ArrayLike, which: npt.NDArray[np.bool_] | slice = slice(None)) -> None:
-        """Count one step of the environments `which`.
+    def add(self, rewards: npt.ArrayLike, which: npt.NDArray[np.bool_] | None = None) -> None:
+        """Count one step; called after every step of a training, and so kept short.
 
         Args:
             rewards: of all environments, shape (environments,), or (environments, n) for n rewards at once.
-            which: mask of those whose step belongs to an episode.
+            which: mask of the environments whose step belongs to an episode; None for all.
         """
         given = np.asarray(rewards, dtype=np.float64)
-        if given.shape[1:] != self._returns.shape[1:]:
+        if given.ndim != self._returns.ndim:
             self._returns = np.zeros((self.environments, *given.shape[1:]))
-        self._returns[which] += given[which]
-        self._lengths[which] += 1
+        if which is None:
+            self._returns += given
+            self._lengths += 1
+        else:
+            self._returns[which] += given[which]
+            self._lengths[which] += 1
 
     def end(self, env: int) -> Episode:
         """Return the episode that environment `env` has just ended, and begin its next."""

@@ -313,17 +313,26 @@ class _Tracker:
     def step(self, rewards: Any, terminations: Any, truncations: Any, infos: Mapping[str, Any]) -> None:
         with self.place.training.guard("step"):
             terminated, truncated = np.asarray(terminations, np.bool_), np.asarray(truncations, np.bool_)
-            counted = ~self._over
-            if self._over.any():  # NEXT_STEP: this step has only reset them
-                self._begin(self._over.copy())
-            self._episodes.add(rewards, counted)
-            self._steps += int(counted.sum())
-            for env in np.flatnonzero((terminated | truncated) & counted):
-                self._record(int(env), bool(terminated[env]), bool(truncated[env]), infos)
-                if self._mode == SAME_STEP:
-                    self._ids[env] += 1
-                elif self._mode == NEXT_STEP:
-                    self._over[env] = True
+            ends = terminated | truncated
+            resetting = np.count_nonzero(self._over)  # of all ways to ask an array, the quickest
+            if resetting:  # NEXT_STEP: this step has only reset them
+                counted = ~self._over
+                ends &= counted
+                self._begin(~counted)
+                self._episodes.add(rewards, counted)
+            else:
+                self._episodes.add(rewards)
+            self._steps += len(ends) - resetting
+            if np.count_nonzero(ends):
+                for env in np.flatnonzero(ends):
+                    self._ended(int(env), bool(terminated[env]), bool(truncated[env]), infos)
+
+    def _ended(self, env: int, terminated: bool, truncated: bool, infos: Mapping[str, Any]) -> None:
+        self._record(env, terminated, truncated, infos)
+        if self._mode == SAME_STEP:
+            self._ids[env] += 1
+        elif self._mode == NEXT_STEP:
+            self._over[env] = True
 
     def _record(self, env: int, terminated: bool, truncated: bool, infos: Mapping[str, Any]) -> None:
         self._ids[env] = max(self._ids[env], 0)  # -1: wrapped in the middle of its first episode
