@@ -423,6 +423,8 @@ def test_backends(backend: str, tmp_path: Path, store_dir: Path) -> None:
     for name, expected in (("plain", expected_norms()), ("clipped", expected_norms(accumulated=2, clip=0.5))):
         for at, key in enumerate(("layer/out/kernel", "layer/out/bias")):
             assert found[name][f"grad/{key}"][-1] == pytest.approx(expected[-1][at], rel=1e-4)
+    before_clipping = [norms[2] for norms in expected_norms(accumulated=2, clip=0.5)]
+    assert found["clipped"]["grad/norm_preclip"] == pytest.approx(before_clipping, rel=1e-4)
     assert found["plain"]["grad/norm"] == pytest.approx([norms[2] for norms in expected_norms()], rel=1e-4)
     executed_together = backend != "torch"
     assert found["2"]["within"] == ([2, 4, 6, 8] if executed_together else [1, 3, 5, 7])
