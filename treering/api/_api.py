@@ -78,15 +78,19 @@ class Api:
         return self._find(where, parse_order(order), limit)
 
     def _find(self, where: Node, order: list[tuple[Field, bool]], limit: int | None) -> Runs:
+        return Runs(run for run, _ in self._found(where, order, limit))
+
+    def _found(
+        self, where: Node, order: list[tuple[Field, bool]], limit: int | None, after: Sequence[Any] | None = None
+    ) -> list[tuple[ApiRun, tuple[Any, ...]]]:
+        """Return runs with the keys that they are ordered by; `after` is as in `RunQuery.select`."""
         found: list[tuple[ApiRun, tuple[Any, ...]]] = []
         for source in self._sources:
             query = RunQuery(source.database.dialect)
-            rows = source.database.query(query.select(PLAIN_COLUMNS, where, order, limit), query.parameters)
+            rows = source.database.query(query.select(PLAIN_COLUMNS, where, order, limit, after), query.parameters)
             batch = Batch(source, [row[0] for row in rows])
             found += [(ApiRun(row[: len(PLAIN_COLUMNS)], batch), row[len(PLAIN_COLUMNS) :]) for row in rows]
-        if len(self._sources) == 1:
-            return Runs([run for run, _ in found])
-        return Runs(_merged(found, order)[:limit])
+        return found if len(self._sources) == 1 else _merged(found, order)[:limit]
 
     def run(self, name: str) -> ApiRun:
         """Return one run.
@@ -206,7 +210,9 @@ def _begins(word: str) -> str:
     return re.sub(r"([*?\[])", r"[\1]", word) + "*"
 
 
-def _merged(found: list[tuple[ApiRun, tuple[Any, ...]]], order: list[tuple[Field, bool]]) -> list[ApiRun]:
+def _merged(
+    found: list[tuple[ApiRun, tuple[Any, ...]]], order: list[tuple[Field, bool]]
+) -> list[tuple[ApiRun, tuple[Any, ...]]]:
     """Sort the runs of several databases as each has sorted its own; of two copies of a run the newer one counts."""
     newest: dict[str, tuple[ApiRun, tuple[Any, ...]]] = {}
     for entry in found:
@@ -225,4 +231,4 @@ def _merged(found: list[tuple[ApiRun, tuple[Any, ...]]], order: list[tuple[Field
             return 1 if one[0].created < other[0].created else -1
         return 1 if one[0].id > other[0].id else -1
 
-    return [run for run, _ in sorted(newest.values(), key=cmp_to_key(compare))]
+    return sorted(newest.values(), key=cmp_to_key(compare))

@@ -53,7 +53,12 @@ class RunQuery:
         self._joins: list[str] = []
 
     def select(
-        self, columns: Sequence[str], where: Node, order: Sequence[tuple[Field, bool]] = (), limit: int | None = None
+        self,
+        columns: Sequence[str],
+        where: Node,
+        order: Sequence[tuple[Field, bool]] = (),
+        limit: int | None = None,
+        after: Sequence[Any] | None = None,
     ) -> str:
         """Return the statement.
 
@@ -62,19 +67,44 @@ class RunQuery:
             where: which runs.
             order: fields and whether each is descending; runs without the field come last. Then the newest first.
             limit: at most this many.
+            after: the order's keys of a run, when it was created (microseconds since 1970) and its id: only the runs
+                that follow it.
         """
         condition = self._condition(where)
         keys: list[str] = []
         terms: list[str] = []
+        descents: list[bool] = []
         for field, descending in order:
             for key in self._order_keys(field):
                 keys.append(key)
+                descents.append(descending)
                 terms.append(f"{key} IS NULL, {key}{' DESC' if descending else ''}")
         listed = ", ".join([f"r.{name}" for name in columns] + keys)
         joins = "".join(self._joins)
         terms += ["r.created_us DESC", "r.id"]
+        if after is not None:
+            beyond = self._beyond([*keys, "r.created_us", "r.id"], [*descents, True, False], after)
+            condition = f"{condition} AND {beyond}"
         tail = "" if limit is None else f" LIMIT {self._bind(int(limit))}"
         return f"SELECT {listed} FROM runs r{joins} WHERE {condition} ORDER BY {', '.join(terms)}{tail}"
+
+    def count(self, where: Node) -> str:
+        """Return the statement that counts the runs."""
+        return f"SELECT COUNT(*) FROM runs r WHERE {self._condition(where)}"
+
+    def _beyond(self, keys: Sequence[str], descents: Sequence[bool], after: Sequence[Any]) -> str:
+        """Return the condition for what an order by `keys` puts behind the values `after`, NULL being the last."""
+        alternatives: list[str] = []
+        same: list[str] = []
+        for key, descending, value in zip(keys, descents, after, strict=True):
+            if value is None:
+                same.append(f"{key} IS NULL")
+                continue
+            bound = self._bind(value)
+            further = f"({key} {'<' if descending else '>'} {bound} OR {key} IS NULL)"
+            alternatives.append(" AND ".join([*same, further]))
+            same.append(f"{key} = {bound}")
+        return f"({' OR '.join(alternatives) or '1 = 0'})"
 
     def _bind(self, value: Value) -> str:
         name = f"p{len(self.parameters)}"
