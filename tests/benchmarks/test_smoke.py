@@ -20,6 +20,7 @@ MEASURES = (
     "startup",
     "many_writers",
     "memory",
+    "artifacts",
 )
 
 
