@@ -33,6 +33,7 @@ MEASURES = (
     "startup",
     "many_writers",
     "memory",
+    "artifacts",
     "watch",
     "callback_overhead",
 )
