@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["EPISODES_IN_MEAN", "Episode", "Episodes"]
 
 EPISODES_IN_MEAN = 100
+#: As many steps are only put aside before they are added up: between two steps of a training NumPy's sums are cold,
+#: and cost more than all else that is done here.
+STEPS_ASIDE = 256
 
 
 class Episode(NamedTuple):
@@ -47,11 +50,13 @@ class Episodes:
         self._clock = clock
         self._returns: npt.NDArray[np.float64] = np.zeros(environments)
         self._lengths = np.zeros(environments, dtype=np.int64)
+        self._aside: list[npt.ArrayLike] = []
         self._started = np.full(environments, clock())
         self._recent: deque[float] = deque(maxlen=EPISODES_IN_MEAN)
 
     def restart(self, which: npt.NDArray[np.bool_] | slice = slice(None)) -> None:
         """Begin anew, with nothing counted, in the environments `which`."""
+        self._add_up()
         self._returns[which] = 0
         self._lengths[which] = 0
         self._started[which] = self._clock()
@@ -60,21 +65,37 @@ class Episodes:
         """Count one step; called after every step of a training, and so kept short.
 
         Args:
-            rewards: of all environments, shape (environments,), or (environments, n) for n rewards at once.
+            rewards: of all environments, shape (environments,), or (environments, n) for n rewards at once. Copied.
             which: mask of the environments whose step belongs to an episode; None for all.
         """
-        given = np.asarray(rewards, dtype=np.float64)
-        if given.ndim != self._returns.ndim:
-            self._returns = np.zeros((self.environments, *given.shape[1:]))
         if which is None:
-            self._returns += given
-            self._lengths += 1
-        else:
-            self._returns[which] += given[which]
-            self._lengths[which] += 1
+            self._aside.append(np.array(rewards))
+            if len(self._aside) >= STEPS_ASIDE:
+                self._add_up()
+            return
+        self._add_up()
+        given = np.asarray(rewards, dtype=np.float64)
+        self._fit(given.shape)
+        self._returns[which] += given[which]
+        self._lengths[which] += 1
+
+    def _add_up(self) -> None:
+        if not self._aside:
+            return
+        aside, self._aside = self._aside, []  # first, lest rewards that are none are met again and again
+        given = np.asarray(aside, dtype=np.float64)
+        self._fit(given.shape[1:])
+        for rewards in given:  # one after the other, as a program would add them: np.sum rounds in another order
+            self._returns += rewards
+        self._lengths += len(given)
+
+    def _fit(self, shape: tuple[int, ...]) -> None:
+        if len(shape) != self._returns.ndim:
+            self._returns = np.zeros((self.environments, *shape[1:]))
 
     def end(self, env: int) -> Episode:
         """Return the episode that environment `env` has just ended, and begin its next."""
+        self._add_up()
         total = self._returns[env].copy() if self._returns.ndim > 1 else float(self._returns[env])
         episode = Episode(total, int(self._lengths[env]), float(self._clock() - self._started[env]))
         mask = np.zeros(self.environments, dtype=np.bool_)

@@ -234,6 +234,36 @@ def test_several_rewards_at_once(only_run: OneRun) -> None:
     assert "episode/return" not in run.metrics
 
 
+def test_rewards_are_copied_and_long_episodes_added_up(only_run: OneRun) -> None:
+    class Reused(Walk):
+        buffer = np.zeros(2)
+
+        def step(self, action: Any) -> Any:
+            observation, _, terminated, truncated, info = super().step(action)
+            self.buffer[:] = (1.0, self.at)
+            return observation, self.buffer, terminated, truncated, info
+
+    play(track_env(Reused([1000, 700])), 2)
+    run = only_run()
+    assert run.history("episode/return/0").values.tolist() == [1000, 700]
+    assert run.history("episode/return/1").values.tolist() == [1000 * 1001 / 2, 700 * 701 / 2]
+    assert run.history("episode/length").values.tolist() == [1000, 700]
+
+
+def test_a_reward_that_is_no_number_is_told_of_once(monkeypatch: pytest.MonkeyPatch, only_run: OneRun) -> None:
+    monkeypatch.delenv("TREERING_DEBUG")
+
+    class Broken(Walk):
+        def step(self, action: Any) -> Any:
+            observation, _, terminated, truncated, info = super().step(action)
+            return observation, "high", terminated, truncated, info
+
+    with treering.init(), pytest.warns(TreeringWarning, match="step: ValueError") as warned:
+        play(track_env(Broken([300])), 3)
+    assert len(warned) == 1
+    assert only_run().state == "finished"
+
+
 # -- the run ----------------------------------------------------------------------------------------------------------
 
 
