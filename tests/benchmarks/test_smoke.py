@@ -21,6 +21,7 @@ MEASURES = (
     "many_writers",
     "memory",
     "artifacts",
+    "watch",
 )
 
 
