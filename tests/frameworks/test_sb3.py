@@ -435,6 +435,40 @@ def test_checkpoints_of_our_own(replay: bool, tmp_path: Path, only_run: OneRun) 
         assert model.replay_buffer.size() == 72
 
 
+def test_one_flag_with_a_checkpoint_of_our_own(tmp_path: Path, only_run: OneRun) -> None:
+    """What the page on Stable-Baselines3 shows: model and replay buffer come back, and the curve is one."""
+
+    def train(steps: int, stop_at: int | None = None) -> DQN:
+        callback = TreeringCallback(resume="auto", save_every=32, save_replay_buffer=True)
+        checkpoint, env = callback.checkpoint, cartpole(10)
+        if checkpoint is None:
+            model = DQN("MlpPolicy", env, learning_starts=10, train_freq=8, buffer_size=100, device="cpu")
+        else:
+            model = DQN.load(checkpoint, env)
+            model.load_replay_buffer(checkpoint.with_name("replay_buffer.pkl"))
+            assert model.replay_buffer is not None
+            assert model.replay_buffer.size() == 31  # SB3 calls back before it stores the step
+
+        def stop(local: dict[str, Any], _: Any) -> bool:
+            if local["self"].num_timesteps == stop_at:
+                raise ValueError("stopped")
+            return True
+
+        callbacks = [callback, ConvertCallback(stop)]
+        model.learn(steps - model.num_timesteps, callback=callbacks, reset_num_timesteps=checkpoint is None)
+        return model
+
+    with pytest.raises(ValueError, match="stopped"):
+        train(96, stop_at=50)
+    treering.finish("failed")
+    assert train(96).num_timesteps == 96
+    run = only_run()
+    assert run.state == "finished"
+    steps = run.history("episode/return").x.tolist()
+    assert steps == sorted(set(steps))
+    assert steps[-1] > 85
+
+
 def test_the_interval_of_checkpoints_is_checked() -> None:
     with pytest.raises(UsageError, match="save_every=0; use a number of environment steps"):
         TreeringCallback(save_every=0)
