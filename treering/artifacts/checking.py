@@ -101,7 +101,7 @@ def _check_pack(
             (data,) = backend.read(key, [(start, batch[-1].offset + batch[-1].stored - start)])
             for chunk in batch:
                 try:
-                    decode_chunk(chunk, data[chunk.offset - start : chunk.offset - start + chunk.stored])
+                    decode_chunk(chunk, memoryview(data)[chunk.offset - start :][: chunk.stored])
                 except CorruptData as error:
                     yield Damage(key, f"{error}, byte {chunk.offset} of the pack"), [chunk.id]
             if progress is not None:

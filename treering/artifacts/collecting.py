@@ -298,7 +298,7 @@ def _rewrite(depot: Depot, anew: list[_Pack]) -> list[PackFile]:
 
 def _is_sound(chunk: PackedChunk, data: bytes) -> bool:
     try:
-        decode_chunk(chunk, data)
+        decode_chunk(chunk, memoryview(data))
     except CorruptData:
         return False
     return True

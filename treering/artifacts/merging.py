@@ -50,7 +50,7 @@ def bring_over(source: Database, folder: Path, target: Depot, storing: Storing, 
             try:
                 for start in range(0, len(wanted), _BATCH):
                     for chunk in reader.chunks(wanted[start : start + _BATCH]):
-                        storing.add_small(memoryview(chunk), _nothing)
+                        storing.add_small(chunk, _nothing)
             except (NotFound, CorruptData):
                 missing.append(entry.digest.hex())
     storing.flush()

@@ -13,6 +13,7 @@ The database repeats the index; the copy in the pack is what a lost database can
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -85,12 +86,22 @@ def encode_chunk(data: memoryview) -> tuple[int, Buffer]:
     return (ZSTD, packed) if len(packed) <= _WORTH * size else (RAW, data)
 
 
-def _compress(data: Buffer) -> bytes:
-    return zstandard.ZstdCompressor(level=_LEVEL, write_checksum=False).compress(data)  # type: ignore[arg-type]  # any buffer
+class _OfThread(threading.local):
+    """A compressor takes longer to make than to use on a piece of a few kilobytes; threads must not share one."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=False)
 
 
-def decode_chunk(chunk: PackedChunk, stored: bytes) -> bytes:
-    """Return a chunk's bytes, checked.
+_of_thread = _OfThread()
+
+
+def _compress(data: bytes | memoryview) -> bytes:
+    return _of_thread.compressor.compress(data)
+
+
+def decode_chunk(chunk: PackedChunk, stored: memoryview) -> memoryview:
+    """Return a chunk's bytes, checked; they may be those that were given.
 
     Raises:
         CorruptData: they do not match its id.
@@ -98,7 +109,7 @@ def decode_chunk(chunk: PackedChunk, stored: bytes) -> bytes:
     data = stored
     if chunk.codec == ZSTD:
         try:
-            data = zstandard.ZstdDecompressor().decompress(stored, max_output_size=chunk.size)
+            data = memoryview(zstandard.ZstdDecompressor().decompress(stored, max_output_size=chunk.size))
         except zstandard.ZstdError as error:
             raise CorruptData(f"chunk {chunk.id.hex()[:12]} cannot be unpacked: {error}") from error
     elif chunk.codec != RAW:

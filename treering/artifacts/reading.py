@@ -82,7 +82,7 @@ class ChunkReader:
             wanted = {one for one in ids if one not in self._located}
             self._located.update(index.locate(self._depot.database, wanted))
 
-    def chunks(self, ids: Sequence[bytes]) -> list[bytes]:
+    def chunks(self, ids: Sequence[bytes]) -> list[memoryview]:
         """Return the bytes of chunks.
 
         Raises:
@@ -99,26 +99,25 @@ class ChunkReader:
             self.locate(ids)
             return self._read(ids)
 
-    def _read(self, ids: Sequence[bytes]) -> list[bytes]:
+    def _read(self, ids: Sequence[bytes]) -> list[memoryview]:
         by_pack: dict[str, dict[bytes, Located]] = {}
         for one in ids:
             located = self._located.get(one)
             if located is None:
                 raise NotFound(f"chunk {one.hex()[:12]} is gone from the store; see `treering artifact verify`")
             by_pack.setdefault(located.pack, {})[one] = located
-        found: dict[bytes, bytes] = {}
+        found: dict[bytes, memoryview] = {}
         for pack, wanted in by_pack.items():
             key = self._depot.key(pack)
             runs = list(_runs(sorted(wanted.values(), key=lambda one: one.chunk.offset)))
             spans = [(run[0].chunk.offset, _end(run[-1]) - run[0].chunk.offset) for run in runs]
             for run, data in zip(runs, self._depot.backend.read(key, spans), strict=True):
-                first = run[0].chunk.offset
+                first, view = run[0].chunk.offset, memoryview(data)
                 for located in run:
                     chunk = located.chunk
-                    whole = len(data) == chunk.stored
-                    stored = data if whole else data[chunk.offset - first : chunk.offset - first + chunk.stored]
+                    start = chunk.offset - first
                     try:
-                        found[chunk.id] = decode_chunk(chunk, stored)
+                        found[chunk.id] = decode_chunk(chunk, view[start : start + chunk.stored])
                     except CorruptData as error:
                         raise CorruptData(f"{error} in pack {key}, byte {chunk.offset}") from None
         return [found[one] for one in ids]
@@ -336,13 +335,13 @@ def _holds(descriptor: int, start: int, pieces: list[tuple[bytes, int]]) -> bool
 _seeking = threading.Lock()
 
 
-def _write_at(descriptor: int, data: bytes, start: int) -> None:
+def _write_at(descriptor: int, data: memoryview, start: int) -> None:
     if not hasattr(os, "pwrite"):  # Windows
         with _seeking:
             os.lseek(descriptor, start, os.SEEK_SET)
             os.write(descriptor, data)
         return
-    view = memoryview(data)
+    view = data
     while view:
         written = os.pwrite(descriptor, view, start)
         view = view[written:]
