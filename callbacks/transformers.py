@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from treering._framework import framework
 from treering.integrations.torch import describe_model, group_rates
-from treering.integrations.transformers import LossWatch, newest_folder
+from treering.integrations.transformers import LARGE_LOSS, LossWatch, newest_folder
 from treering.resuming import newest_checkpoint
 from treering.training import Options, Score, Training, learning_rates, metric_name
 
@@ -40,10 +40,6 @@ __all__ = ["TreeringCallback"]
 NAMES = {"grad_norm": "grad/norm", "learning_rate": "lr/0"}
 # What stands for the whole training; the mean loss would take the name of the series.
 SUMMARY_NAMES = {"train_loss": "train/mean_loss"}
-LARGE_LOSS = (
-    "with gradient_accumulation_steps={0} the Trainer logs {0} times the loss of this model, which does not divide by "
-    "the number of items; train/loss is kept as it is, train/loss_per_item is the loss"
-)
 
 
 class TreeringCallback(TrainerCallback, ExportableState):
@@ -109,6 +105,7 @@ class TreeringCallback(TrainerCallback, ExportableState):
             self._sizes.clear()
             self._note_size("train", train_dataloader)
             self._watch_losses(args, model)
+            self._training.watch(model, step=lambda: state.global_step + 1)  # asked within the update
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -148,7 +145,8 @@ class TreeringCallback(TrainerCallback, ExportableState):
             if any(name.startswith("eval_") for name in values):
                 self._evaluated = (state.global_step, values)
                 self._note_size("eval", eval_dataloader)
-            row = {NAMES.get(name, name): value for name, value in values.items()}
+            names = {**NAMES, "grad_norm": "grad/norm_preclip"} if self._whole.options.get("watch") else NAMES
+            row = {names.get(name, name): value for name, value in values.items()}
             if "loss" in row:
                 row |= learning_rates(self._rates) | self._hidden(float(row["loss"]))
             self._training.log(row, step=state.global_step, prefix="train", epoch=epoch, tokens=tokens or None)
@@ -164,7 +162,7 @@ class TreeringCallback(TrainerCallback, ExportableState):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         with self._training.guard("on_train_end"):
-            self._unwatch_losses()
+            self._watch_losses(args)
             self._training.end()
 
     def on_predict(
@@ -196,15 +194,12 @@ class TreeringCallback(TrainerCallback, ExportableState):
             if adapters := getattr(model, "peft_config", None):
                 self._training.configure("peft", adapters)
 
-    def _watch_losses(self, args: TrainingArguments, model: Any) -> None:
-        self._unwatch_losses()
-        if model is not None and self._training.run is not None:
-            self._losses = LossWatch(getattr(model, "module", model), args)
-
-    def _unwatch_losses(self) -> None:
+    def _watch_losses(self, args: TrainingArguments, model: Any = None) -> None:
         if self._losses is not None:
             self._losses.remove()
             self._losses = None
+        if model is not None and self._training.run is not None:
+            self._losses = LossWatch(getattr(model, "module", model), args)
 
     def _hidden(self, logged: float) -> dict[str, object]:
         """What the logged loss does not say: that some were NaN, and that it is a sum where a mean is expected."""
@@ -233,20 +228,18 @@ class TreeringCallback(TrainerCallback, ExportableState):
             return None
         metric = metric if metric.startswith("eval_") else f"eval_{metric}"
         step, values = self._evaluated
-        best = Path(state.best_model_checkpoint or "").name == folder.name
         return Score(
             metric_name(metric),
             values.get(metric) if step == state.global_step else None,
             mode="max" if args.greater_is_better else "min",
-            best=best,
+            best=Path(state.best_model_checkpoint or "").name == folder.name,
         )
 
 
 def _run_in(saved: Any) -> dict[str, Any]:
     """The run in the state that a checkpoint holds of this callback, or of several."""
     one: Any = cast("list[Any]", saved)[-1] if isinstance(saved, list) else saved
-    run: dict[str, Any] | None = one.get("attributes", {}).get("treering_run")
-    return run or {}
+    return cast("dict[str, Any]", one.get("attributes", {}).get("treering_run") or {})
 
 
 def _is_json(value: object) -> bool:

@@ -21,8 +21,13 @@ with framework("torch", extra="transformers"):
 if TYPE_CHECKING:
     from transformers import TrainerState, TrainingArguments
 
-__all__ = ["Found", "LossWatch", "loss_factor", "newest_folder"]
+__all__ = ["LARGE_LOSS", "Found", "LossWatch", "loss_factor", "newest_folder"]
 
+#: For `str.format` with the factor of a `Found`.
+LARGE_LOSS = (
+    "with gradient_accumulation_steps={0} the Trainer logs {0} times the loss of this model, which does not divide by "
+    "the number of items; train/loss is kept as it is, train/loss_per_item is the loss"
+)
 _MOST_KEPT = 4096
 _CLOSE = 0.02
 

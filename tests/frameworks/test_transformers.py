@@ -158,6 +158,16 @@ def test_losses_that_the_log_leaves_out_are_counted(tmp_path: Path, only_run: On
     assert not fit.model._forward_hooks
 
 
+def test_gradients_are_watched_if_wanted(tmp_path: Path, only_run: OneRun) -> None:
+    fit = trainer(tmp_path, TreeringCallback(watch={"every": 1}), max_grad_norm=0.01)
+    fit.train()
+    run = only_run()
+    assert run.history("grad/layer/classifier.weight").x.tolist() == [1, 2, 3, 4]
+    assert points(run, "grad/norm") == [(step, pytest.approx(0.01, rel=1e-3)) for step in (1, 2, 3, 4)]
+    logged = [(row["step"], row["grad_norm"]) for row in fit.state.log_history if "grad_norm" in row]
+    assert points(run, "grad/norm_preclip") == logged
+
+
 TOKENS: Any = [{"input_ids": [number % 4] * 4, "labels": [number % 4] * 4} for number in range(8)]
 LLAMA: Any = {**SHAPE, "vocab_size": 8, "max_position_embeddings": 8, "pad_token_id": 7}
 LOSSES: list[tuple[str, Callable[[], Any], Any, bool]] = [
