@@ -108,6 +108,8 @@ class TreeringCallback(BaseCallback):
             self._files.attach(self.model, callbacks, self._offset)
             for part, values in describe(self.model):
                 self._training.configure(part, values)
+            # All updates of a rollout share its last step.
+            self._training.watch(self.model.policy, step=lambda: self._training.step)
 
     def _on_step(self) -> bool:
         with self._training.guard("on_step"):

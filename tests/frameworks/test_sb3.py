@@ -469,6 +469,21 @@ def test_one_flag_with_a_checkpoint_of_our_own(tmp_path: Path, only_run: OneRun)
     assert steps[-1] > 85
 
 
+def test_gradients_are_watched_at_each_update(only_run: OneRun) -> None:
+    model = PPO("MlpPolicy", cartpole(), **SMALL)
+    norms: list[float] = []
+
+    def add_up(*_: Any) -> None:
+        gradients = [parameter.grad for parameter in model.policy.parameters() if parameter.grad is not None]
+        norms.append(float(torch.cat([gradient.flatten() for gradient in gradients]).norm()))
+
+    model.policy.optimizer.register_step_pre_hook(add_up)
+    model.learn(64, callback=TreeringCallback(watch={"every": 1}))
+    series = only_run().history("grad/norm")
+    assert np.allclose(series.values, norms, rtol=1e-4)
+    assert set(series.x.tolist()) == {32, 64}
+
+
 def test_the_interval_of_checkpoints_is_checked() -> None:
     with pytest.raises(UsageError, match="save_every=0; use a number of environment steps"):
         TreeringCallback(save_every=0)
