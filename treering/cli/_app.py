@@ -19,6 +19,7 @@ COMMANDS = {
     "tail": "Follow a run: its metrics, output and events as they come.",
     "plot": "Draw metrics as curves in the terminal; every spike shows.",
     "diff": "Compare two runs: config, code, environment and metrics.",
+    "ui": "Serve the store to browsers of this machine.",
     "artifact": "List, get, put, compare, check and clear away artifacts.",
     "export": "Write runs as Parquet, CSV or JSON.",
     "delete": "Delete runs for good; asks first.",

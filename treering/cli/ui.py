@@ -1,0 +1,58 @@
+"""`treering ui`."""
+
+from __future__ import annotations
+
+import click
+
+from treering.cli._options import place_option
+
+__all__ = ["command"]
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", "-p", type=click.IntRange(0, 65535), help="Default: the first free one from 8265 on.")
+@click.option("--expose", is_flag=True, help="Let other machines connect, on a --host that is not this machine's own.")
+@click.option("--allow-host", "hosts", multiple=True, metavar="NAME", help="Another name that browsers may use.")
+@click.option("--root-path", default="", metavar="/PREFIX", help="Prefix under which a proxy shows the server.")
+@click.option("--frame-origin", "frames", multiple=True, metavar="URL", help="A page that may show it in a frame.")
+@click.option("--max-streams", default=64, show_default=True, type=click.IntRange(1), help="Pages with live updates.")
+@click.option("--browser/--no-browser", default=True, help="Open the dashboard in a browser.")
+@place_option
+def command(
+    host: str,
+    port: int | None,
+    expose: bool,
+    hosts: tuple[str, ...],
+    root_path: str,
+    frames: tuple[str, ...],
+    max_streams: int,
+    browser: bool,
+    place: str | None,
+) -> None:
+    """Serve the store to browsers of this machine, until Ctrl-C.
+
+    Only who opens the printed address, which holds a random token, can read anything.
+    """
+    from treering.server.options import ServerOptions, is_loopback
+    from treering.server.serve import listen, make_server, open_browser, start_page
+    from treering.server.tokens import new_token
+
+    names = {name.lower() for name in hosts}
+    # What listens everywhere is reached by names that only the user knows.
+    if not is_loopback(host) and host not in {"0.0.0.0", "::"}:  # noqa: S104  # compared, not bound
+        names.add(f"[{host.strip('[]')}]".lower() if ":" in host else host.lower())
+    options = ServerOptions(
+        place, new_token(), frozenset(names), root_path=root_path, frame_origins=frames, max_streams=max_streams
+    )
+    listener = listen(host, port, exposed=expose)
+    number = listener.getsockname()[1]
+    shown = next(iter(sorted(names)), "127.0.0.1") if not is_loopback(host) else host
+    shown = f"[{shown}]" if ":" in shown and not shown.startswith("[") else shown
+    url = f"http://{shown}:{number}{root_path}/login?token={options.token}"
+    server = make_server(options)
+    click.echo(f"treering is at {url}\nCtrl-C stops it.")
+    with listener, start_page(url) as page:
+        if browser:
+            open_browser(page)
+        server.run(sockets=[listener])

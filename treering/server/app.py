@@ -1,0 +1,110 @@
+"""Putting the server together."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from treering.errors import NotFound, StoreError, TreeringError, UsageError
+from treering.server import routes_files, routes_live, routes_pages, routes_runs, routes_series, shapes
+from treering.server.gate import Gate, Refusal
+from treering.server.packing import Packing
+from treering.server.shelf import Shelf
+from treering.server.tokens import Tokens
+from treering.server.wire import error_body
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from starlette.requests import Request
+
+    from treering.server.options import ServerOptions
+
+__all__ = ["API", "create_api", "create_app"]
+
+API = "/api/v1"
+_CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 422: "bad_request"}
+
+
+def create_app(options: ServerOptions) -> Gate:
+    """Return the server as an ASGI application; `Gate.inner` leads to what it protects."""
+    return Gate(Packing(create_api(options)), options)
+
+
+def create_api(options: ServerOptions) -> FastAPI:
+    """Return the routes alone, without anything in front of them: for tests and for the OpenAPI description."""
+    import treering
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
+        yield
+        app.state.shelf.close()
+
+    app = FastAPI(
+        title="treering",
+        version=treering.__version__,
+        lifespan=lifespan,
+        openapi_url=f"{API}/openapi.json",
+        docs_url=None,  # both load scripts from elsewhere
+        redoc_url=None,
+        root_path=options.root_path,
+        root_path_in_servers=False,
+        redirect_slashes=False,
+        responses={status: {"model": shapes.ErrorAnswer} for status in (400, 401, 403, 404, 421, 422, 503)},
+    )
+    app.state.options = options
+    app.state.tokens = Tokens(options.token)
+    app.state.shelf = Shelf(options.place)
+    app.state.streams = 0
+    for module in (routes_runs, routes_series, routes_files, routes_live):
+        app.include_router(module.router, prefix=API)
+    _mount_assets(app)
+    app.include_router(routes_pages.router)
+    _translate_errors(app)
+    return app
+
+
+def _mount_assets(app: FastAPI) -> None:
+    if (routes_pages.STATIC / "assets").is_dir():
+        from starlette.staticfiles import StaticFiles
+
+        app.mount("/assets", StaticFiles(directory=routes_pages.STATIC / "assets"), name="assets")
+
+
+def _translate_errors(app: FastAPI) -> None:
+    """Give every failure the same body; none of them tells a traceback, a path of ours or a statement."""
+
+    def answer(status: int, code: str, message: str) -> Response:
+        return Response(error_body(code, message), status, media_type="application/json")
+
+    async def ours(_request: Request, error: Exception) -> Response:
+        if isinstance(error, Refusal):
+            return answer(error.status, error.code, error.message)
+        if isinstance(error, UsageError):
+            return answer(400, "bad_request", str(error))
+        if isinstance(error, NotFound):
+            return answer(404, "not_found", str(error))
+        return answer(503 if isinstance(error, StoreError) else 500, "store_error", str(error))
+
+    async def invalid(_request: Request, error: Exception) -> Response:
+        found: Sequence[Any] = error.errors() if isinstance(error, RequestValidationError) else []
+        told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found[:5])
+        return answer(422, "bad_request", told)
+
+    async def http(_request: Request, error: Exception) -> Response:
+        status, detail = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, "")
+        return answer(status, _CODES.get(status, "error"), str(detail))
+
+    async def too_deep(_request: Request, _error: Exception) -> Response:
+        return answer(400, "bad_request", "the request is nested too deeply")
+
+    app.add_exception_handler(TreeringError, ours)
+    app.add_exception_handler(Refusal, ours)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(RecursionError, too_deep)

@@ -1,0 +1,150 @@
+"""The store that a server shows, kept open, and looked at anew as bundles come and runs die."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from treering.api import Api
+from treering.api._run import Batch
+from treering.api._sources import recover_dead
+from treering.errors import NotFound
+from treering.store.read_filter import All, Compare, Field, Node
+from treering.store.read_query import RunQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from treering.api import ApiRun
+    from treering.api._sources import Source
+
+__all__ = ["Library", "Shelf", "stored", "within"]
+
+_LOOK_S = 2.0
+_RECOVER_S = 20.0
+
+
+class Library(Api):
+    """Reads a store for many requests at once."""
+
+    @property
+    def sources(self) -> list[Source]:
+        """What is open."""
+        return self._sources
+
+    def page(
+        self, where: Node, order: list[tuple[Field, bool]], limit: int, after: Sequence[Any] | None
+    ) -> tuple[list[ApiRun], list[Any] | None]:
+        """Return runs and, when there are more of them, what to give as `after` for the next page."""
+        found = self._found(where, order, limit + 1, after)
+        if len(found) <= limit:
+            return [run for run, _ in found], None
+        last, keys = found[limit - 1]
+        return [run for run, _ in found[:limit]], [*keys, round(last.created.timestamp() * 1e6), last.id]
+
+    def count(self, where: Node) -> int:
+        """Return how many runs there are; one that is in two databases counts twice."""
+        total = 0
+        for source in self._sources:
+            query = RunQuery(source.database.dialect)
+            total += source.database.query(query.count(where), query.parameters)[0][0]
+        return total
+
+    def chosen(self, where: Node) -> list[ApiRun]:
+        """Return all runs of a condition, the newest first."""
+        return list(self._find(where, [], None))
+
+    def by_id(self, run_id: str) -> ApiRun:
+        """Return the run of exactly this id.
+
+        Raises:
+            NotFound: no such run.
+        """
+        found = self.by_ids([run_id])
+        if not found:
+            raise NotFound(f"there is no run {run_id!r}")
+        return found[run_id]
+
+    def by_ids(self, ids: Sequence[str]) -> dict[str, ApiRun]:
+        """Return those of the runs that there are."""
+        if not ids:
+            return {}
+        return {run.id: run for run in self.chosen(Compare(Field("run", "id"), "in", tuple(ids)))}
+
+
+def stored(runs: Sequence[ApiRun], column: str) -> dict[str, dict[str, Any]]:
+    """Return `config` or `summary` of runs as stored: media as what is kept of them, not as objects."""
+    batches: dict[int, tuple[Source, list[str]]] = {}
+    for run in runs:
+        batches.setdefault(id(run.source), (run.source, []))[1].append(run.id)
+    found: dict[str, dict[str, Any]] = {}
+    for source, ids in batches.values():
+        batch = Batch(source, ids)
+        found.update({run_id: batch.get(column, run_id) or {} for run_id in ids})
+    return found
+
+
+def within(project: str | None, where: Node) -> Node:
+    """Return the condition narrowed to one project."""
+    return where if project is None else All((Compare(Field("run", "project"), "=", (project,)), where))
+
+
+class Shelf:
+    """Gives the open store to any thread.
+
+    Args:
+        place: as for `Api`.
+    """
+
+    def __init__(self, place: str | Path | None) -> None:
+        self._place = place
+        self._lock = threading.Lock()
+        self._library: Library | None = None
+        self._bundles: frozenset[Path] = frozenset()
+        self._looked_s = self._recovered_s = 0.0
+
+    def library(self) -> Library:
+        """Return the store as it is now.
+
+        Raises:
+            NotFound: there is none yet.
+            StoreError: it cannot be opened.
+        """
+        with self._lock:
+            now_s = time.monotonic()
+            if self._library is None:
+                self._open(now_s)
+            elif now_s - self._looked_s > _LOOK_S:
+                self._look(self._library, now_s)
+            assert self._library is not None  # noqa: S101  # for type checkers: it is open now
+            return self._library
+
+    def _open(self, now_s: float) -> None:
+        self._library = Library(self._place)
+        self._bundles = _bundles(self._library)
+        self._looked_s = self._recovered_s = now_s
+
+    def _look(self, library: Library, now_s: float) -> None:
+        self._looked_s = now_s
+        folder = library.folder
+        if folder is None:
+            return
+        if now_s - self._recovered_s > _RECOVER_S:
+            self._recovered_s = now_s
+            recover_dead(folder)
+        if _bundles(library) != self._bundles:
+            # The old one stays open for the requests that hold it, and closes with the last of them.
+            self._open(now_s)
+
+    def close(self) -> None:
+        """Close the store."""
+        with self._lock:
+            if self._library is not None:
+                self._library.close()
+                self._library = None
+
+
+def _bundles(library: Library) -> frozenset[Path]:
+    return frozenset() if library.folder is None else frozenset((library.folder / "bundles").glob("*.db"))
