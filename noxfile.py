@@ -126,7 +126,7 @@ def framework(session: nox.Session, name: str, age: str) -> None:
     companions = [tested_version(each) if each == "torch" else each for each in companions]
     session.install("-e", f".[{name}]", pin, *companions, "scikit-learn", *groups("core-test"))
     env = {"TREERING_NO_SKIP": "1", "KERAS_BACKEND": "tensorflow" if name == "tensorflow" else "torch"}
-    files = [f"tests/frameworks/{each}" for each in test_file.split()]
+    files = [f"tests/callbacks/{each}" for each in test_file.split()]
     session.run("pytest", *files, *session.posargs, env=env)
 
 
@@ -134,7 +134,7 @@ def framework(session: nox.Session, name: str, age: str) -> None:
 def ray(session: nox.Session) -> None:
     """Ray Tune, Train and RLlib, which want older releases of others than the rest of the tests."""
     session.install("-e", ".[ray,rllib]", tested_version("torch"), *groups("core-test"))
-    files = [f"tests/frameworks/{FRAMEWORKS[name][0]}" for name in ("ray", "rllib")]
+    files = [f"tests/callbacks/{FRAMEWORKS[name][0]}" for name in ("ray", "rllib")]
     session.run("pytest", *files, *session.posargs, env={"TREERING_NO_SKIP": "1"})
 
 

@@ -203,7 +203,7 @@ def test_one_framework_one_word(path: Path) -> None:
         ]
         assert path.stem in extras
         assert f'"{path.stem}"' in (ROOT / "noxfile.py").read_text(encoding="utf-8")
-        assert (ROOT / "tests" / "frameworks" / f"test_{path.stem}.py").exists()
+        assert (ROOT / "tests" / "callbacks" / f"test_{path.stem}.py").exists()
     assert "test" not in path.stem.split("_")
 
 
