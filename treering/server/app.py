@@ -52,8 +52,6 @@ def create_api(options: ServerOptions) -> FastAPI:
         openapi_url=f"{API}/openapi.json",
         docs_url=None,  # both load scripts from elsewhere
         redoc_url=None,
-        root_path=options.root_path,
-        root_path_in_servers=False,
         redirect_slashes=False,
         responses={status: {"model": shapes.ErrorAnswer} for status in (400, 401, 403, 404, 421, 422, 503)},
     )
@@ -103,6 +101,10 @@ def _translate_errors(app: FastAPI) -> None:
     async def too_deep(_request: Request, _error: Exception) -> Response:
         return answer(400, "bad_request", "the request is nested too deeply")
 
+    async def bug(_request: Request, _error: Exception) -> Response:
+        return answer(500, "internal", "something went wrong in the server; what it was is in its log")
+
+    app.add_exception_handler(Exception, bug)
     app.add_exception_handler(TreeringError, ours)
     app.add_exception_handler(Refusal, ours)
     app.add_exception_handler(RequestValidationError, invalid)

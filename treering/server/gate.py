@@ -7,6 +7,7 @@ of a foreign page could not have sent; and does it show the token. Every answer 
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -99,7 +100,14 @@ class Gate:
         except Refusal as refusal:
             await _refuse(refusal, scope, send_with_headers)
         else:
-            await self.inner(scope, receive, send_with_headers)
+            await self._inside(scope, receive, send_with_headers)
+
+    async def _inside(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self.inner(scope, receive, send)
+        except Exception:
+            # An answer has been given by then; raised further it would only tear down the connection of others.
+            logging.getLogger("treering.server").exception("%s %s failed", scope["method"], scope["path"])
 
     def _completed(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """Add what every answer has; a route may be stricter, so what it says itself stays."""

@@ -188,9 +188,8 @@ def _lines(run: ApiRun, first_row: int) -> list[dict[str, Any]]:
     return rows[-_MAX_LINES:]
 
 
-async def event_stream(feed: Feed, cursor: str | None) -> AsyncGenerator[bytes, None]:
-    """Yield a feed's events as an event stream, for as long as somebody reads it."""
-    hello = await asyncio.to_thread(feed.start, cursor)
+async def event_stream(feed: Feed, hello: dict[str, Any]) -> AsyncGenerator[bytes, None]:
+    """Yield a feed's events as an event stream, for as long as somebody reads it; `hello` is from `Feed.start`."""
     yield _event("hello", hello, feed.cursor())
     sent_s = marked_s = time.monotonic()
     while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any
@@ -42,14 +43,15 @@ async def live(
         raise Refusal(503, "too_many_streams", "too many pages are open; close some, or raise --max-streams")
     feed = Feed(state.shelf, project, runs, keys, x, console=console)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    stream = _counted(state, feed, last_event_id or cursor)
+    hello = await asyncio.to_thread(feed.start, cursor if last_event_id is None else last_event_id)
+    stream = _counted(state, feed, hello)
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
 
-async def _counted(state: Any, feed: Feed, cursor: str | None) -> AsyncGenerator[bytes, None]:
+async def _counted(state: Any, feed: Feed, hello: dict[str, Any]) -> AsyncGenerator[bytes, None]:
     state.streams += 1
     try:
-        async with aclosing(event_stream(feed, cursor)) as events:
+        async with aclosing(event_stream(feed, hello)) as events:
             async for event in events:
                 yield event
     finally:

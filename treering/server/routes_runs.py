@@ -59,17 +59,17 @@ def runs(
 ) -> shapes.RunsPage:
     """List runs: `filter` and `order` as in `Api.runs`, each `column` such as config.lr, summary.loss or config.*."""
     where, ordered = within(project, parse_filter(filters)), parse_order(order)
-    found, following = library.page(where, ordered, limit, None if after is None else _position(after, len(ordered)))
+    found, following = library.page(where, ordered, limit, None if after is None else _position(after, order))
     return shapes.RunsPage(
         runs=run_rows(found, columns),
-        next=None if following is None else encode_cursor(following),
+        next=None if following is None else encode_cursor([order, *following]),
         total=library.count(where) if count else None,
     )
 
 
-def _position(cursor: str, fields: int) -> list[Any]:
-    values = decode_cursor(cursor)
-    if not fields + 2 <= len(values) <= 2 * fields + 2 or not isinstance(values[-1], str):
+def _position(cursor: str, order: str) -> list[Any]:
+    given, *values = decode_cursor(cursor) or [None]
+    if given != order:
         raise UsageError("the cursor belongs to a list in another order; begin without one")
     return values
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from treering.errors import UsageError
 from treering.store.read_filter import All, AnyOf, Compare, Field, Node, Not, Value
 
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ class RunQuery:
             limit: at most this many.
             after: the order's keys of a run, when it was created (microseconds since 1970) and its id: only the runs
                 that follow it.
+
+        Raises:
+            UsageError: `after` is no place in this order.
         """
         condition = self._condition(where)
         keys: list[str] = []
@@ -94,6 +98,8 @@ class RunQuery:
 
     def _beyond(self, keys: Sequence[str], descents: Sequence[bool], after: Sequence[Any]) -> str:
         """Return the condition for what an order by `keys` puts behind the values `after`, NULL being the last."""
+        if len(after) != len(keys):
+            raise UsageError(f"a place in this order has {len(keys)} values, and {len(after)} were given")
         alternatives: list[str] = []
         same: list[str] = []
         for key, descending, value in zip(keys, descents, after, strict=True):

@@ -1,0 +1,107 @@
+"""The event stream: what a page is told while a run goes on."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import treering
+
+
+class Events:
+    """Reads an event stream."""
+
+    def __init__(self, answer: Any) -> None:
+        self._lines = answer.iter_lines()
+        self.cursor = ""
+
+    def next(self, *names: str) -> dict[str, Any]:
+        """The data of the next event of one of these names."""
+        name = ""
+        for line in self._lines:
+            field, _, value = line.partition(": ")
+            if field == "event":
+                name = value
+            elif field == "id":
+                self.cursor = value
+            elif field == "data" and name in names:
+                return {"event": name, **json.loads(value)}
+        raise AssertionError("the stream ended")
+
+
+@contextmanager
+def listening(client: Any, headers: dict[str, str] | None = None, **asked: Any) -> Iterator[Events]:
+    with client.stream("GET", "/api/v1/live", params=asked, headers=headers, timeout=30) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        yield Events(answer)
+
+
+def test_rows_come_once_and_in_order(store_dir: Any, serve: Callable[..., Any]) -> None:
+    with treering.init(project="live", id="r", settings={"console": False}) as run:
+        run.log({"loss": 0.0})
+        run.flush()
+        with serve(store_dir) as one, one.client() as client:
+            with listening(client, project="live", run="r", key="loss") as events:
+                assert events.next("hello")["next_rows"] == {"r": 1}
+                for step in range(1, 4):
+                    run.log({"loss": float(step), "other": 1})
+                    run.flush()
+                    told = events.next("rows")
+                    assert told["series"] == [{"key": "loss", "rows": [step], "x": [step], "values": [float(step)]}]
+                cursor = events.cursor
+            run.log({"loss": 4.0})
+            run.flush()
+            # A browser that comes back says how far it was.
+            with listening(client, {"Last-Event-ID": cursor}, project="live", run="r", key="loss") as events:
+                rows = events.next("rows")["series"][0]["rows"]
+                assert rows[-1] == 4
+                assert rows == sorted(set(rows))
+            with listening(client, project="live", run=["r", "later"], key="loss") as events:
+                events.next("hello")
+                with treering.init(project="live", id="later", reinit=True) as other:
+                    other.log({"loss": 9.0})
+                told = [events.next("rows") for _ in range(1)]
+                assert told[0]["run"] == "later"
+
+
+def test_states_come_for_every_run_of_the_project(store_dir: Any, serve: Callable[..., Any]) -> None:
+    with treering.init(project="live", id="first"):
+        pass
+    with serve(store_dir) as one, one.client() as client, listening(client, project="live") as events:
+        events.next("hello")
+        with treering.init(project="elsewhere", id="unseen"):
+            pass
+        with treering.init(project="live", id="second") as run:
+            run.log({"loss": 1.0})
+        seen = []
+        while not seen or seen[-1]["state"] != "finished":
+            seen.append(events.next("run"))
+        assert {one["id"] for one in seen} == {"second"}
+        assert seen[-1]["summary"]["loss"] == 1.0
+
+
+def test_too_many_pages(store_dir: Any, serve: Callable[..., Any]) -> None:
+    with treering.init(project="live"):
+        pass
+    with serve(store_dir, max_streams=1) as one, one.client() as client:
+        with listening(client) as events:
+            events.next("hello")
+            assert client.get("/api/v1/live").status_code == 503
+        # The place is free again as soon as the server has seen that the page is gone.
+        deadline_s = time.monotonic() + 20
+        while True:
+            with client.stream("GET", "/api/v1/live") as answer:
+                if answer.status_code == 200:
+                    break
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+
+
+def test_a_cursor_that_is_none(store_dir: Any, serve: Callable[..., Any]) -> None:
+    with treering.init(project="live"):
+        pass
+    with serve(store_dir) as one, one.client() as client:
+        assert client.get("/api/v1/live", params={"cursor": "nonsense"}).status_code == 400
