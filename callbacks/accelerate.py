@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from treering._framework import framework
 from treering.integrations.torch import describe_model, describe_optimizer, group_rates
+from treering.resuming import newest_checkpoint
 from treering.training import Options, Score, Training, learning_rates, metric_name, number
 
 with framework("accelerate", extra="accelerate"):
@@ -99,6 +100,12 @@ class TreeringTracker(tracking.GeneralTracker):  # type: ignore[misc]  # acceler
         with self._training.guard("tracker"):
             self._begin()
         return self._training.run
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """With `resume="auto"`, the folder that `accelerator.load_state` takes; None where there is nothing yet."""
+        found = newest_checkpoint(self._training)
+        return None if found is None else found.path
 
     def start(self) -> None:
         """Called by `init_trackers`."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Observer"]
 
-# What is looked at here can wait until the program has come back from `init`, with which it would share the interpreter.
+# What is looked at here can wait until the program, which has the same interpreter, has come back from `init`.
 _PATIENCE_S = 0.1
 
 Emit = Callable[[Mapping[str, Any]], None]

@@ -133,7 +133,7 @@ def test_logs_that_somebody_reads_are_not_written(tmp_path: Path, only_run: OneR
         writer.add_scalar("loss", 1.0, 1)
     (path,) = tmp_path.glob("*tfevents*")
     with path.open("rb"), treering.init(sync_tensorboard=True):
-        assert _event_writers.present() == []
+        assert path not in {source.place for source in _event_writers.present()}
     assert not only_run().metrics
 
 
@@ -476,7 +476,13 @@ def test_pictures_of_every_writer(tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_read_yet() -> Iterator[None]:
-    yield
     from treering.integrations import tensorboard as ours
 
+    ours._read_before.clear()
+    for source in _event_writers.present():  # what other tests left open is none of a new run's
+        with contextlib.suppress(Exception):
+            source.flush()
+        left = ours._read_before[source.place] = EventFile(source.place)
+        list(left.read())
+    yield
     ours._read_before.clear()

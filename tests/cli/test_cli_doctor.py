@@ -144,8 +144,12 @@ def test_blobs_that_are_missing_damaged_or_unwanted(store: StoreBuilder, doctor:
         source = store_dir / name
         source.write_bytes(name.encode() * 100)
         save_now(store.database, store_dir, Request(id=name, name=name, run_id="r"), {f"{name}.bin": source})
-    names = dict(store.database.query("SELECT version_id, packs.name FROM versions v JOIN manifests ON version_id = v.id "
-        "JOIN packs ON number = manifests.id"))  # fmt: skip
+    names = dict(
+        store.database.query(
+            "SELECT version_id, packs.name FROM versions v JOIN manifests ON version_id = v.id "
+            "JOIN packs ON number = manifests.id"
+        )
+    )
     packs = {name: store_dir / "blobs" / pack_key("packs", pack) for name, pack in names.items()}
     packs["damaged"].write_bytes(packs["damaged"].read_bytes().replace(b"damaged", b"dAmaged"))
     packs["gone"].unlink()

@@ -222,6 +222,40 @@ def transformers_train(plugged: Any, folder: Path, on_step: OnStep = nothing, re
     trainer.train(resume_from_checkpoint=plugged.checkpoint if resume == "auto" else resume)
 
 
+# -- Accelerate -------------------------------------------------------------------------------------------------------
+
+
+def accelerate_plug(run: Any = None, **options: Any) -> Any:
+    from treering.callbacks.accelerate import TreeringTracker
+
+    return TreeringTracker(run=run, **options)
+
+
+def accelerate_train(plugged: Any, folder: Path, on_step: OnStep = nothing, resume: bool | str = False) -> None:
+    """Five steps, a checkpoint after each."""
+    import torch
+    from accelerate import Accelerator
+
+    torch.manual_seed(0)
+    accelerator = Accelerator(cpu=True, log_with=plugged)
+    model = torch.nn.Linear(4, 1)
+    model, optimizer = accelerator.prepare(model, torch.optim.SGD(model.parameters(), 0.1))
+    accelerator.init_trackers("toys")
+    newest = plugged.checkpoint if resume == "auto" else max(folder.glob("step-*"), default=None) if resume else None
+    if newest is not None:
+        accelerator.load_state(newest)
+    inputs = torch.linspace(0, 1, 32).reshape(8, 4)
+    for step in range(1 if newest is None else int(newest.name.rpartition("-")[2]) + 1, 6):
+        loss = model(inputs).pow(2).mean()
+        optimizer.zero_grad()
+        accelerator.backward(loss)
+        optimizer.step()
+        accelerator.log({"train/loss": loss.item()}, step=step)
+        on_step(step)
+        accelerator.save_state(folder / f"step-{step}")
+    accelerator.end_training()
+
+
 # -- the table --------------------------------------------------------------------------------------------------------
 
 TOYS = [
@@ -229,6 +263,7 @@ TOYS = [
     Toy(
         "transformers", "transformers", transformers_plug, transformers_train, 5, 3, {"train/loss": 5, "lr/0": 5}, False
     ),
+    Toy("accelerate", "accelerate", accelerate_plug, accelerate_train, 5, 3, {"train/loss": 5, "lr/0": 5}),
     Toy("keras", "keras", keras_plug, keras_train, steps=5, late=3, series={"train/loss": 5, "lr/0": 5}),
     Toy(
         "sb3",
