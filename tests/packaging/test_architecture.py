@@ -37,9 +37,7 @@ FRAMEWORKS = {
     "tensorflow": {"tensorflow"},
     "transformers": {"transformers", "torch"},
 }
-FORBIDDEN: frozenset[str] = frozenset[str]().union(
-    *FRAMEWORKS.values(), {"torchvision", "sb3_contrib", "optuna"}
-)
+FORBIDDEN: frozenset[str] = frozenset[str]().union(*FRAMEWORKS.values(), {"torchvision", "sb3_contrib", "optuna"})
 HEAVY = {"pandas", "polars", "pyarrow", "scipy", "sklearn", "matplotlib", "IPython"}
 
 
