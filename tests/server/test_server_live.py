@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import treering
+from treering import records
 
 
 class Events:
@@ -21,7 +22,9 @@ class Events:
     def next(self, *names: str) -> dict[str, Any]:
         """The data of the next event of one of these names."""
         name = ""
-        for line in self._lines:
+        deadline_s = time.monotonic() + 10
+        for line in self._lines:  # a sign of life comes now and then, even when nothing else does
+            assert time.monotonic() < deadline_s, f"none of {names} came"
             field, _, value = line.partition(": ")
             if field == "event":
                 name = value
@@ -105,3 +108,15 @@ def test_a_cursor_that_is_none(store_dir: Any, serve: Callable[..., Any]) -> Non
         pass
     with serve(store_dir) as one, one.client() as client:
         assert client.get("/api/v1/live", params={"cursor": "nonsense"}).status_code == 400
+
+
+def test_lines_of_the_console_come(store_dir: Any, serve: Callable[..., Any]) -> None:
+    with treering.init(project="live", id="r", settings={"console": False}) as run:
+        run.log({"loss": 0.0})
+        run.flush()
+        with serve(store_dir) as one, one.client() as client, listening(client, run="r", console="1") as events:
+            events.next("hello")
+            run.log_stream(records.CONSOLE, {"text": "hello", "line": 0, "source": "stdout"})
+            run.flush()
+            (line,) = events.next("console")["lines"]
+            assert (line["row"], line["text"]) == (0, "hello")
