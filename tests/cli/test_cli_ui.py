@@ -67,3 +67,12 @@ def test_what_it_refuses(arguments: list[str], words: str, tmp_path: Path, capsy
         sys.argv = before
     assert words in capsys.readouterr().err
     assert not os.listdir(tmp_path)
+
+
+def test_nothing_else_loads_the_server() -> None:
+    code = (
+        "import sys, treering, treering.api, treering.cli._app, treering.cli.runs, treering.cli.ui, treering.start\n"
+        "print(sorted({'fastapi', 'starlette', 'uvicorn', 'pydantic', 'httpx'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
