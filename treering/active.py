@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from contextvars import ContextVar
@@ -54,7 +55,10 @@ def activate(run: Run) -> None:
 
 def live_runs() -> list[Run]:
     """Return the runs of this process that have not ended, oldest first."""
-    _opened[:] = [run for run in _opened if not run.ended]
+    for run in list(_opened):
+        if run.ended:
+            with contextlib.suppress(ValueError):  # another thread was quicker
+                _opened.remove(run)
     return list(_opened)
 
 
