@@ -119,9 +119,7 @@ class _Line:
     def verdict(self) -> str:
         if self.figure.target is None or self.ours is None:
             return ""
-        if self.ours <= self.figure.target:
-            return "yes"
-        return "scaled" if self.scaled is not None and self.scaled <= self.figure.target else "NO"
+        return "yes" if self.ours <= self.figure.target else "NO"
 
 
 def _lines(results: Mapping[str, Any], only: tuple[str, ...] = MEASURES) -> Iterator[_Line]:
@@ -157,7 +155,7 @@ def print_table(results: Mapping[str, Any], console: Console, only: tuple[str, .
         table.add_column(name, justify="right")
     for line in _lines(results, only):
         unit = f" ({line.figure.unit})" if line.figure.unit else ""
-        style = {"yes": "green", "scaled": "green", "NO": "bold red", "": ""}[line.verdict]
+        style = {"yes": "green", "NO": "bold red", "": ""}[line.verdict]
         table.add_row(
             line.figure.label + unit,
             *(_text(line.cells.get(name)) for name in _columns()),
@@ -187,7 +185,8 @@ def write_markdown(results: Mapping[str, Any], path: Path = RESULTS_MD) -> None:
         "Made by `python -m benchmarks`; do not edit. Fresh processes, the trackers taking turns. Times are those of",
         "the least disturbed repetition (*usual run*: the median one), losses those of the worst. What each measure",
         "does stands at the top of its file in `benchmarks/measures/`; *none* is the same program without a tracker.",
-        "*Scaled*: our figure on the machine for which the target was set, reckoned from a peer measured on both.",
+        "*Scaled*: what our figure may be on the machine for which the target was set, reckoned from what one peer took",
+        "there and takes here: an estimate, which reaches no target.",
         "",
         f"| {' | '.join(head)} |",
         f"| --- |{' ---: |' * (len(head) - 1)}",
