@@ -263,6 +263,34 @@ Table(
     Column("moved_us", BigInteger, nullable=False),
 )
 
+# What a collection is cut down to; one without a row keeps everything.
+Table(
+    "retention",
+    metadata,
+    Column("project", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("policy", LargeBinary, nullable=False),
+)
+
+# What has happened in a registry; rows are added and never changed.
+Table(
+    "registry_events",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("time_us", BigInteger, nullable=False),
+    Column("project", String, nullable=False),
+    Column("name", String, nullable=False),  # "" for what concerns all collections
+    Column("version", Integer),
+    Column("version_id", String),
+    Column("kind", String, nullable=False),
+    Column("who", String, nullable=False),
+    Column("run_id", String, nullable=False),  # "" where no run did it
+    Column("details", LargeBinary, nullable=False),
+    Index("registry_events_by_name", "project", "name"),
+    sqlite_autoincrement=True,
+)
+
+
 
 def sqlite_script() -> str:
     """Return the script that creates an embedded store: what `schema.sql` must hold."""

@@ -32,6 +32,28 @@ CREATE TABLE pending_versions (
 
 CREATE INDEX pending_versions_by_run ON pending_versions (run_id);
 
+CREATE TABLE registry_events (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    time_us BIGINT NOT NULL,
+    project VARCHAR NOT NULL,
+    name VARCHAR NOT NULL,
+    version INTEGER,
+    version_id VARCHAR,
+    kind VARCHAR NOT NULL,
+    who VARCHAR NOT NULL,
+    run_id VARCHAR NOT NULL,
+    details BLOB NOT NULL
+);
+
+CREATE INDEX registry_events_by_name ON registry_events (project, name);
+
+CREATE TABLE retention (
+    project VARCHAR NOT NULL,
+    name VARCHAR NOT NULL,
+    policy BLOB NOT NULL,
+    PRIMARY KEY (project, name)
+);
+
 CREATE TABLE runs (
     id VARCHAR NOT NULL,
     project VARCHAR NOT NULL,
