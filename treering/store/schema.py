@@ -291,7 +291,6 @@ Table(
 )
 
 
-
 def sqlite_script() -> str:
     """Return the script that creates an embedded store: what `schema.sql` must hold."""
     dialect = sqlite.dialect()
