@@ -4,95 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import re
-import signal
 import subprocess
 import sys
-import textwrap
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from commands import Call
 from store_builder import START_US, StoreBuilder
 
-from treering import cli
 from treering.api import Api
-
-
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def data(self) -> Any:
-        return json.loads(self.out)
-
-
-Call = Callable[..., Done]
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
-    """Run `treering ARGUMENTS` in this process; `width` makes standard output a terminal of that many columns."""
-
-    def run(*arguments: object, width: int | None = None) -> Done:
-        monkeypatch.setattr(sys, "argv", ["treering", *map(str, arguments)])
-        monkeypatch.setattr("warnings.showwarning", None)
-        for name in ("FORCE_COLOR", "COLUMNS", "LINES"):
-            monkeypatch.delenv(name, raising=False)
-        if width is not None:
-            monkeypatch.setenv("FORCE_COLOR", "1")
-            monkeypatch.setenv("COLUMNS", str(width))
-        capfd.readouterr()
-        code = cli.run_and_tell()
-        out, err = capfd.readouterr()
-        return Done(code, re.sub(r"\x1b\[[0-9;]*[mK]", "", out), err)
-
-    return run
-
-
-@pytest.fixture
-def store(store_dir: Path) -> StoreBuilder:
-    store = StoreBuilder(store_dir)
-    store.run(
-        "aaa1",
-        name="first",
-        config={"lr": 0.1, "optim": {"name": "adam"}, "batch_size": 64},
-        summary={"loss": 0.5, "val/acc": 0.75},
-        tags=["x"],
-        capture={
-            "git": {"commit": "a" * 40, "branch": "main", "dirty": True, "diff": "-a\n+b\n"},
-            "environment": {"python": {"version": "3.11.7"}, "packages": {"torch": "2.1"}},
-            "source": {"path": "/x/train.py", "text": "lr = 0.1\nprint(lr)\n"},
-        },
-    ).log([(step, {"loss": 1 / (step + 1), "val/acc": step / 4}) for step in range(4)])
-    store.run(
-        "bbb2",
-        name="second",
-        project="other",
-        state="failed",
-        config={"lr": 0.2, "optim": {"name": "adam"}, "batch_size": 64},
-        summary={"loss": float("nan")},
-        failure={
-            "type": "ValueError",
-            "message": "boom",
-            "traceback": "Traceback\n  line\nValueError: boom",
-            "step": 7,
-        },
-        capture={
-            "git": {"commit": "b" * 40, "branch": "main", "dirty": False},
-            "environment": {"python": {"version": "3.11.7"}, "packages": {"torch": "2.2"}},
-            "source": {"path": "/x/train.py", "text": "lr = 0.2\nprint(lr)\n"},
-        },
-    ).log([(step, {"loss": float("nan") if step == 2 else step / 2}) for step in range(5)])
-    return store
-
 
 # runs
 
@@ -421,93 +344,7 @@ def test_shell_completion(store: StoreBuilder, call: Call) -> None:
     assert "_TREERING_COMPLETE=bash_complete" in call("completion", "bash").out
 
 
-# tail
-
-
-def test_tail_of_a_finished_run(store: StoreBuilder, call: Call) -> None:
-    built = store.run("t").log([(step, {"loss": float(step)}) for step in range(20)])
-    built.log(
-        [(0, {"line": 0, "text": "hello", "source": "stdout"}), (0, {"line": 0, "text": "hello world"})], "console"
-    )
-    built.log([(0, {"kind": "alert", "title": "T", "message": "m", "level": "warn"})], "events")
-    lines = call("tail", "t", "-n", "3").out.splitlines()
-    assert lines[-3:] == ["step 18\tloss=18", "step 19\tloss=19", "finished"]
-    everything = call("tail", "t", "-n", "100").out.splitlines()
-    assert {"hello world", "warn alert\tT: m"} <= set(everything)
-    assert "hello" not in everything
-    assert call("tail", "t", "--keys", "nothing", "--no-console").out.splitlines() == ["warn alert\tT: m", "finished"]
-    rows = [json.loads(line) for line in call("tail", "t", "-n", "2", "--json").out.splitlines()]
-    assert [row["stream"] for row in rows] == ["history", "history", "state"]
-
-
-LIVE = """
-    import sys, time, treering
-    run = treering.init(dir=sys.argv[1], id="live", settings=dict(
-        flush_interval_s=0.1, system_interval_s=0, capture_git=False, capture_source=False, capture_environment=False))
-    for step in range(30):
-        run.log({"loss": step / 2})
-        print("line", step)
-        time.sleep(0.05)
-    if len(sys.argv) > 2:
-        import os, signal
-        os.kill(os.getpid(), signal.SIGKILL)
-    run.finish()
-"""
-
-
-def test_tail_follows_a_living_run_to_its_end(store_dir: Path) -> None:
-    writer = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(LIVE), str(store_dir)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_for(lambda: (store_dir / "treering.db").exists() and "live" in subprocess_runs(store_dir))
-        reader = subprocess.run(
-            [sys.executable, "-m", "treering.cli", "tail", "live", "-n", "1000", "--json"],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-    finally:
-        writer.wait(60)
-    rows = [json.loads(line) for line in reader.stdout.splitlines()]
-    assert [row["loss"] for row in rows if row["stream"] == "history"] == [step / 2 for step in range(30)]
-    assert rows[-1] == {"stream": "state", "state": "finished", "failure": None}
-
-
-def test_tail_notices_that_a_run_was_killed(store_dir: Path) -> None:
-    writer = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(LIVE), str(store_dir), "kill"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_for(lambda: (store_dir / "treering.db").exists() and "live" in subprocess_runs(store_dir))
-        reader = subprocess.run(
-            [sys.executable, "-m", "treering.cli", "tail", "live"],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-    finally:
-        assert writer.wait(60) == -signal.SIGKILL
-    assert reader.stdout.splitlines()[-1].startswith("lost")
-    assert "step 29\tloss=14.5" in reader.stdout
-    assert "line 29" in reader.stdout
-
-
-def subprocess_runs(store_dir: Path) -> str:
-    return " ".join(run.id for run in Api(store_dir).runs())
-
-
-def wait_for(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+# starting
 
 
 def test_starting_loads_little(store: StoreBuilder) -> None:
