@@ -290,6 +290,29 @@ Table(
     sqlite_autoincrement=True,
 )
 
+# Runs that come over the network: what has arrived, and when their writer was last heard of.
+Table(
+    "deliveries",
+    metadata,
+    _run_column(primary_key=True),
+    Column("generation", BigInteger, nullable=False),  # raised by each change, so that a server knows those of others
+    Column("version", BigInteger, nullable=False),  # of the run's document; older ones come too late
+    Column("fingerprint", String, nullable=False),  # of that document
+    Column("stale", Integer, nullable=False, server_default="0"),  # 1: the statistics are to be made anew
+    Column("lapsed", Integer, nullable=False, server_default="0"),  # 1: it was given up as lost
+    Column("seen_us", BigInteger, nullable=False),
+)
+
+# What became of the versions that came over the network: the same content is an older version.
+Table(
+    "filed_versions",
+    metadata,
+    Column("id", String, primary_key=True),  # that the writer gave it
+    _run_column(nullable=False),
+    Column("version_id", String, nullable=False),
+    Index("filed_versions_by_run", "run_id"),
+)
+
 
 def sqlite_script() -> str:
     """Return the script that creates an embedded store: what `schema.sql` must hold."""

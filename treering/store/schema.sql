@@ -159,6 +159,28 @@ CREATE TABLE columns (
     FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE
 );
 
+CREATE TABLE deliveries (
+    run_id VARCHAR NOT NULL,
+    generation BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    fingerprint VARCHAR NOT NULL,
+    stale INTEGER DEFAULT '0' NOT NULL,
+    lapsed INTEGER DEFAULT '0' NOT NULL,
+    seen_us BIGINT NOT NULL,
+    PRIMARY KEY (run_id),
+    FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE
+);
+
+CREATE TABLE filed_versions (
+    id VARCHAR NOT NULL,
+    run_id VARCHAR NOT NULL,
+    version_id VARCHAR NOT NULL,
+    PRIMARY KEY (id),
+    FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE
+);
+
+CREATE INDEX filed_versions_by_run ON filed_versions (run_id);
+
 CREATE TABLE manifests (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     version_id VARCHAR NOT NULL,
