@@ -260,11 +260,18 @@ class Run(Watching, Keeping):
         self.operate("state", {"state": state, "failure": failure})
 
     def rewind(self, step: int) -> None:
-        """Go back to `step`: rows beyond it are superseded, and the next row's step is `step` + 1."""
+        """Go back to `step`: rows beyond it are superseded, and the next row's step is `step` + 1.
+
+        Opens the next attempt, except in a run that was resumed and has no row of its own yet: there it says where the
+        attempt that the resumption opened begins.
+        """
         step = checked_step(step)
         start = self._recording.start
         with self._lock:
-            start.attempt += 1
+            is_fresh = start.attempt > 1 and self._row == start.first_row and self._recording.state == "running"
+            if not (is_fresh and step < self._step):
+                start.attempt += 1
+                start.first_row = self._row
             fields = {
                 "attempt": start.attempt,
                 "first_row": self._row,

@@ -171,6 +171,47 @@ def test_rewind(store: Path, read: Read) -> None:
     run.finish()
 
 
+def test_going_back_right_after_resuming_is_no_attempt_more(store: Path, read: Read) -> None:
+    """What a callback does that learns only from the checkpoint how far it is behind the last row."""
+    train(range(10), id="r")
+    run = treering.init(id="r", resume="must")
+    for step in (6, 4):
+        run.rewind(step)
+    assert (run.attempt, run.step) == (2, 5)
+    run.flush()
+    assert read("r").history("loss").x.tolist() == [0, 1, 2, 3, 4], "at once, whatever is logged first"
+    run.log({"loss": 50.0, "attempt": run.attempt}, step=7)
+    run.finish()
+    got = read("r")
+    assert list(got.history("loss")) == [*((step, step) for step in range(5)), (7, 50)]
+    assert [(one.number, one.state, one.from_step) for one in got.attempts] == [
+        (1, "finished", None),
+        (2, "finished", 5),
+    ]
+    assert got.summary == {"loss": 50.0, "attempt": 2}
+    run = treering.init(id="r", resume="must")
+    run.rewind(1)
+    run.log({"loss": 2.0})
+    run.rewind(0)  # this one has a row, and so stays an attempt
+    run.log({"loss": 1.0})
+    run.finish()
+    assert [(one.number, one.state, one.from_step) for one in read("r").attempts][2:] == [
+        (3, "rewound", 2),
+        (4, "finished", 1),
+    ]
+    assert list(read("r").history("loss")) == [(0, 0), (1, 1)]
+
+
+def test_going_back_after_a_resumption_that_failed_is_an_attempt_more(store: Path, read: Read) -> None:
+    train(range(10), id="r")
+    run = treering.init(id="r", resume="must")
+    run.mark("failed", "no data")
+    run.rewind(4)
+    run.mark("running")
+    run.finish()
+    assert [(one.number, one.state) for one in read("r").attempts] == [(1, "finished"), (2, "failed"), (3, "finished")]
+
+
 def test_a_fork_begins_as_a_copy(store: Path, read: Read, mode: str) -> None:
     if mode == "offline":
         return  # a bundle has one run; the others are elsewhere

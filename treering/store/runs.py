@@ -96,7 +96,14 @@ class RunWriter:
             self._write_tags()
 
     def apply_rewind(self, fields: Mapping[str, Any], now_us: int) -> None:
-        """End the attempt and open the next one: fields attempt, first_row, from_step, process."""
+        """End the attempt and open the next one: fields attempt, first_row, from_step, process.
+
+        With the number of the present attempt, which has no rows yet, only say where that one begins.
+        """
+        if fields["attempt"] == self.attempt:
+            self.supersede(fields["from_step"])
+            self.set(next_step=fields["from_step"])
+            return
         # One that had failed before its program went back stays failed.
         failed = self.row["state"] in ("failed", "interrupted", "preempted")
         self._close_attempt(self.row["state"] if failed else "rewound", self.row["failure"] if failed else None, now_us)
