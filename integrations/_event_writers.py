@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -42,12 +42,14 @@ class Source(NamedTuple):
         flush: brings what the writer holds back into the file; may raise anything.
         waiting: whether the writer has more than that to write.
         since_s: files in a folder are this one's if they were begun since then, in seconds since 1970.
+        flushes: whether `flush` does what it says.
     """
 
     place: Path
     flush: Callable[[], object]
     waiting: Callable[[], bool] = lambda: False
     since_s: float = 0.0
+    flushes: bool = True
 
     def files(self) -> list[Path]:
         """Return the files that there are."""
@@ -208,14 +210,20 @@ def present() -> list[Source]:
         name = getattr(records, "_file_name", None) or getattr(inner, "filename", None) or getattr(inner, "name", None)
         if records is not None and isinstance(name, (str, bytes)) and is_event_file(os.fsdecode(name)):
             path = Path(os.fsdecode(name)).absolute()
-            found[path] = Source(path, records.flush)
+            found[path] = Source(path, records.flush, partial(_has_more, getattr(thread, "_queue", None)))
     with contextlib.suppress(OSError):
         for descriptor in os.listdir("/proc/self/fd"):
             with contextlib.suppress(OSError):
                 target = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
                 if is_event_file(target.name) and target.is_file() and _is_written(descriptor):
-                    found.setdefault(target, Source(target, _nothing))
+                    found.setdefault(target, Source(target, _nothing, flushes=False))
     return list(found.values())
+
+
+def _has_more(queue: Any) -> bool:
+    """Whether the queue between a program and a writer's thread holds events; a thread may have one in its hand."""
+    unfinished = getattr(queue, "unfinished_tasks", None)
+    return bool(queue._buffer or not queue.empty()) if unfinished is None else unfinished > 0
 
 
 def _is_written(descriptor: str) -> bool:

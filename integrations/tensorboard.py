@@ -31,9 +31,13 @@ __all__ = ["Sync", "import_folder", "log_bytes", "sync"]
 _FLUSH_EVERY_S = 5.0
 # At the end nothing new is to come so many times in a row: a writer's thread may just have an event in its hand.
 _DRAIN_S, _DRAIN_POLL_S, _QUIET_TIMES = 5.0, 0.01, 2
+# At the start it waits this long for writers to let go of what was given to them before.
+_SETTLE_S = 1.0
 
 #: How far each file was read for a run of this process; a writer that outlives its run goes on in the next one.
 _read_before: dict[Path, EventFile] = {}
+#: Those that are reading; a writer stays with the one that follows it.
+_live: list[Sync] = []
 
 
 class Sync:
@@ -49,6 +53,8 @@ class Sync:
         self._interval_s = interval_s
         self._sources: list[Source] = []
         self._files: dict[Path, EventFile] = {}
+        #: How many bytes of a file are not this run's, nor what is older than the time, in seconds since 1970.
+        self._begin_at: dict[Path, tuple[int, float]] = {}
         self._names: Names | None = None
         self._told: set[str] = set()
         self._lock = threading.Lock()
@@ -56,14 +62,35 @@ class Sync:
         self._thread = threading.Thread(target=self._watch, name="treering-tensorboard", daemon=True)
 
     def start(self) -> None:
-        """Begin, with the writers that there are and those that come."""
-        self._sources += present()
+        """Begin, with the writers that there are and those that come: with what they write from now on."""
+        now_s = time.time()
+        taken = {path for other in _live for path in other.files()}
+        self._sources += [source for source in present() if source.place not in taken]
+        self._settle(now_s)
+        _live.append(self)
         listen(self._hear)
         self._thread.start()
+
+    def files(self) -> list[Path]:
+        """The files that it follows."""
+        return [path for source in list(self._sources) for path in source.files()]
+
+    def _settle(self, now_s: float) -> None:
+        """Let writers that were left open write what they were given for something else, and begin behind it."""
+        deadline, quiet = time.monotonic() + _SETTLE_S, 0
+        while self._sources and quiet < _QUIET_TIMES and time.monotonic() < deadline:
+            quiet = 0 if self._flush() else quiet + 1
+            time.sleep(_DRAIN_POLL_S)
+        for source in self._sources:
+            with contextlib.suppress(OSError):
+                # Only what cannot be made to write is told by its times, which a program may give as it likes.
+                self._begin_at[source.place] = source.place.stat().st_size, 0.0 if source.flushes else now_s
 
     def stop(self) -> None:
         """Bring in all that was written so far, and end."""
         stop_listening(self._hear)
+        with contextlib.suppress(ValueError):
+            _live.remove(self)
         self._stopped.set()
         self._thread.join(_DRAIN_S)
         deadline, quiet = time.monotonic() + _DRAIN_S, 0
@@ -78,6 +105,7 @@ class Sync:
     def forget(self) -> None:
         """In a forked child: leave the files to the parent."""
         forget()
+        _live.clear()
 
     def _hear(self, source: Source) -> None:
         self._sources.append(source)
@@ -117,8 +145,11 @@ class Sync:
 
     def _take(self, path: Path, file: EventFile) -> int:
         count = 0
+        begin_at, begin_s = self._begin_at.get(path, (0, 0.0))
         for event in file.read():
             count += 1
+            if file.offset <= begin_at or event.time_s < begin_s:
+                continue
             if self._names is None:  # only now, for there may be a writer of what was trained before
                 self._names = Names(path.parent)
             prefix = self._names.prefix(path.parent)

@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -117,15 +117,37 @@ def test_rows_come_while_the_training_goes_on(tmp_path: Path, store_dir: Path) -
 
 @pytest.mark.parametrize("kind", WRITERS)
 def test_a_writer_that_was_there_before(kind: str, tmp_path: Path, recorded: Callable[[], list[ApiRun]]) -> None:
+    """What it writes while a run is open is the run's; what it wrote before belongs to what was trained before."""
     writer = WRITERS[kind](str(tmp_path))
-    writer.add_scalar("loss", 1.0, 1)
-    for step in (2, 3):
+    for step in range(5):
+        writer.add_scalar("loss", float(step), step, walltime=1000.0 + step)
+    with treering.init():
+        writer.add_scalar("loss", 5.0, 5)
+    for step in (6, 8):
         with treering.init(sync_tensorboard=True):
-            writer.add_scalar("loss", float(step), step)
+            writer.add_scalar("loss", float(step), step, walltime=1000.0 + step)
+        writer.add_scalar("loss", step + 1.0, step + 1)
     writer.close()
+    unsynced, first, second = recorded()
+    assert not unsynced.metrics
+    assert list(first.history("loss")) == [(6, 6.0)]
+    assert list(second.history("loss")) == [(8, 8.0)]
+
+
+def test_a_writer_stays_with_the_run_that_follows_it(tmp_path: Path, recorded: Callable[[], list[ApiRun]]) -> None:
+    older = treering.init(sync_tensorboard=True)
+    with TorchWriter(str(tmp_path)) as writer:
+        writer.add_scalar("loss", 1.0, 1)
+        writer.flush()
+        newer = treering.init(sync_tensorboard=True)
+        for step in range(2, 30):
+            writer.add_scalar("loss", float(step), step)
+        newer.finish()
+        writer.add_scalar("loss", 30.0, 30)
+        older.finish()
     first, second = recorded()
-    assert list(first.history("loss")) == [(1, 1.0), (2, 2.0)]
-    assert list(second.history("loss")) == [(3, 3.0)], "no row of the first run again"
+    assert first.history("loss").x.tolist() == list(range(1, 31))
+    assert not second.metrics
 
 
 def test_logs_that_somebody_reads_are_not_written(tmp_path: Path, only_run: OneRun) -> None:
@@ -472,17 +494,3 @@ def test_pictures_of_every_writer(tmp_path: Path) -> None:
     (path,) = tmp_path.iterdir()
     (event,) = EventFile(path).read()
     assert isinstance(event.values["many"], Image)
-
-
-@pytest.fixture(autouse=True)
-def nothing_read_yet() -> Iterator[None]:
-    from treering.integrations import tensorboard as ours
-
-    ours._read_before.clear()
-    for source in _event_writers.present():  # what other tests left open is none of a new run's
-        with contextlib.suppress(Exception):
-            source.flush()
-        left = ours._read_before[source.place] = EventFile(source.place)
-        list(left.read())
-    yield
-    ours._read_before.clear()
