@@ -12,8 +12,9 @@ from starlette.exceptions import HTTPException
 
 from treering.errors import NotFound, StoreError, TreeringError, UsageError
 from treering.server import routes_files, routes_live, routes_pages, routes_runs, routes_series, shapes
-from treering.server.gate import Gate, Refusal
+from treering.server.gate import Gate
 from treering.server.packing import Packing
+from treering.server.refusals import Refusal
 from treering.server.shelf import Shelf
 from treering.server.tokens import Tokens
 from treering.server.wire import error_body

@@ -12,12 +12,15 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from treering.server.bodies import drain, give_again, limited, read_whole, rule_for, too_large
 from treering.server.options import LOOPBACK_NAMES
+from treering.server.refusals import Refusal
 from treering.server.tokens import Tokens
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from treering.server.bodies import Rule
     from treering.server.options import ServerOptions
 
 __all__ = ["OPEN_PATHS", "Gate", "Refusal"]
@@ -25,26 +28,12 @@ __all__ = ["OPEN_PATHS", "Gate", "Refusal"]
 #: Answered without a token; a test walks all other routes.
 OPEN_PATHS = frozenset({"/login", "/healthz"})
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
+# Whoever sends a large body listens only when it is through.
+_HEARD_AFTER_THE_BODY = frozenset({413, 415})
 _METHODS = _SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 # What no form can send, so that a foreign page needs a preflight, which is refused.
 _BODY_TYPES = frozenset({"application/json", "application/octet-stream", "application/msgpack"})
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::(\d{1,5}))?")
-
-
-class Refusal(Exception):  # noqa: N818  # a way out, not a fault of ours
-    """A request that goes no further.
-
-    Args:
-        status: of the answer.
-        code: for programs.
-        message: for people.
-    """
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
 
 
 class _Headers:
@@ -94,13 +83,23 @@ class Gate:
             await send(message)
 
         try:
-            self._check(scope)
+            path = self._check(scope)
             if scope["method"] not in _SAFE_METHODS:
-                receive = await _read(receive, self.options.max_body_bytes)
+                receive = await self._take_body(scope, path, receive)
         except Refusal as refusal:
+            if refusal.status in _HEARD_AFTER_THE_BODY:
+                await drain(receive)
             await _refuse(refusal, scope, send_with_headers)
         else:
             await self._inside(scope, receive, send_with_headers)
+
+    async def _take_body(self, scope: Scope, path: str, receive: Receive) -> Receive:
+        headers = _Headers(scope)
+        rule = rule_for(scope["method"], path, self.options.max_body_bytes)
+        coding = _check_body(headers, rule)
+        if rule.streamed:
+            return limited(receive, rule.max_bytes)
+        return give_again(await read_whole(receive, rule, coding), receive)
 
     async def _inside(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -114,7 +113,8 @@ class Gate:
         there = {name.lower() for name, _ in headers}
         return [*headers, *(pair for pair in self._always if pair[0] not in there)]
 
-    def _check(self, scope: Scope) -> None:
+    def _check(self, scope: Scope) -> str:
+        """Refuse what is not for us, and return the path below the prefix."""
         headers = _Headers(scope)
         path, method = self._path(scope), scope["method"]
         self._check_host(headers)
@@ -123,9 +123,10 @@ class Gate:
             raise Refusal(405 if method != "OPTIONS" else 403, "method_not_allowed", f"{method} is not taken here")
         self._check_origin(headers, method, path)
         if method not in _SAFE_METHODS:
-            _check_body(headers, self.options.max_body_bytes)
+            _check_kind(headers)
         if path not in OPEN_PATHS:
-            self._check_token(headers)
+            self._check_token(headers, path)
+        return path
 
     def _path(self, scope: Scope) -> str:
         path: str = scope["path"]
@@ -164,18 +165,30 @@ class Gate:
         if method != "GET" or not is_link or path.startswith("/api/"):
             raise Refusal(403, "foreign_origin", "requests from other sites are not taken")
 
-    def _check_token(self, headers: _Headers) -> None:
+    def _check_token(self, headers: _Headers, path: str) -> None:
         authorization = headers.one("authorization")
         if authorization is not None:
             scheme, _, given = authorization.partition(" ")
-            if scheme.lower() == "bearer" and self.tokens.is_token(given.strip()):
-                return
+            if scheme.lower() == "bearer":
+                if self.tokens.is_token(given.strip()):
+                    return
+                run_id = self.tokens.run_of(given.strip())
+                if run_id is not None:
+                    _check_scope(run_id, path)
+                    return
         else:
             for part in (headers.one("cookie") or "").split(";"):
                 name, _, value = part.strip().partition("=")
                 if name == self.tokens.cookie_name and self.tokens.is_cookie(value):
                     return
         raise Refusal(401, "no_token", "open the address that `treering ui` printed, or send its token as Bearer")
+
+
+def _check_scope(run_id: str, path: str) -> None:
+    """Keep the key of one run to that run."""
+    own = f"/api/v1/runs/{run_id}"
+    if path != own and not path.startswith(f"{own}/"):
+        raise Refusal(403, "other_run", f"this key is for run {run_id!r} alone")
 
 
 def _headers_of_every_answer(frame_origins: tuple[str, ...]) -> list[tuple[bytes, bytes]]:
@@ -197,42 +210,25 @@ def _headers_of_every_answer(frame_origins: tuple[str, ...]) -> list[tuple[bytes
     return [(name.encode(), value.encode("latin-1")) for name, value in found.items()]
 
 
-def _check_body(headers: _Headers, max_bytes: int) -> None:
-    length = headers.one("content-length")
-    if length is not None and (not length.isascii() or not length.isdigit() or int(length[:20]) > max_bytes):
-        raise _too_large(max_bytes)
-    if length == "0" or (length is None and headers.one("transfer-encoding") is None):
+def _check_kind(headers: _Headers) -> None:
+    if headers.one("content-length") == "0" or (
+        headers.one("content-length") is None and headers.one("transfer-encoding") is None
+    ):
         return
     kind = (headers.one("content-type") or "").partition(";")[0].strip().lower()
     if kind not in _BODY_TYPES:
         raise Refusal(415, "unsupported_type", f"a body of type {kind!r} is not taken; send application/json")
-    if (headers.one("content-encoding") or "identity").lower() != "identity":
-        raise Refusal(415, "unsupported_encoding", "a compressed body is not taken here; send it as it is")
 
 
-def _too_large(max_bytes: int) -> Refusal:
-    return Refusal(413, "too_large", f"the body is larger than {max_bytes:,} bytes; send less at a time")
-
-
-async def _read(receive: Receive, max_bytes: int) -> Receive:
-    """Take in a body, bounded although it may come without a length, and return what gives it again."""
-    parts: list[bytes] = []
-    size, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            break  # the client left
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > max_bytes:
-            raise _too_large(max_bytes)
-        more = message.get("more_body", False)
-    whole: list[Message] = [{"type": "http.request", "body": b"".join(parts), "more_body": False}]
-
-    async def again() -> Message:
-        return whole.pop() if whole else await receive()
-
-    return again
+def _check_body(headers: _Headers, rule: Rule) -> str:
+    """Refuse a body by what its headers say, and return how it is packed."""
+    length = headers.one("content-length")
+    if length is not None and (not length.isascii() or not length.isdigit() or int(length[:20]) > rule.max_bytes):
+        raise too_large(rule.max_bytes)
+    coding = (headers.one("content-encoding") or "identity").lower()
+    if coding != "identity" and (coding != "zstd" or not rule.max_unpacked):
+        raise Refusal(415, "unsupported_encoding", f"a body packed with {coding!r} is not taken here; send it as it is")
+    return coding
 
 
 async def _refuse(refusal: Refusal, scope: Scope, send: Send) -> None:

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
-from treering.server.gate import Refusal
 from treering.server.live import Feed, event_stream
+from treering.server.refusals import Refusal
 
 __all__ = ["router"]
 

@@ -1,7 +1,7 @@
-"""Who may read: whoever shows the token, or the cookie that a browser got for it.
+"""Who may come in: whoever shows the token, the cookie that a browser got for it, or the key of one run.
 
-The cookie's value is made from the token with a keyed hash, so neither tells the other, nothing has to be remembered,
-and a new token makes all old cookies worthless.
+Cookies and keys of runs are made from the token with a keyed hash, so none of them tells the others, nothing has to be
+remembered, servers that share a token know each other's, and a new token makes all old ones worthless.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import secrets
 __all__ = ["Tokens", "new_token"]
 
 _TOKEN_BYTES = 32
+_RUN_KEY = "run-"
 
 
 def new_token() -> str:
@@ -33,6 +34,7 @@ class Tokens:
         # Cookies are shared by all ports of a host: each server has a name of its own.
         self.cookie_name = f"treering_{hashlib.sha256(b'name ' + key).hexdigest()[:8]}"
         self.cookie_value = base64.urlsafe_b64encode(hmac.digest(key, b"cookie", "sha256")).decode().rstrip("=")
+        self._key = key
         self._token_hash = hashlib.sha256(key).digest()
 
     def is_token(self, given: str) -> bool:
@@ -42,6 +44,18 @@ class Tokens:
     def is_cookie(self, given: str) -> bool:
         """Tell whether it is the cookie's value, in the same way."""
         return hmac.compare_digest(given.encode(), self.cookie_value.encode())
+
+    def for_run(self, run_id: str) -> str:
+        """Return the key that opens one run and nothing else: what a job on a shared machine is given."""
+        proof = base64.urlsafe_b64encode(hmac.digest(self._key, b"run " + run_id.encode(), "sha256")).decode()
+        return f"{_RUN_KEY}{proof.rstrip('=')}.{run_id}"
+
+    def run_of(self, given: str) -> str | None:
+        """Return the run whose key this is, or None."""
+        if not given.startswith(_RUN_KEY) or not given.isascii():
+            return None
+        run_id = given.removeprefix(_RUN_KEY).partition(".")[2]
+        return run_id if hmac.compare_digest(given.encode(), self.for_run(run_id).encode()) else None
 
     def set_cookie(self, path: str, *, secure: bool) -> str:
         """Return the value of `Set-Cookie`."""
