@@ -314,6 +314,40 @@ Table(
 )
 
 
+# What a user wants to be told of, and what has been told: one row a rule, run and occasion.
+Table(
+    "alert_rules",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("project", String, nullable=False),  # "" for every project
+    Column("condition", Text, nullable=False),
+    Column("targets", LargeBinary, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+)
+
+Table(
+    "alerts",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("time_us", BigInteger, nullable=False),
+    Column("project", String, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("rule_id", String, nullable=False),  # "" for what the training's own code raised
+    Column("occasion", String, nullable=False),
+    Column("level", String, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("waiting", LargeBinary),  # targets that have not got it yet; NULL when none is left
+    Column("due_us", BigInteger, nullable=False),  # when to try next; moved on by whoever tries, so that one does
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("trouble", Text),
+    UniqueConstraint("rule_id", "run_id", "occasion"),
+    Index("alerts_by_time", "time_us"),
+    Index("alerts_by_run", "run_id"),
+    sqlite_autoincrement=True,
+)
+
+
 def sqlite_script() -> str:
     """Return the script that creates an embedded store: what `schema.sql` must hold."""
     dialect = sqlite.dialect()

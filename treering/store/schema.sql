@@ -1,5 +1,35 @@
 -- Compiled from schema.py by `python -m treering.store.schema`; do not edit.
 
+CREATE TABLE alert_rules (
+    id VARCHAR NOT NULL,
+    project VARCHAR NOT NULL,
+    condition TEXT NOT NULL,
+    targets BLOB NOT NULL,
+    created_us BIGINT NOT NULL,
+    PRIMARY KEY (id)
+);
+
+CREATE TABLE alerts (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    time_us BIGINT NOT NULL,
+    project VARCHAR NOT NULL,
+    run_id VARCHAR NOT NULL,
+    rule_id VARCHAR NOT NULL,
+    occasion VARCHAR NOT NULL,
+    level VARCHAR NOT NULL,
+    title TEXT NOT NULL,
+    text TEXT NOT NULL,
+    waiting BLOB,
+    due_us BIGINT NOT NULL,
+    tries INTEGER DEFAULT '0' NOT NULL,
+    trouble TEXT,
+    UNIQUE (rule_id, run_id, occasion)
+);
+
+CREATE INDEX alerts_by_run ON alerts (run_id);
+
+CREATE INDEX alerts_by_time ON alerts (time_us);
+
 CREATE TABLE pack_chunks (
     id BLOB NOT NULL,
     pack BIGINT NOT NULL,
