@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Keeping"]
 
-_REGISTRY = "model-registry"
 _USE_TIMEOUT_S = 600.0
 
 
@@ -122,14 +121,15 @@ class Keeping(Rows):
             seen.update(added)
         return artifact
 
-    def _hand_over(self, artifact: Artifact, *, linkable: bool, project: str = "") -> Artifact:
+    def _hand_over(self, artifact: Artifact, *, linkable: bool, project: str = "", stage: str = "") -> Artifact:
         import msgspec
 
         from treering.artifacts.saving import pin
 
         recording = self._recording
         request, draft = artifact.request()
-        request.run_id, request.project = self.id, project
+        request.run_id, request.project, request.stage = self.id, project, stage
+        self._check_names(project or self.project, request.aliases, stage)
         request.metadata = recording.to_plain(artifact.metadata)
         try:
             pin(recording.start.folder, request, draft.files, draft.kept.values(), linkable=linkable)
@@ -142,6 +142,15 @@ class Keeping(Rows):
         recording.expect_artifact(artifact)
         self.operate("version", msgspec.to_builtins(request))
         return artifact
+
+    def _check_names(self, project: str, aliases: Sequence[str], stage: str) -> None:
+        from treering.artifacts import registry
+
+        if registry.is_registry(project) or stage:
+            with self._home().reading() as database:
+                registry.check_words(database, project, aliases)
+                if stage:
+                    registry.check_stage(database, project, stage)
 
     def _home(self) -> Home:
         from treering.artifacts.home import Home
@@ -218,6 +227,7 @@ class Keeping(Rows):
         *,
         name: str | None = None,
         aliases: Sequence[str] = (),
+        stage: str | None = None,
     ) -> Artifact:
         """Keep a model with this run, and as the next version of a name that all projects share.
 
@@ -226,11 +236,16 @@ class Keeping(Rows):
             registered_model_name: "project/name", or a name in the project "model-registry".
             name: of the collection in this run's project.
             aliases: names that point to the registered version.
+            stage: of the registry, such as "staging", to put it into.
 
         Returns:
             The registered version. Its bytes are stored once.
+
+        Raises:
+            UsageError: there is no such stage, or an alias is one: stages move only on purpose.
         """
         from treering.artifacts import Artifact
+        from treering.artifacts.registry import REGISTRY
 
         logged = path if isinstance(path, Artifact) else self.log_model(path, name)
         if self._recording.inert:
@@ -240,7 +255,7 @@ class Keeping(Rows):
         project, _, model = registered_model_name.rpartition("/")
         registered = logged.wait(_USE_TIMEOUT_S).new_draft(model)
         registered.aliases = aliases
-        return self._hand_over(registered, linkable=False, project=project or _REGISTRY)
+        return self._hand_over(registered, linkable=False, project=project or REGISTRY, stage=stage or "")
 
     def save(self, pattern: str | os.PathLike[str], base_path: str | os.PathLike[str] | None = None) -> list[Artifact]:
         """Keep files with the run.

@@ -44,7 +44,7 @@ def test_everything_that_can_be_put_in(run: treering.Run, tmp_path: Path) -> Non
         artifact.remove("gone")
     with pytest.raises(UsageError, match="add_dir"):
         artifact.add_file(folder)
-    with pytest.raises(UsageError, match="it takes text, bytes, arrays and plain data"):
+    with pytest.raises(UsageError, match="it takes text, bytes, arrays, plain data and media"):
         artifact.add(object(), "x")
     with pytest.raises(UsageError, match="is a draft"):
         artifact.files()
@@ -104,7 +104,7 @@ def test_using_and_where_things_come_from(run: treering.Run, store_dir: Path) ->
         model = treering.Artifact("model", "model")
         model.add("weights", "w")
         training.log_artifact(model).wait()
-        registered = training.link_model(model, "shop", aliases=["staging"]).wait()
+        registered = training.link_model(model, "shop", stage="staging").wait()
     assert (registered.project, registered.name, registered.version, registered.stored) == (
         "model-registry",
         "shop",

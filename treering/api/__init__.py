@@ -15,6 +15,7 @@ from treering.api._records import Attempt, ConsoleLine, ConsoleLog, Event, Metri
 from treering.api._run import ApiRun
 
 if TYPE_CHECKING:
+    from treering.api._registry import Registered, Registry, RegistryEvent
     from treering.api._series import History, Series
 
 __all__ = [
@@ -26,6 +27,9 @@ __all__ = [
     "Event",
     "History",
     "Metric",
+    "Registered",
+    "Registry",
+    "RegistryEvent",
     "Runs",
     "Series",
 ]
@@ -37,4 +41,8 @@ def __getattr__(name: str) -> Any:
         from treering.api import _series
 
         return getattr(_series, name)
+    if name in {"Registered", "Registry", "RegistryEvent"}:
+        from treering.api import _registry
+
+        return getattr(_registry, name)
     raise AttributeError(f"module 'treering.api' has no attribute {name!r}")

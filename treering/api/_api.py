@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from treering.api._registry import Registry
     from treering.artifacts import Artifact
 
 
@@ -168,6 +169,19 @@ class Api:
             for version in versions_of(source, "1 = 1" if name is None else "name = :value", name or "")
             if project in {None, version.project}
         ]
+
+    def registry(self, project: str = "model-registry") -> Registry:
+        """Return the registry: collections that all projects share, with stages and a log of what happened.
+
+        Args:
+            project: its name, which ends in "-registry".
+
+        Raises:
+            UsageError: a project of another name.
+        """
+        from treering.api._registry import Registry
+
+        return Registry(self._sources, project)
 
     def delete(self, name: str | ApiRun, *, versions: bool = False) -> ApiRun:
         """Delete a run and everything it logged. Media and files that no other run shares go with `treering doctor`.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from treering.artifacts.changing import forget_version
 from treering.artifacts.lookup import select
+from treering.artifacts.registry import check_free
 from treering.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -52,5 +53,6 @@ def _delete_in(database: Database, run: ApiRun, *, versions: bool) -> None:
         raise UsageError(f"run {run.id} ({run.name}) is running again; stop it first")
     if versions:
         for facts in select(database, "run_id = :id", {"id": run.id}):
-            forget_version(database, facts, was_latest="latest" in facts.aliases)
+            check_free(database, facts)
+            forget_version(database, facts)
     database.execute("DELETE FROM runs WHERE id = :id", {"id": run.id})

@@ -92,7 +92,19 @@ class Filling:
         return self._open().add_reference(uri, name, checksum=checksum, max_objects=max_objects)
 
     def add(self, value: object, name: str) -> str:
-        """Take text, bytes, an array or plain data as a file; returns its path inside."""
+        """Take an object; `get` returns it from the version.
+
+        Args:
+            value: text, bytes, an array or tensor, plain data, or a medium: `Image`, `Table`, `Histogram`, `Video`, a
+                picture of Pillow, a figure, a data frame.
+            name: path inside; gets an ending that says what it is, such as ".json" or ".image.msgpack".
+
+        Returns:
+            The path inside.
+
+        Raises:
+            UsageError: anything else.
+        """
         return self._open().add(value, name)
 
     def new_file(
@@ -102,7 +114,11 @@ class Filling:
         return self._open().new_file(name, mode, encoding)
 
     def remove(self, path: str) -> None:
-        """Leave a file out of the draft, or all files below a folder."""
+        """Leave a file out of the draft, or all files below a folder.
+
+        Raises:
+            NotFound: there is none.
+        """
         self._open().remove(str(path))
 
     def _open(self) -> Draft:
@@ -113,6 +129,7 @@ class Filling:
     def request(self) -> tuple[Request, Draft]:
         """Return what saving it needs; for treering itself."""
         from treering.artifacts.committing import Request
+        from treering.artifacts.registry import actor
         from treering.plain import to_plain
 
         draft = self._open()
@@ -130,5 +147,6 @@ class Filling:
             base_id=self._base_id,
             expires_us=None if self._ttl is None else now_us + self._ttl // timedelta(microseconds=1),
             created_us=now_us,
+            who=actor(),
         )
         return request, draft

@@ -1,8 +1,9 @@
 """Collecting: what no version needs any more goes, beside any number of processes that save and read.
 
-A version goes when its expiry has passed and no alias but "latest" is on it. A chunk goes when no manifest names it, a
-pack when none of its chunks is left; packs that are mostly dead, and crowds of small ones, are written anew. The index
-is changed in one transaction that looks again at what has been committed meanwhile; objects are deleted after it.
+A version goes when its time is over or the rule of its collection does not keep it (see `retention`). A chunk goes when
+no manifest names it, a pack when none of its chunks is left; packs that are mostly dead, and crowds of small ones, are
+written anew. The index is changed in one transaction that looks again at what has been committed meanwhile; objects are
+deleted after it.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import msgspec
 
 from treering.artifacts import index
 from treering.artifacts.changing import forget_version
-from treering.artifacts.lookup import select, used_by
+from treering.artifacts.lookup import used_by
 from treering.artifacts.manifest import decode_manifest
 from treering.artifacts.packs import PACK_BYTES, PackedChunk, PackFile, decode_chunk
+from treering.artifacts.retention import Leaving, leaving
 from treering.artifacts.storing import GRACE_S
 from treering.errors import CorruptData, NotFound
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from treering.artifacts.depot import Depot
-    from treering.artifacts.lookup import Facts
     from treering.store.database import Database
 
 __all__ = ["Expiring", "Plan", "collect", "plan"]
@@ -97,14 +98,14 @@ class _Sweep:
         self.grace_s = grace_s
         self.now_us = now_us
         self.live: set[bytes] = set()
-        self.expired: list[Facts] = []
+        self.expired: list[Leaving] = []
         self._newest = 0
         self._skipped: set[str] = set()
 
     def mark(self) -> None:
         """Read manifests that have come since the last call, and those of versions that an alias keeps by now."""
-        self.expired = _expired(self.database, self.now_us)
-        gone = {facts.id for facts in self.expired}
+        self.expired = leaving(self.database, self.now_us)
+        gone = {one.facts.id for one in self.expired}
         for version_id in self._skipped - gone:
             for (data,) in self.database.query("SELECT data FROM manifests WHERE version_id = :id", {"id": version_id}):
                 self._take(version_id, data)
@@ -165,21 +166,12 @@ class _Sweep:
         ]
 
 
-def _expired(database: Database, now_us: int) -> list[Facts]:
-    return select(
-        database,
-        "expires_us IS NOT NULL AND expires_us <= :now AND NOT EXISTS "
-        "(SELECT 1 FROM aliases WHERE version_id = versions.id AND alias <> 'latest')",
-        {"now": now_us},
-    )
-
-
-def _described(database: Database, expired: Iterable[Facts]) -> list[Expiring]:
+def _described(database: Database, expired: Iterable[Leaving]) -> list[Expiring]:
     return [
         Expiring(
             facts.title,
             facts.size,
-            f"its time was over at {_date(facts.expires_us or 0)}",
+            why,
             used_by(database, facts.id),
             [
                 f"{name}:v{number}"
@@ -188,12 +180,8 @@ def _described(database: Database, expired: Iterable[Facts]) -> list[Expiring]:
                 )
             ],
         )
-        for facts in expired
+        for facts, why in expired
     ]
-
-
-def _date(time_us: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(time_us / 1e6))
 
 
 def plan(depot: Depot, *, grace_s: float = GRACE_S, now_us: int | None = None) -> Plan:
@@ -248,8 +236,8 @@ def collect(depot: Depot, *, grace_s: float = GRACE_S, now_us: int | None = None
         index.lock(database)
         sweep.mark()
         done.expiring = _described(database, sweep.expired)
-        for facts in sweep.expired:
-            forget_version(database, facts, was_latest="latest" in facts.aliases)
+        for facts, _ in sweep.expired:
+            forget_version(database, facts, "expired")
         _enter_rewritten(database, written)
         dead = [(chunk, pack) for pack in packs for chunk in pack.dead if chunk.id not in sweep.live]
         removed = _forget_chunks(database, dead)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from treering.artifacts import index
+from treering.artifacts import index, registry
 from treering.artifacts.manifest import digest_of, encode_manifest
 from treering.errors import NotFound, StoreError
 from treering.store.values import encode
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from treering.artifacts.storing import Storing
     from treering.store.database import Database
 
-__all__ = ["ChunksGone", "Filed", "Request", "commit", "move_alias"]
+__all__ = ["ChunksGone", "Filed", "Request", "commit", "remember_number"]
 
 
 class Request(msgspec.Struct, kw_only=True):
@@ -30,6 +30,8 @@ class Request(msgspec.Struct, kw_only=True):
         run_id: that makes it; "" for none.
         folder: of its pins, below the store's.
         created_us: when it was logged.
+        stage: that it is put into, in a registry.
+        who: logs it there.
     """
 
     id: str
@@ -45,6 +47,8 @@ class Request(msgspec.Struct, kw_only=True):
     expires_us: int | None = None
     folder: str = ""
     created_us: int = 0
+    stage: str = ""
+    who: str = ""
 
 
 class Filed(msgspec.Struct, frozen=True):
@@ -111,8 +115,7 @@ def commit(
         database.execute(
             "UPDATE versions SET expires_us = :at WHERE id = :id", {"at": request.expires_us, "id": filed.id}
         )
-        for alias in dict.fromkeys([*request.aliases, "latest"]):
-            move_alias(database, project, request.name, alias, filed.id, request.created_us)
+        registry.name_version(database, request, project, filed)
         database.execute_many(
             "INSERT INTO version_tags (version_id, tag) VALUES (:id, :tag) ON CONFLICT (version_id, tag) DO NOTHING",
             [{"id": filed.id, "tag": tag} for tag in request.tags],
@@ -184,13 +187,3 @@ def _insert(
         },
     )
     database.execute("INSERT INTO manifests (version_id, data) VALUES (:id, :data)", {"id": filed.id, "data": manifest})
-
-
-def move_alias(database: Database, project: str, name: str, alias: str, version_id: str, now_us: int) -> None:
-    """Let an alias point to a version from now on."""
-    database.execute(
-        "INSERT INTO aliases (project, name, alias, version_id, moved_us) VALUES (:project, :name, :alias, :id, :now) "
-        "ON CONFLICT (project, name, alias) DO UPDATE SET version_id = excluded.version_id, "
-        "moved_us = excluded.moved_us",
-        {"project": project, "name": name, "alias": alias, "id": version_id, "now": now_us},
-    )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any
 
+from treering.artifacts.contents import encoded, folder_of
 from treering.artifacts.names import check_path
 from treering.artifacts.pinning import files_below
 from treering.artifacts.references import refer_to
@@ -83,18 +83,19 @@ class Draft:
         self._put(path, place)
 
     def add(self, value: Any, name: str) -> str:
-        """Take an object as a file; returns its path inside."""
-        suffix, data = _encoded(value)
-        path = name if name.endswith(suffix) else name + suffix
+        """Take an object as a file, or as several; returns the path of the first."""
+        files = encoded(value, name)
+        path = next(iter(files))
         self.remove(path, missing_ok=True)
-        with self.new_file(path, "wb", None) as file:
-            file.write(data)
+        for one, data in files.items():
+            with self.new_file(one, "wb", None) as file:
+                file.write(data)
         return path
 
     def remove(self, path: str, *, missing_ok: bool = False) -> None:
-        """Leave a file out, or all below a folder."""
-        folder = path.rstrip("/") + "/"
-        gone = [one for one in (*self.files, *self.kept) if one == path or one.startswith(folder)]
+        """Leave a file out, or all below a folder; with a medium goes what lies beside it."""
+        folders = tuple(f"{one.rstrip('/')}/" for one in (path, folder_of(path)) if one is not None)
+        gone = [one for one in (*self.files, *self.kept) if one == path or one.startswith(folders)]
         if not gone and not missing_ok:
             raise NotFound(f"remove() found no {path!r} in this artifact")
         for one in gone:
@@ -106,27 +107,3 @@ class Draft:
         if self._own is not None:
             self._own.cleanup()
             self._own = None
-
-
-def _encoded(value: Any) -> tuple[str, bytes]:
-    """Return a file name's ending and the bytes of a file for a value."""
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return "", bytes(cast("bytes", value))
-    if isinstance(value, str):
-        return ".txt", value.encode("utf-8")
-    if hasattr(value, "__array__") and not hasattr(value, "to_payload"):
-        import io
-
-        import numpy as np
-
-        out = io.BytesIO()
-        np.save(out, np.asarray(value), allow_pickle=False)
-        return ".npy", out.getvalue()
-    if isinstance(value, (dict, list, tuple, int, float, bool)) or value is None:
-        from treering.plain import to_plain
-
-        return ".json", json.dumps(to_plain(cast("object", value)), ensure_ascii=False, indent=1).encode("utf-8")
-    raise UsageError(
-        f"add() got {type(value).__name__}; it takes text, bytes, arrays and plain data. Write other things to a file "
-        "with new_file()"
-    )
