@@ -81,10 +81,10 @@ class RunWriter:
             run = fields["run"]
             self.database.execute(
                 "INSERT INTO runs (id, project, name, state, created_us, updated_us, attempt, group_name, job_type, "
-                "notes, parent_id, parent_step, resume_key, next_step) VALUES (:id, :project, :name, 'running', "
+                "notes, parent_id, parent_step, resume_key, sweep, next_step) VALUES (:id, :project, :name, 'running', "
                 ":now, :now, :attempt, :group_name, :job_type, :notes, :parent_id, :parent_step, :resume_key, "
-                ":next_step) ON CONFLICT (id) DO NOTHING",
-                {**run, "id": self.run_id, "now": now_us, "attempt": fields["attempt"]},
+                ":sweep, :next_step) ON CONFLICT (id) DO NOTHING",
+                {"sweep": None, **run, "id": self.run_id, "now": now_us, "attempt": fields["attempt"]},
             )
             self.load()
         self._open_attempt(fields, now_us)

@@ -74,6 +74,7 @@ Table(
     Column("parent_id", String),
     Column("parent_step", BigInteger),
     Column("resume_key", String),
+    Column("sweep", String),
     Column("next_step", BigInteger, nullable=False, server_default="0"),
     Column("tags", LargeBinary),
     Column("config", LargeBinary),
@@ -86,6 +87,7 @@ Table(
     Index("runs_by_time", "created_us"),
     Index("runs_by_state", "state"),
     Index("runs_by_resume_key", "resume_key"),
+    Index("runs_by_sweep", "sweep"),
 )
 
 Table(
@@ -345,6 +347,45 @@ Table(
     Index("alerts_by_time", "time_us"),
     Index("alerts_by_run", "run_id"),
     sqlite_autoincrement=True,
+)
+
+# A sweep, and the points it tries; the search itself keeps nothing outside of these.
+Table(
+    "sweeps",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("project", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("state", String, nullable=False),  # running, paused, stopped, cancelled, finished
+    Column("reason", Text, nullable=False, server_default=""),  # why no more trials are made
+    Column("created_us", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False, server_default="0"),  # raised by each change, of trials too
+    Column("created", Integer, nullable=False, server_default="0"),  # trials made so far
+    # Who is computing the next point, and when he is taken for dead.
+    Column("suggester", String),
+    Column("suggester_until_us", BigInteger, nullable=False, server_default="0"),
+    Column("source", Text),
+    Column("config", LargeBinary, nullable=False),
+    Index("sweeps_by_project", "project", "created_us"),
+)
+
+Table(
+    "trials",
+    metadata,
+    Column("sweep_id", String, ForeignKey("sweeps.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("state", String, nullable=False),  # waiting, running, finished, stopped, failed, cancelled
+    Column("point_key", String, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("agent", String, nullable=False, server_default=""),
+    Column("lease_until_us", BigInteger, nullable=False, server_default="0"),
+    Column("revision", BigInteger, nullable=False),
+    Column("decided", BigInteger, nullable=False, server_default="0"),  # log calls at the last look of early stopping
+    Column("holder", LargeBinary),  # the agent, by which others on its machine see whether it lives
+    Column("data", LargeBinary, nullable=False),  # everything else
+    UniqueConstraint("sweep_id", "point_key"),  # no point is tried twice
+    Index("trials_by_revision", "sweep_id", "revision"),
 )
 
 

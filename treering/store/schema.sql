@@ -99,6 +99,7 @@ CREATE TABLE runs (
     parent_id VARCHAR,
     parent_step BIGINT,
     resume_key VARCHAR,
+    sweep VARCHAR,
     next_step BIGINT DEFAULT '0' NOT NULL,
     tags BLOB,
     config BLOB,
@@ -116,6 +117,8 @@ CREATE INDEX runs_by_resume_key ON runs (resume_key);
 
 CREATE INDEX runs_by_state ON runs (state);
 
+CREATE INDEX runs_by_sweep ON runs (sweep);
+
 CREATE INDEX runs_by_time ON runs (created_us);
 
 CREATE TABLE store_info (
@@ -123,6 +126,24 @@ CREATE TABLE store_info (
     value TEXT NOT NULL,
     PRIMARY KEY ("key")
 );
+
+CREATE TABLE sweeps (
+    id VARCHAR NOT NULL,
+    project VARCHAR NOT NULL,
+    name VARCHAR NOT NULL,
+    state VARCHAR NOT NULL,
+    reason TEXT DEFAULT '' NOT NULL,
+    created_us BIGINT NOT NULL,
+    revision BIGINT DEFAULT '0' NOT NULL,
+    created INTEGER DEFAULT '0' NOT NULL,
+    suggester VARCHAR,
+    suggester_until_us BIGINT DEFAULT '0' NOT NULL,
+    source TEXT,
+    config BLOB NOT NULL,
+    PRIMARY KEY (id)
+);
+
+CREATE INDEX sweeps_by_project ON sweeps (project, created_us);
 
 CREATE TABLE versions (
     id VARCHAR NOT NULL,
@@ -247,6 +268,26 @@ CREATE TABLE streams (
     PRIMARY KEY (run_id, stream),
     FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE
 );
+
+CREATE TABLE trials (
+    sweep_id VARCHAR NOT NULL,
+    number INTEGER NOT NULL,
+    state VARCHAR NOT NULL,
+    point_key VARCHAR NOT NULL,
+    attempt INTEGER NOT NULL,
+    run_id VARCHAR NOT NULL,
+    agent VARCHAR DEFAULT '' NOT NULL,
+    lease_until_us BIGINT DEFAULT '0' NOT NULL,
+    revision BIGINT NOT NULL,
+    decided BIGINT DEFAULT '0' NOT NULL,
+    holder BLOB,
+    data BLOB NOT NULL,
+    PRIMARY KEY (sweep_id, number),
+    UNIQUE (sweep_id, point_key),
+    FOREIGN KEY(sweep_id) REFERENCES sweeps (id) ON DELETE CASCADE
+);
+
+CREATE INDEX trials_by_revision ON trials (sweep_id, revision);
 
 CREATE TABLE version_tags (
     version_id VARCHAR NOT NULL,
