@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-__all__ = ["STATE_STYLES", "console", "heading", "is_terminal", "plain_rows", "print_json", "state_text"]
+__all__ = ["STATE_STYLES", "console", "heading", "is_terminal", "plain_rows", "print_json", "print_table", "state_text"]
 
 STATE_STYLES = {
     "running": ("●", "cyan"),
@@ -76,6 +76,22 @@ def plain_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table as lines of tab-separated cells, for `cut`, `awk` and `sort`."""
     for row in (header, *rows):
         sys.stdout.write("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row) + "\n")
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> None:
+    """Print a table: columns for people, tab-separated lines for pipes; those of numbers are named by `right`."""
+    if not is_terminal():
+        plain_rows(header, rows)
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, name in enumerate(header):
+        table.add_column(name, justify="right" if number in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console().print(table)
 
 
 def state_text(state: str) -> Text:

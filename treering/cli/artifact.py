@@ -12,11 +12,11 @@ import click
 from treering.api import Api
 from treering.cli import _format as fmt
 from treering.cli._options import json_option, place_option
-from treering.cli._output import console, is_terminal, plain_rows, print_json
+from treering.cli._output import print_json, print_table
 from treering.errors import NotFound, StoreError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator
 
     from treering.artifacts import Artifact
     from treering.artifacts.collecting import Plan
@@ -31,21 +31,6 @@ def command() -> None:
 
     ARTIFACT is 'name:v3', 'name:best', 'name' (the latest) or 'project/name:alias'.
     """
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> None:
-    if not is_terminal():
-        plain_rows(header, rows)
-        return
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for number, name in enumerate(header):
-        table.add_column(name, justify="right" if number in right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console().print(table)
 
 
 @contextmanager
@@ -117,7 +102,7 @@ def list_(name: str | None, project: str | None, kind: str | None, as_json: bool
             )
             for one in reversed(versions)
         ]
-        _table(("artifact", "type", "project", "size", "stored", "made", "aliases"), rows, right=(3, 4))
+        print_table(("artifact", "type", "project", "size", "stored", "made", "aliases"), rows, right=(3, 4))
 
 
 @command.command()
@@ -141,7 +126,7 @@ def show(artifact: str, as_json: bool, place: str | None) -> None:
             click.echo(f"{'used by':12} {', '.join(users)}")
         click.echo()
         rows = [(one.path, "" if one.size < 0 else fmt.size(one.size), one.uri or one.digest[:12]) for one in files]
-        _table(("file", "size", "digest"), rows, right=(1,))
+        print_table(("file", "size", "digest"), rows, right=(1,))
 
 
 @command.command()
