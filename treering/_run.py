@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from treering import failures, lifecycle, records
@@ -21,6 +22,7 @@ from treering.watching import Watching
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import timedelta
     from pathlib import Path
     from types import TracebackType
 
@@ -49,6 +51,7 @@ class Run(Watching, Keeping):
         self.project = start.project
         self._config = Config(dict(start.config), recording.config_of, self._config_changed)
         self._summary = Summary(self._read_summary, self._summary_changed)
+        self._alerts_after_s: dict[str, float] = {}
 
     def _put_late_row(self, data: object, step: int, time_ns: int) -> None:
         recording = self._recording
@@ -95,8 +98,26 @@ class Run(Watching, Keeping):
         # Plain data of a dict is no dict only where the stack is at its end.
         self.log_stream(records.EVENTS, plain if isinstance(plain, dict) else {"kind": kind, "message": message})  # pyright: ignore[reportUnknownArgumentType]  # a type test forgets it
 
-    def alert(self, title: str, text: str = "", level: str = "info", **_options: object) -> None:
-        """Raise an alert: an event of kind "alert" that dashboards and targets show to people."""
+    def alert(
+        self, title: str, text: str = "", level: str = "info", wait_duration: float | timedelta | None = None
+    ) -> None:
+        """Tell people something: an event of kind "alert", which a dashboard shows and `alerts.toml` sends on.
+
+        Args:
+            title: in a few words.
+            text: all of it.
+            level: "info", "warn" or "error".
+            wait_duration: seconds in which the same title is not told again.
+
+        Raises:
+            UsageError: there is no such level.
+        """
+        if wait_duration is not None:
+            wait_s = wait_duration if isinstance(wait_duration, (int, float)) else wait_duration.total_seconds()
+            now_s = time.monotonic()
+            if now_s < self._alerts_after_s.get(title, 0.0):
+                return
+            self._alerts_after_s[title] = now_s + wait_s
         self.log_event("alert", text or title, level=getattr(level, "value", level).lower(), title=title)
 
     def define_metric(

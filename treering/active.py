@@ -185,9 +185,9 @@ def log_event(kind: str, message: str = "", *, level: str = "info", **fields: ob
     _need("log_event").log_event(kind, message, level=level, **fields)
 
 
-def alert(title: str, text: str = "", level: str = "info") -> None:
-    """Raise an alert in the active run; see `Run.alert`."""
-    _need("alert").alert(title, text, level)
+def alert(title: str, text: str = "", level: str = "info", **options: Any) -> None:
+    """Tell people something, in the active run; see `Run.alert`."""
+    _need("alert").alert(title, text, level, **options)
 
 
 def define_metric(name: str, x: str | None = None, **options: Any) -> None:

@@ -21,6 +21,7 @@ COMMANDS = {
     "diff": "Compare two runs: config, code, environment and metrics.",
     "ui": "Serve the store to browsers of this machine.",
     "artifact": "List, get, put, compare, check and clear away artifacts.",
+    "alert": "Be told when something happens to a run.",
     "export": "Write runs as Parquet, CSV or JSON.",
     "delete": "Delete runs for good; asks first.",
     "doctor": "Check the store, and bring in what dead runs left behind.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from treering.cli._options import place_option
@@ -17,6 +19,7 @@ __all__ = ["command"]
 @click.option("--root-path", default="", metavar="/PREFIX", help="Prefix under which a proxy shows the server.")
 @click.option("--frame-origin", "frames", multiple=True, metavar="URL", help="A page that may show it in a frame.")
 @click.option("--max-streams", default=64, show_default=True, type=click.IntRange(1), help="Pages with live updates.")
+@click.option("--alerts", type=click.Path(dir_okay=False, path_type=Path), help="File of who is told what.")
 @click.option("--browser/--no-browser", default=True, help="Open the dashboard in a browser.")
 @place_option
 def command(
@@ -27,6 +30,7 @@ def command(
     root_path: str,
     frames: tuple[str, ...],
     max_streams: int,
+    alerts: Path | None,
     browser: bool,
     place: str | None,
 ) -> None:
@@ -43,7 +47,13 @@ def command(
     if not is_loopback(host) and host not in {"0.0.0.0", "::"}:  # noqa: S104  # compared, not bound
         names.add(f"[{host.strip('[]')}]".lower() if ":" in host else host.lower())
     options = ServerOptions(
-        place, new_token(), frozenset(names), root_path=root_path, frame_origins=frames, max_streams=max_streams
+        place,
+        new_token(),
+        frozenset(names),
+        root_path=root_path,
+        frame_origins=frames,
+        max_streams=max_streams,
+        alerts=alerts,
     )
     listener = listen(host, port, exposed=expose)
     number = listener.getsockname()[1]

@@ -33,6 +33,7 @@ class ServerOptions:
         frame_origins: pages that may show it in a frame, such as "https://portal.example".
         max_body_bytes: of one request.
         max_streams: event streams open at once.
+        alerts: file of who is told what; None for `alerts.toml` in the store's folder.
     """
 
     place: str | Path | None
@@ -42,6 +43,7 @@ class ServerOptions:
     frame_origins: tuple[str, ...] = ()
     max_body_bytes: int = 1 << 20
     max_streams: int = 64
+    alerts: Path | None = None
 
     def __post_init__(self) -> None:
         if len(self.token) < 32:  # noqa: PLR2004  # 128 bit and more in any usual alphabet
