@@ -1,18 +1,36 @@
-"""What a framework's callback costs on the training thread, per training step, when each step is logged.
+"""What a framework's callback costs on the training thread, per training step.
 
-A small model is really trained with the framework; every hook of the callback (and of the logger that goes with it) is
-timed while the framework calls it, in CPU time of the training thread: on a shared machine the clock on the wall tells
-more about the neighbours. Hooks that are called a few times in a training (its begin and end, checkpoints) are
-left out, and the first tenth of the calls. Peers are the callbacks that wandb ships or the framework ships for it.
+A small model is really trained with the framework: with the callback at default settings, its own and those of the
+framework (Lightning logs each 50th step, Transformers each 500th, Keras's callback each 10th; SB3's A2C dumps its
+logger each 500 steps of the environment and ends an episode each 20 to 50; with Accelerate the program says what is
+logged, here each step), and with each step logged. Within a training the callback is taken away for 50 steps and put
+back for 50, by turns. The first steps do not count.
+
+`..._us` is the time inside the callback's hooks, and those of the logger that goes with it, taken around each while the
+framework calls it, less what taking it costs. `..._added_us` is how much longer the whole steps are with the callback
+than the ones beside them without: there the framework's own work for whoever logs is in it, what the hooks drive out of
+the caches, and the noise of whole steps. `lightning_bare_us` is the same for a logger and a callback that do nothing at
+all, which is Lightning's share. All times are CPU times of the training thread: on a shared machine the clock on the
+wall tells more about the neighbours. What was there before is frozen for the garbage collector, whose passes over all
+of torch would else fall to whoever happens to allocate next.
+
+Peers are the callbacks that wandb ships or the framework ships for it.
 """
 
 from __future__ import annotations
 
+import atexit
 import functools
+import gc
 import os
+import shutil
+import statistics
+import sys
+import tempfile
 import time
 from collections import defaultdict
 from importlib import import_module
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness import Bench, Figure, Values
@@ -26,17 +44,32 @@ if TYPE_CHECKING:
     from benchmarks.trackers.base import Tracker
 
 FIGURES = (
-    Figure("lightning_us", "callback on the training thread, each step logged: Lightning", "us", 20.0, pick="median"),
-    Figure("keras_us", "  Keras", "us", 20.0, pick="median"),
-    Figure("transformers_us", "  Transformers", "us", 20.0, pick="median"),
-    Figure("sb3_us", "  Stable-Baselines3 (a step is one of the environment)", "us", 20.0, pick="median"),
+    Figure("lightning_us", "hooks on the training thread, a step at default settings: Lightning", "us", 20.0),
+    Figure("keras_us", "  Keras", "us", 20.0),
+    Figure("transformers_us", "  Transformers", "us", 20.0),
+    Figure("sb3_us", "  Stable-Baselines3 (a step is one of the environment)", "us", 20.0),
+    Figure("accelerate_us", "  Accelerate, each step logged", "us", 20.0),
+    Figure("lightning_each_us", "the same, each step logged: Lightning", "us"),
+    Figure("keras_each_us", "  Keras", "us"),
+    Figure("transformers_each_us", "  Transformers", "us"),
+    Figure("sb3_each_us", "  Stable-Baselines3 (each update dumped: five steps)", "us"),
+    Figure("lightning_added_us", "the whole step longer by, default settings: Lightning", "us", ratio=False),
+    Figure("lightning_bare_us", "    with a logger and callback that do nothing", "us", ratio=False),
+    Figure("keras_added_us", "  Keras", "us", ratio=False),
+    Figure("transformers_added_us", "  Transformers", "us", ratio=False),
+    Figure("sb3_added_us", "  Stable-Baselines3", "us", ratio=False),
+    Figure("accelerate_added_us", "  Accelerate", "us", ratio=False),
 )
-PARAMETERS: dict[str, dict[str, Any]] = {"full": {"steps": 1000}, "tiny": {"steps": 40}}
-REPEATS = {"full": 3, "tiny": 1}
-_RARE = 0.05
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "full": {"warm": 100, "pairs": 6, "block": 50, "rounds": 4},
+    "tiny": {"warm": 5, "pairs": 2, "block": 5, "rounds": 1},
+}
+REPEATS = {"full": 1, "tiny": 1}
 
 
 def rep(bench: Bench) -> Values:
+    if bench.tracker not in {"treering", "wandb offline"}:
+        raise UnavailableError("brings no callbacks for these frameworks")
     values: Values = {}
     for framework in _TRAININGS:
         child = bench.child_in(bench.scratch / framework, framework=framework, name=framework)
@@ -46,65 +79,133 @@ def rep(bench: Bench) -> Values:
 
 
 def child(tracker: Tracker, parameters: dict[str, Any], scratch: Path, control: Control) -> Values:
-    if tracker.name not in {"treering", "wandb offline"}:
-        raise UnavailableError("brings no callbacks for these frameworks")
     os.chdir(scratch)
-    framework, hooks = parameters["framework"], _Hooks()
-    os.environ.setdefault("KERAS_BACKEND", "torch")
     os.environ["TREERING_DIR"] = str(scratch / "store")
     tracker.load()
     if tracker.name != "treering":
         import_module("wandb").init(project="bench", mode="offline", dir=str(scratch))
-    _TRAININGS[framework](tracker.name == "treering", hooks, parameters["steps"])
-    return {f"{framework}_us": hooks.seconds_a_step(parameters["steps"]) * 1e6}
+    return _measure(parameters["framework"], tracker.name == "treering", parameters)
 
 
-class _Hooks:
-    """Times what a callback does."""
+def _measure(framework: str, ours: bool, parameters: dict[str, Any], say: Callable[[str], object] = len) -> Values:
+    """Train by turns, and compare; `say` is told of each hook."""
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    kinds = ["default"] + ["each"] * (framework != "accelerate") + ["bare"] * (framework == "lightning")
+    spent: dict[str, list[_Clock]] = defaultdict(list)
+    _train(framework, "default", ours, {**parameters, "pairs": 1})  # what is loaded at the first time is loaded
+    for number in range(parameters["rounds"]):
+        turn = number % len(kinds)
+        for kind in kinds[turn:] + kinds[:turn]:
+            spent[kind].append(_train(framework, kind, ours, parameters))
+    values: Values = {}
+    for kind, clocks in spent.items():
+        hooks = {name: statistics.median(one.hooks_us().get(name, 0.0) for one in clocks) for name in clocks[0].calls}
+        for name, took_us in hooks.items():
+            say(f"{framework} {kind:8} {name:50} {took_us:8.2f} us a step")
+        if kind != "bare":
+            key = f"{framework}_us" if kind == "default" else f"{framework}_each_us"
+            values[key] = statistics.median(sum(one.hooks_us().values()) for one in clocks)
+        if kind != "each":
+            key = f"{framework}_added_us" if kind == "default" else f"{framework}_bare_us"
+            values[key] = statistics.median(added_us for one in clocks for added_us in one.added_us())
+        step_us = statistics.median(took_us for one in clocks for took_us in one.without_us())
+        say(f"{framework} {kind:8} {'the whole step without':50} {step_us:8.2f} us")
+    return values
 
-    def __init__(self) -> None:
-        self._spent: dict[str, list[float]] = defaultdict(list)
+
+def _train(framework: str, kind: str, ours: bool, parameters: dict[str, Any]) -> _Clock:
+    clock = _Clock(parameters["warm"], parameters["block"])
+    gc.collect()
+    gc.freeze()
+    _TRAININGS[framework](kind, ours, clock, parameters["warm"] + 2 * parameters["pairs"] * parameters["block"] + 1)
+    return clock
+
+
+class _Clock:
+    """Takes the time at the end of each step and around hooks, in seconds of CPU time of the thread.
+
+    Args:
+        warm: steps that do not count.
+        block: steps after which the callback is taken away, or put back.
+    """
+
+    def __init__(self, warm: int, block: int) -> None:
+        self.calls: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        self.switch: Callable[[bool], None] = lambda _on: None
+        """Takes the callback away, or puts it back."""
+        self._warm, self._block = warm, block
+        self._marks: list[float] = []
         self._inside = False
+        pairs = [time.thread_time() for _ in range(2001)]
+        self._cost_s = statistics.median(later - one for one, later in pairwise(pairs))
+
+    def mark(self) -> None:
+        """A step has ended."""
+        beyond = len(self._marks) - self._warm
+        self._marks.append(time.thread_time())
+        if beyond >= 0 and beyond % self._block == 0:
+            self.switch(beyond // self._block % 2 == 0)
+
+    def _blocks(self) -> list[tuple[float, float]]:
+        edges = self._marks[self._warm :: self._block]
+        return list(pairwise(edges))
+
+    def _lengths_us(self) -> list[float]:
+        return [(end - begin) / self._block * 1e6 for begin, end in self._blocks()]
+
+    def without_us(self) -> list[float]:
+        """A step without the callback, of each block of them."""
+        return self._lengths_us()[1::2]
+
+    def added_us(self) -> list[float]:
+        """How much longer a step is with the callback, from each block to the one beside it."""
+        lengths = self._lengths_us()
+        return [on - off for on, off in zip(lengths[::2], lengths[1::2], strict=False)]
+
+    def hooks_us(self) -> dict[str, float]:
+        """What each hook takes in a step."""
+        counted = self._blocks()[::2]
+        found: dict[str, float] = {}
+        for name, every in self.calls.items():
+            took_s = [took - self._cost_s for at, took in every if any(begin < at <= end for begin, end in counted)]
+            found[name] = sum(took_s) / (len(counted) * self._block) * 1e6
+        return found
 
     def timed(self, callback: Any) -> Any:
         """Let every hook that the callback's own class has be timed; returns the callback."""
         for name in dir(callback):
             owner = next((kind for kind in type(callback).__mro__ if name in vars(kind)), object)
-            ours = owner.__module__.startswith(("treering", "wandb", "transformers.integrations")) or "wandb" in (
-                owner.__module__
-            )
-            if ours and name.startswith(("on_", "_on_", "log_", "write", "after_", "save")) and name != "log_dir":
-                method = getattr(callback, name)
+            ours = owner.__module__.startswith(("treering", "wandb", "transformers.integrations", "accelerate.track"))
+            ours = ours or "wandb" in owner.__module__
+            if ours and name.startswith(("on_", "_on_", "log", "write", "after_", "save", "_updated")):
+                method = getattr(callback, name) if name != "log_dir" else None
                 if callable(method):
-                    setattr(callback, name, self._around(method, f"{type(callback).__name__}.{name}"))
+                    setattr(callback, name, self.around(method, f"{type(callback).__name__}.{name}"))
         return callback
 
-    def _around(self, method: Callable[..., Any], name: str) -> Callable[..., Any]:
-        spent = self._spent[name]
+    def around(self, method: Callable[..., Any], name: str) -> Callable[..., Any]:
+        calls, thread_time = self.calls[name], time.thread_time
 
         @functools.wraps(method)
         def timed(*arguments: Any, **options: Any) -> Any:
             if self._inside:
                 return method(*arguments, **options)
-            self._inside, start = True, time.thread_time()
+            self._inside, start = True, thread_time()
             try:
                 return method(*arguments, **options)
             finally:
-                spent.append(time.thread_time() - start)
+                end = thread_time()
+                calls.append((end, end - start))
                 self._inside = False
 
         return timed
 
-    def seconds_a_step(self, steps: int) -> float:
-        frequent = [spent for spent in self._spent.values() if len(spent) > _RARE * steps]
-        warm = [spent[len(spent) // 10 :] for spent in frequent]
-        return sum(sum(spent) / len(spent) * len(all_) for spent, all_ in zip(warm, frequent, strict=True)) / steps
 
-
-def _lightning(ours: bool, hooks: _Hooks, steps: int) -> None:
+def _lightning(kind: str, ours: bool, clock: _Clock, steps: int) -> None:
     lightning: Any = import_module("lightning.pytorch")
     torch: Any = import_module("torch")
     torch.set_num_threads(1)
+    _quiet("lightning")
 
     class Module(lightning.LightningModule):  # type: ignore[misc,name-defined]  # imported by name
         def __init__(self) -> None:
@@ -119,35 +220,73 @@ def _lightning(ours: bool, hooks: _Hooks, steps: int) -> None:
         def configure_optimizers(self) -> Any:
             return torch.optim.SGD(self.parameters(), 1e-3)
 
-    callbacks: list[Any] = []
-    if ours:
+    class Conductor(lightning.Callback):  # type: ignore[misc,name-defined]  # imported by name
+        def on_train_batch_end(self, *_: Any) -> None:
+            clock.mark()
+
+    class Bare(import_module("lightning.pytorch.loggers.logger").Logger):  # type: ignore[misc]  # imported by name
+        name, version = "bare", 0
+
+        def log_metrics(self, metrics: Any, step: Any = None) -> None: ...
+
+        def log_hyperparams(self, *_: Any, **__: Any) -> None: ...
+
+    callbacks: list[Any] = [Conductor()]
+    if kind == "bare":
+        logger: Any = Bare()
+        callbacks.append(lightning.Callback())
+    elif ours:
         adapter: Any = import_module("treering.callbacks.lightning")
-        logger = adapter.TreeringLogger()
-        callbacks = [hooks.timed(adapter.TreeringCallback(logger=logger))]
+        logger = clock.timed(adapter.TreeringLogger())
+        callbacks.append(clock.timed(adapter.TreeringCallback(logger=logger)))
     else:
-        logger = import_module("lightning.pytorch.loggers").WandbLogger(offline=True)
+        logger = clock.timed(import_module("lightning.pytorch.loggers").WandbLogger(offline=True))
     data = torch.utils.data.TensorDataset(torch.randn(steps, 16))
     trainer = lightning.Trainer(
-        max_epochs=1, logger=hooks.timed(logger), callbacks=callbacks, log_every_n_steps=1, accelerator="cpu",
-        enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False,
+        max_epochs=1, logger=logger, callbacks=callbacks, accelerator="cpu", enable_progress_bar=False,
+        log_every_n_steps=1 if kind == "each" else 50, enable_model_summary=False, enable_checkpointing=False,
     )  # fmt: skip
+
+    def switch(on: bool) -> None:
+        trainer.callbacks[:] = callbacks if on else callbacks[:1]
+        trainer.loggers = [logger] if on else []
+
+    clock.switch = switch
     trainer.fit(Module(), torch.utils.data.DataLoader(data, 1))
 
 
-def _keras(ours: bool, hooks: _Hooks, steps: int) -> None:
+def _keras(kind: str, ours: bool, clock: _Clock, steps: int) -> None:
     keras: Any = import_module("keras")
     numpy: Any = import_module("numpy")
+
+    class Conductor(keras.callbacks.Callback):  # type: ignore[misc,name-defined]  # imported by name
+        def on_train_batch_end(self, *_: Any, **__: Any) -> None:
+            clock.mark()
+
+    callbacks: list[Any] = [Conductor()]
     if ours:
-        callback = import_module("treering.callbacks.keras").TreeringCallback(log_every=1)
-    else:
-        callback = import_module("wandb.integration.keras").WandbMetricsLogger(log_freq="batch")
+        options = {"log_every": 1} if kind == "each" else {}
+        callbacks.append(clock.timed(import_module("treering.callbacks.keras").TreeringCallback(**options)))
+    else:  # its own default is one row for each epoch; so that it does the same, each 10th step
+        wandb = import_module("wandb.integration.keras")
+        callbacks.append(clock.timed(wandb.WandbMetricsLogger(log_freq="batch" if kind == "each" else 10)))
     model = keras.Sequential([keras.layers.Dense(1)])
     model.compile("sgd", "mse")
-    model.fit(numpy.zeros((steps, 16)), numpy.zeros(steps), batch_size=1, verbose=0, callbacks=[hooks.timed(callback)])
+    every = keras.callbacks.CallbackList(callbacks, add_history=True, model=model)
+    history = every.callbacks[2:]
+
+    def switch(on: bool) -> None:
+        every.callbacks = [*(callbacks if on else callbacks[:1]), *history]
+
+    clock.switch = switch
+    inputs, wanted = numpy.zeros((steps, 16)), numpy.zeros(steps)
+    every.set_params({"verbose": 0, "epochs": 1, "steps": steps})
+    model.fit(inputs, wanted, batch_size=1, verbose=0, callbacks=every)
 
 
-def _transformers(ours: bool, hooks: _Hooks, steps: int) -> None:
+def _transformers(kind: str, ours: bool, clock: _Clock, steps: int) -> None:
     transformers: Any = import_module("transformers")
+    outputs: Any = import_module("transformers.modeling_outputs")
     torch: Any = import_module("torch")
     torch.set_num_threads(1)
 
@@ -156,38 +295,118 @@ def _transformers(ours: bool, hooks: _Hooks, steps: int) -> None:
             super().__init__()
             self.layer = torch.nn.Linear(16, 1)
 
-        def forward(self, x: Any, labels: Any = None) -> dict[str, Any]:
-            return {"loss": (self.layer(x) - labels).pow(2).mean()}
+        def forward(self, x: Any, labels: Any = None) -> Any:
+            return outputs.SequenceClassifierOutput(loss=(self.layer(x) - labels).pow(2).mean())
 
+    class Conductor(transformers.TrainerCallback):  # type: ignore[misc,name-defined]  # imported by name
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            clock.mark()
+
+    callbacks: list[Any] = [Conductor()]
     if ours:
-        callback = import_module("treering.callbacks.transformers").TreeringCallback()
+        adapter = import_module("treering.callbacks.transformers")
+        watch: Any = import_module("treering.integrations.transformers").LossWatch
+        # Its hook on the model's forward is ours as well; a hook is looked up in its class.
+        adapter.LossWatch = type("LossWatch", (watch,), {"__call__": clock.around(watch.__call__, "LossWatch")})
+        callbacks.append(clock.timed(adapter.TreeringCallback()))
     else:
-        callback = import_module("transformers.integrations").WandbCallback()
+        callbacks.append(clock.timed(import_module("transformers.integrations").WandbCallback()))
     arguments = transformers.TrainingArguments(
-        "trained", max_steps=steps, per_device_train_batch_size=1, logging_steps=1, save_strategy="no",
-        report_to="none", disable_tqdm=True, use_cpu=True,
+        "trained", max_steps=steps, per_device_train_batch_size=1, logging_steps=1 if kind == "each" else 500,
+        save_strategy="no", report_to="none", disable_tqdm=True, use_cpu=True,
     )  # fmt: skip
     data = [{"x": torch.zeros(16), "labels": torch.zeros(1)} for _ in range(steps)]
-    trainer = transformers.Trainer(Model(), arguments, train_dataset=data, callbacks=[hooks.timed(callback)])
+    trainer = transformers.Trainer(Model(), arguments, train_dataset=data, callbacks=callbacks)
     trainer.remove_callback(transformers.PrinterCallback)
+    every = trainer.callback_handler.callbacks
+
+    def switch(on: bool) -> None:
+        every[:] = [one for one in every if one is not callbacks[1]] + [callbacks[1]] * on
+
+    clock.switch = switch
     trainer.train()
 
 
-def _sb3(ours: bool, hooks: _Hooks, steps: int) -> None:
+def _sb3(kind: str, ours: bool, clock: _Clock, steps: int) -> None:
     sb3: Any = import_module("stable_baselines3")
+    callbacks_: Any = import_module("stable_baselines3.common.callbacks")
+    torch: Any = import_module("torch")
+    torch.set_num_threads(1)
+
+    class Conductor(callbacks_.BaseCallback):  # type: ignore[misc]  # imported by name
+        def _on_step(self) -> bool:
+            clock.mark()
+            return True
+
+    callbacks: list[Any] = [Conductor()]
+    if ours:
+        callbacks.append(clock.timed(import_module("treering.callbacks.sb3").TreeringCallback()))
+    else:
+        callbacks.append(clock.timed(import_module("wandb.integration.sb3").WandbCallback()))
+    model = sb3.A2C("MlpPolicy", "CartPole-v1", seed=0, device="cpu")
+    every = callbacks_.CallbackList(callbacks)
+
+    def switch(on: bool) -> None:
+        every.callbacks = callbacks if on else callbacks[:1]
+
+    clock.switch = switch
+    model.learn(steps, callback=every, log_interval=1 if kind == "each" else 100)
+
+
+def _accelerate(kind: str, ours: bool, clock: _Clock, steps: int) -> None:
+    accelerate: Any = import_module("accelerate")
     torch: Any = import_module("torch")
     torch.set_num_threads(1)
     if ours:
-        callback = import_module("treering.callbacks.sb3").TreeringCallback()
+        tracker = clock.timed(import_module("treering.callbacks.accelerate").TreeringTracker("bench"))
     else:
-        callback = import_module("wandb.integration.sb3").WandbCallback()
-    model = sb3.PPO("MlpPolicy", "CartPole-v1", n_steps=20, batch_size=20, n_epochs=1, seed=0, device="cpu")
-    model.learn(steps, callback=hooks.timed(callback))
+        tracker = clock.timed(import_module("accelerate.tracking").WandBTracker("bench"))
+    accelerator = accelerate.Accelerator(cpu=True, log_with=tracker)
+    accelerator.init_trackers("bench")
+    model = torch.nn.Linear(16, 1)
+    model, optimizer = accelerator.prepare(model, torch.optim.SGD(model.parameters(), 1e-3))
+    inputs = torch.zeros(1, 16)
+    present = [True]
+    clock.switch = lambda on: present.__setitem__(0, on)
+    for step in range(steps):
+        loss = model(inputs).pow(2).mean()
+        accelerator.backward(loss)
+        optimizer.step()
+        optimizer.zero_grad()
+        value = loss.item()
+        if present[0]:
+            accelerator.log({"loss": value}, step=step)
+        clock.mark()
+    tracker.finish()
 
 
-_TRAININGS: dict[str, Callable[[bool, _Hooks, int], None]] = {
+def _quiet(name: str) -> None:
+    """No words of a Trainer about each training."""
+    import logging
+    import warnings
+
+    logging.getLogger(f"{name}.pytorch").setLevel(logging.ERROR)
+    warnings.simplefilter("ignore")
+
+
+_TRAININGS: dict[str, Callable[[str, bool, _Clock, int], None]] = {
     "lightning": _lightning,
     "keras": _keras,
     "transformers": _transformers,
     "sb3": _sb3,
+    "accelerate": _accelerate,
 }
+
+
+def main(frameworks: list[str]) -> None:
+    """Print what each of our hooks takes: `python -m benchmarks.measures.callback_overhead sb3`."""
+    folder = tempfile.mkdtemp(prefix="treering-bench-")
+    atexit.register(shutil.rmtree, folder)  # after the runs were finished
+    os.environ["TREERING_DIR"] = folder
+    os.chdir(folder)
+    for framework in frameworks or _TRAININGS:
+        print(_measure(framework, True, PARAMETERS["full"], print))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
