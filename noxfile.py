@@ -24,7 +24,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["tests", "lint", "types", "docs"]
+nox.options.sessions = ["ui", "tests", "lint", "types", "docs"]
 
 # What a machine says to pip holds for uv too: above all where a CPU build of torch lies.
 for _pip_name, _uv_name, _separator in (
@@ -82,6 +82,18 @@ def tests(session: nox.Session) -> None:
     """The whole test suite, every framework included."""
     setup(session, "test")
     session.run("pytest", "-n", WORKERS, "--dist", "worksteal", *session.posargs)
+
+
+@nox.session
+def ui(session: nox.Session) -> None:
+    """The dashboard: its rules, types and tests, then the build that the server shows; needs no Node of its own."""
+    import hatch_build
+
+    if not hatch_build.has_node():
+        session.install("-c", CONSTRAINTS, hatch_build.NODE_WHEEL)
+    for task in ("check", "test"):
+        session.run("python", "hatch_build.py", "npm", "run", task)
+    session.run("python", "hatch_build.py")
 
 
 @nox.session(python=OTHER_PYTHONS)

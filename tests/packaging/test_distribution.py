@@ -71,7 +71,17 @@ def test_the_wheel_from_the_tree_is_the_same(wheel_from_sdist: Path, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "name", ["tests/conftest.py", "noxfile.py", "constraints.txt", ".ci/run", "LICENSE", "README.md", "CHANGELOG.md"]
+    "name",
+    [
+        "tests/conftest.py",
+        "noxfile.py",
+        "constraints.txt",
+        ".ci/run",
+        "ui/package-lock.json",
+        "LICENSE",
+        "README.md",
+        "CHANGELOG.md",
+    ],
 )
 def test_the_sdist_can_be_worked_with(sdist_tree: Path, name: str) -> None:
     assert (sdist_tree / name).read_bytes() == (ROOT / name).read_bytes()

@@ -62,17 +62,9 @@ def create_api(options: ServerOptions) -> FastAPI:
     app.state.streams = 0
     for module in (routes_runs, routes_series, routes_files, routes_live):
         app.include_router(module.router, prefix=API)
-    _mount_assets(app)
     app.include_router(routes_pages.router)
     _translate_errors(app)
     return app
-
-
-def _mount_assets(app: FastAPI) -> None:
-    if (routes_pages.STATIC / "assets").is_dir():
-        from starlette.staticfiles import StaticFiles
-
-        app.mount("/assets", StaticFiles(directory=routes_pages.STATIC / "assets"), name="assets")
 
 
 def _translate_errors(app: FastAPI) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Packing"]
+__all__ = ["Packing", "taken_codings"]
 
 _SMALL = 1024
 _TEXTS = ("application/json", "application/vnd.treering.series", "text/", "application/javascript", "image/svg")
@@ -82,13 +82,18 @@ def _matches(asked: str, tag: str) -> bool:
     return tag.removeprefix("W/") in known or "*" in known
 
 
-def _coding(accepted: str) -> str | None:
-    """Return the best coding that the client takes; one with q=0 is refused."""
+def taken_codings(accepted: str) -> set[str]:
+    """Return the codings of `Accept-Encoding` that the client takes; one with q=0 is refused."""
     taken: set[str] = set()
     for one in accepted.lower().split(","):
         name, _, options = one.strip().partition(";")
         if options.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}:
             taken.add(name.strip())
+    return taken
+
+
+def _coding(accepted: str) -> str | None:
+    taken = taken_codings(accepted)
     return next((coding for coding in ("zstd", "gzip") if coding in taken), None)
 
 

@@ -1,0 +1,4 @@
+/** The page is being built. */
+export function ArtifactPage() {
+  return <p>Not built yet.</p>;
+}

@@ -1,0 +1,37 @@
+/** All projects of the store; with none, how to begin. */
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { get } from "../../api/client";
+import type { Project } from "../../api/types";
+import { segment } from "../../shell/links";
+import { Trouble } from "../../shell/Trouble";
+import { FirstSteps } from "./FirstSteps";
+import styles from "./ProjectsPage.module.css";
+
+export function ProjectsPage() {
+  const { data, error } = useQuery({
+    queryKey: ["projects"],
+    queryFn: ({ signal }) => get<Project[]>("/projects", {}, signal),
+    refetchInterval: 5000,
+  });
+  if (error) return <Trouble error={error} />;
+  if (!data) return null;
+  if (data.length === 0) return <FirstSteps />;
+  return (
+    <div className={styles.page}>
+      <h1 className={styles.title}>Projects</h1>
+      <ul className={styles.list}>
+        {data.map((project) => (
+          <li key={project.name}>
+            <Link to="/$project" params={{ project: segment(project.name) }} className={styles.card}>
+              <span className={styles.name}>{project.name}</span>
+              <span className={styles.count}>
+                {project.runs.toLocaleString("en")} {project.runs === 1 ? "run" : "runs"}
+              </span>
+            </Link>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}

@@ -1,0 +1,58 @@
+/** Which address shows which page. Each page is a file of its own that is loaded when it is first shown. */
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
+import { ROOT } from "./api/client";
+import { Shell } from "./shell/Shell";
+import { Trouble } from "./shell/Trouble";
+import { parseSearch, writeSearch } from "./state/search";
+
+const rootRoute = createRootRoute({
+  component: Shell,
+  notFoundComponent: () => (
+    <Trouble title="There is no such page" error="Look at the address, or begin with all projects." />
+  ),
+  errorComponent: ({ error }) => <Trouble error={error} />,
+});
+
+const projects = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/",
+  component: lazyRouteComponent(() => import("./pages/projects/ProjectsPage"), "ProjectsPage"),
+});
+
+const project = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/$project",
+  component: lazyRouteComponent(() => import("./pages/project/ProjectPage"), "ProjectPage"),
+});
+
+const run = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/$project/runs/$run",
+  component: lazyRouteComponent(() => import("./pages/run/RunPage"), "RunPage"),
+});
+
+const artifact = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/$project/artifacts/$artifact",
+  component: lazyRouteComponent(() => import("./pages/artifacts/ArtifactPage"), "ArtifactPage"),
+});
+
+const sweep = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/$project/sweeps/$sweep",
+  component: lazyRouteComponent(() => import("./pages/sweeps/SweepPage"), "SweepPage"),
+});
+
+export const router = createRouter({
+  routeTree: rootRoute.addChildren([projects, project, run, artifact, sweep]),
+  basepath: ROOT || "/",
+  parseSearch,
+  stringifySearch: writeSearch,
+  defaultPreload: "intent",
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

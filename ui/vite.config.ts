@@ -1,0 +1,76 @@
+/// <reference types="vitest/config" />
+import { readFileSync } from "node:fs";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import react from "@vitejs/plugin-react";
+import { defineConfig, type Plugin } from "vite";
+
+const TEXT = /\.(js|css|svg)$/;
+
+/** What the page needs before anything else: the icon, and a script that sets the colours before the first paint. */
+function early(): Plugin {
+  return {
+    name: "treering-early",
+    apply: "build",
+    generateBundle() {
+      const source = readFileSync(new URL("src/boot.js", import.meta.url), "utf8");
+      this.emitFile({ type: "asset", name: "boot.js", source });
+      this.emitFile({
+        type: "asset",
+        fileName: "assets/icon.svg",
+        source: readFileSync(new URL("src/icon.svg", import.meta.url)),
+      });
+    },
+    transformIndexHtml: {
+      order: "post",
+      handler(html, { bundle }) {
+        const name = Object.keys(bundle ?? {}).find((file) => /boot-[^/]+\.js$/.test(file));
+        return html.replace("<script", `<script src="./${name}"></script>\n    <script`);
+      },
+    },
+  };
+}
+
+/** Each file once more, compressed as well as can be: the server sends these as they are. */
+function compressed(): Plugin {
+  return {
+    name: "treering-compressed",
+    apply: "build",
+    generateBundle: {
+      order: "post",
+      handler(_options, bundle) {
+        for (const [fileName, file] of Object.entries(bundle)) {
+          if (!TEXT.test(fileName)) continue;
+          const bytes = Buffer.from(file.type === "chunk" ? file.code : file.source);
+          if (bytes.length < 1024) continue;
+          const params = { [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length };
+          this.emitFile({ type: "asset", fileName: `${fileName}.br`, source: brotliCompressSync(bytes, { params }) });
+          this.emitFile({ type: "asset", fileName: `${fileName}.gz`, source: gzipSync(bytes, { level: 9 }) });
+        }
+      },
+    },
+  };
+}
+
+export default defineConfig({
+  // Relative, so that one build works behind any prefix; the server completes the addresses in the page.
+  base: "./",
+  plugins: [react(), early(), compressed()],
+  build: {
+    outDir: "../treering/server/static",
+    emptyOutDir: true,
+    target: ["chrome111", "edge111", "firefox114", "safari16.4"],
+    assetsInlineLimit: 0, // the server's policy takes no data: addresses for styles and scripts
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+    chunkSizeWarningLimit: 700,
+  },
+  server: {
+    proxy: {
+      "/api": {
+        target: process.env.TREERING_UI_SERVER ?? "http://127.0.0.1:8265",
+        headers: { authorization: `Bearer ${process.env.TREERING_UI_TOKEN ?? ""}` },
+      },
+    },
+  },
+  test: { environment: "happy-dom", include: ["src/**/*.test.{ts,tsx}"] },
+});
