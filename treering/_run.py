@@ -196,7 +196,7 @@ class Run(Watching, Keeping):
 
     @property
     def mode(self) -> str:
-        """Where it is recorded: "local", "offline" or "disabled"."""
+        """Where it is recorded: "local", "online", "offline" or "disabled"."""
         return self._recording.start.mode
 
     @property

@@ -90,7 +90,8 @@ def init(  # noqa: PLR0913  # one argument for each thing there is to say about 
         name: for people; default three words.
         config: hyperparameters: a mapping, dataclass, parsed arguments, or any object.
         dir: folder of the store; default the nearest `.treering` above the working folder, else the user's data folder.
-        mode: "local" (the default), "offline" (a file of its own, to carry away), or "disabled".
+        mode: "local" (the default), "online" (there and on a server), "offline" (a file of its own, to carry away or
+            to `treering sync` later), or "disabled".
         id: the run's id, to go on with a run or to choose one; default random.
         resume: "never" (the default), "allow", "must", or "auto": go on with the unfinished run of this script.
         resume_step: the step of the checkpoint that is gone on from; later rows are superseded.

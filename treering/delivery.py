@@ -60,6 +60,7 @@ class RunDocument(msgspec.Struct, kw_only=True):
         version: grows with each change; a document older than the one that is there comes too late.
         complete: all rows and versions are there; until then the server shows the run as running.
         capture: None where it is as it was.
+        capture_digest: of `capture`, given or not.
         uses: (version id, microseconds since 1970, the words it was asked for by) of each version that it uses.
         aliases: (version id, alias, microseconds since 1970 when it was moved there) of its versions.
     """
@@ -86,12 +87,13 @@ class RunDocument(msgspec.Struct, kw_only=True):
     definitions: list[dict[str, Any]] = []
     failure: Any = None
     capture: dict[str, Any] | None = None
+    capture_digest: str = ""
     uses: list[tuple[str, int, str]] = []
     aliases: list[tuple[str, str, int]] = []
 
 
 class VersionPart(msgspec.Struct, kw_only=True):
-    """A version of an artifact; `manifest` is as the table `manifests` keeps it."""
+    """A version of an artifact; `manifest` is as the table `manifests` keeps it. Aliases are in the run's document."""
 
     name: str
     type: str
@@ -99,7 +101,6 @@ class VersionPart(msgspec.Struct, kw_only=True):
     created_us: int
     manifest: bytes
     stored: int = 0
-    aliases: list[str] = []
     tags: list[str] = []
     metadata: dict[str, Any] = {}
     description: str | None = None
@@ -144,7 +145,7 @@ def read_document(data: bytes) -> RunDocument:
     try:
         return _documents.decode(data)
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
-        raise UsageError(f"the body is no document of a run: {error or 'it is nested too deeply'}") from None
+        raise UsageError(f"the body is no document of a run: {str(error) or 'it is nested too deeply'}") from None
 
 
 def read_version(data: bytes) -> VersionPart:
@@ -156,7 +157,7 @@ def read_version(data: bytes) -> VersionPart:
     try:
         return _versions.decode(data)
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
-        raise UsageError(f"the body is no version of an artifact: {error or 'it is nested too deeply'}") from None
+        raise UsageError(f"the body is no version of an artifact: {str(error) or 'it is nested too deeply'}") from None
 
 
 def frame_rows(records: Iterable[bytes]) -> bytes:

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
     from treering.settings import Settings
 
-__all__ = ["STORE_FOLDER", "expand_home", "find_store", "is_network_file_system", "user_data_folder"]
+__all__ = [
+    "STORE_FOLDER",
+    "expand_home",
+    "find_store",
+    "is_network_file_system",
+    "user_config_folder",
+    "user_data_folder",
+]
 
 #: A folder of this name makes its parent, and all below it, use it as their store.
 STORE_FOLDER = ".treering"
@@ -117,6 +124,18 @@ def user_data_folder(environ: Mapping[str, str], platform: str = sys.platform) -
     named = environ.get("XDG_DATA_HOME", "")
     # The XDG specification says to ignore relative ones.
     base = Path(named) if os.path.isabs(named) else expand_home(Path("~/.local/share"), environ)
+    return base / "treering"
+
+
+def user_config_folder(environ: Mapping[str, str], platform: str = sys.platform) -> Path:
+    """Return the folder for settings of ours that the platform's customs name, whether or not it exists."""
+    if platform == "win32":
+        roaming = environ.get("APPDATA")
+        return Path(roaming or expand_home(Path("~/AppData/Roaming"), environ)) / "treering"
+    if platform == "darwin":
+        return expand_home(Path("~/Library/Application Support/treering"), environ)
+    named = environ.get("XDG_CONFIG_HOME", "")
+    base = Path(named) if os.path.isabs(named) else expand_home(Path("~/.config"), environ)
     return base / "treering"
 
 

@@ -17,7 +17,8 @@ from treering.lease import Lease
 from treering.plain import to_plain
 from treering.records import Operation
 from treering.secrets import mask_mapping
-from treering.store import Store
+from treering.store import DATABASE, Store
+from treering.store.database import Sqlite
 from treering.writer import Background
 
 if TYPE_CHECKING:
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from treering.artifacts import Artifact
     from treering.artifacts.committing import Filed, Request
     from treering.artifacts.saver import Saver
+    from treering.credentials import Server
     from treering.observer import Observer
     from treering.settings import Settings
+    from treering.uploading import Uploader
 
 __all__ = ["Companion", "Recording", "Start"]
 
@@ -47,6 +50,7 @@ class Start:
         first_row: number of this attempt's first history row; `next_rows` those of the other streams, by number.
         first_segment: number of the journal's first segment, beyond those of earlier attempts.
         process: who writes this attempt.
+        server: that the run is brought to while it goes on; None for none.
     """
 
     id: str
@@ -67,6 +71,7 @@ class Start:
     notes: str | None = None
     tags: tuple[str, ...] = ()
     process: dict[str, Any] = field(default_factory=dict[str, Any])
+    server: Server | None = None
 
 
 class Companion(Protocol):
@@ -99,6 +104,7 @@ class Recording:
         self._warned: set[str] = set()
         self._expected: dict[str, Artifact] = {}
         self._saver: Saver | None = None
+        self._uploader: Uploader | None = None
         self._lock = threading.RLock()
         self.observer: Observer | None = None
         self._companions: list[Companion] = []
@@ -139,6 +145,23 @@ class Recording:
     def begin(self) -> None:
         """Start the writer; the operation "begin" is in the journal."""
         self.background.begin()
+        self._begin_upload()
+
+    def _begin_upload(self) -> None:
+        """Start bringing the run to its server, if it has one."""
+        start = self.start
+        if start.server is not None:
+            from treering.uploading import Uploader
+
+            self._uploader = Uploader(
+                self._open_to_read, start.server, start.id, start.settings.flush_interval_s, self.background.warn
+            )
+            self._uploader.begin()
+
+    def _open_to_read(self) -> Store:
+        folder = self.start.folder
+        path = Store.bundle_path(folder, self.start.id) if self.start.bundle else folder / DATABASE
+        return Store(folder, Sqlite(path, read_only=True))
 
     def observe(self, observer: Observer) -> None:
         """Start watching the process."""
@@ -272,6 +295,7 @@ class Recording:
             self._close_saver()
             self.ended, self._ending = True, False
             self._close_journal(complete=complete)
+            self._close_uploader()
 
     def _close_background(self) -> bool:
         if self.background.close(_PATIENCE_S):
@@ -283,6 +307,22 @@ class Recording:
         while self.background.is_alive() and time.monotonic() < deadline:
             self.background.join(0.2)
         return self.background.close(0.0)
+
+    def _close_uploader(self) -> None:
+        """Wait for the server to have all of the run, for a while; all of it is safe here by now."""
+        uploader, self._uploader = self._uploader, None
+        if uploader is None:
+            return
+
+        def say(text: str) -> None:
+            print(f"treering: bringing run {self.start.id} to {uploader.server.url}: {text}", file=sys.stderr)  # noqa: T201  # a long wait explained
+
+        if not uploader.close(self.start.settings.finish_timeout_s, say):
+            self.warn_once(
+                "not on the server",
+                f"run {self.start.id} is not on {uploader.server.url} completely. All of it is in {self.start.folder}; "
+                f"`treering sync {self.start.id} --dir {self.start.folder}` brings over the rest.",
+            )
 
     def _close_journal(self, *, complete: bool) -> None:
         self.journal.close(delete=complete)
@@ -314,6 +354,7 @@ class Recording:
             self.background = self._new_background()
             self.background.dropped_rows = dropped
             self.background.begin()
+            self._begin_upload()
             self.state, self.failure, self.ended = "running", None, False
             return self.journal
 
@@ -327,7 +368,7 @@ class Recording:
         self.inert = True
         self._lock = threading.RLock()
         self.journal.disable()
-        self._saver = None
+        self._saver = self._uploader = None
         if self.observer is not None:
             self.observer.forget()
         while self._companions:

@@ -76,9 +76,10 @@ def _setting(
     *,
     variable: str = "",
     toml: bool = True,
+    secret: bool = False,
 ) -> Any:
     """Declare one setting of `Settings`; the variable is called after the field unless named."""
-    return field(default=default, metadata={"setting": (variable, toml, takes, help_text, read)})
+    return field(default=default, repr=not secret, metadata={"setting": (variable, toml, takes, help_text, read)})
 
 
 _NAME_TAKES = "a text of at most 128 printable characters without / \\ # ? % :"
@@ -111,16 +112,32 @@ class Settings:
         "a text of at most 256 printable characters",
         "Name of the run, for people; need not be unique.",
     )
-    mode: Literal["local", "offline", "disabled"] = _setting(
+    mode: Literal["local", "online", "offline", "disabled"] = _setting(
         "local",
-        _readers.choice(
-            "local",
-            "offline",
-            "disabled",
-            hints={"online": "This treering has no server yet; 'local' records in a folder of this machine."},
-        ),
-        "local, offline or disabled",
-        "Where a run is recorded: in the store (`local`), in a file of its own to carry away (`offline`), or nowhere.",
+        _readers.choice("local", "online", "offline", "disabled"),
+        "local, online, offline or disabled",
+        "Where a run is recorded: in the store (`local`), there and on a server (`online`), in a file of its own to "
+        "carry away or to `treering sync` later (`offline`), or nowhere.",
+    )
+    url: str | None = _setting(
+        None,
+        _readers.text,
+        "an address such as https://host:8265",
+        "Server of `online` runs and of `treering sync`. Without it: the one of the last `treering login`.",
+    )
+    api_key: str | None = _setting(
+        None,
+        _readers.text,
+        "the token that the server was started with, or the key of one run",
+        "Opens the server. Without it: what `treering login` has kept.",
+        toml=False,
+        secret=True,
+    )
+    finish_timeout_s: float = _setting(
+        60.0,
+        _readers.number(0.0),
+        "seconds, 0 or more",
+        "How long the end of an `online` run waits for the server to have all of it; `treering sync` brings the rest.",
     )
     id: str | None = _setting(
         None,

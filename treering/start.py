@@ -26,6 +26,7 @@ from treering.store.database import is_inherited
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from treering.credentials import Server
     from treering.settings import ForkPoint, Settings
 
 __all__ = ["start_run"]
@@ -77,10 +78,11 @@ def _start_elsewhere(folder: Path, settings: Settings, config: object, error: OS
 
 
 def _start_in(folder: Path, settings: Settings, config: object) -> Run:
+    server = _server_of(folder, settings)
     known = _find_known(folder, settings)
     run_id = known.id if known is not None else settings.id or new_id()
     start = _new_start(settings, folder, run_id)
-    start.bundle = _in_bundle(folder, settings, known)
+    start.bundle, start.server = _in_bundle(folder, settings, known), server
     fork: dict[str, Any] = {"parent_id": None, "parent_step": None}
     if known is not None:
         _continue(start, known, settings)
@@ -120,6 +122,26 @@ def _start_in(folder: Path, settings: Settings, config: object) -> Run:
         recording.accompany(import_module("treering.integrations.tensorboard").sync(run))
     _recover_others(folder)
     return run
+
+
+def _server_of(folder: Path, settings: Settings) -> Server | None:
+    """Return the server that the run is to be brought to, and learn from it what it knows of a run to go on with.
+
+    Raises:
+        UsageError: none is named, or there is no key to it.
+    """
+    if settings.mode != "online":
+        return None
+    from treering.credentials import find_server
+
+    server = find_server(settings.url, settings.api_key)
+    if settings.id is not None and settings.resume != "never":
+        from treering.pulling import pull_run
+        from treering.store.recover import recover_folder
+
+        recover_folder(folder)
+        pull_run(folder, server, settings.id)
+    return server
 
 
 def _in_bundle(folder: Path, settings: Settings, known: KnownRun | None) -> bool:

@@ -19,6 +19,9 @@ EXAMPLES: dict[str, tuple[str, str, object]] = {
     "project": ("mnist", "'mnist'", "mnist"),
     "name": ("run 7", "'run 7'", "run 7"),
     "mode": ("Offline", "'offline'", "offline"),
+    "url": ("https://runs.example", "'https://runs.example'", "https://runs.example"),
+    "api_key": ("k" * 43, "", "k" * 43),
+    "finish_timeout_s": ("5", "5", 5.0),
     "id": ("a-1_b.c", "", "a-1_b.c"),
     "resume": ("must", "true", None),
     "resume_step": ("-3", "", -3),
@@ -156,9 +159,8 @@ def test_relative_folder_is_meant_from_where_it_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "in_text"),
     [
-        ("mode", "online", "has no server yet"),
         ("mode", "ofline", "Did you mean 'offline'?"),
-        ("mode", 3, "local, offline or disabled"),
+        ("mode", 3, "local, online, offline or disabled"),
         ("id", "../x", "letters, digits"),
         ("id", ".hidden", "letters, digits"),
         ("id", "ä", "letters, digits"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +12,21 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from treering.alerts import Watcher, load_targets, targets_file
 from treering.errors import NotFound, StoreError, TreeringError, UsageError
-from treering.server import routes_files, routes_live, routes_pages, routes_runs, routes_series, shapes
+from treering.server import (
+    routes_alerts,
+    routes_files,
+    routes_live,
+    routes_pages,
+    routes_runs,
+    routes_series,
+    routes_upload,
+    routes_write,
+    shapes,
+)
 from treering.server.gate import Gate
+from treering.server.inbox import Inbox, watch_lost
 from treering.server.packing import Packing
 from treering.server.refusals import Refusal
 from treering.server.shelf import Shelf
@@ -43,8 +57,14 @@ def create_api(options: ServerOptions) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
+        watch = asyncio.create_task(watch_lost(app.state.inbox))
+        alerts = Watcher(app.state.shelf.library, app.state.alert_targets)
+        alerts.start()
         yield
+        alerts.stop()
+        watch.cancel()
         app.state.shelf.close()
+        app.state.inbox.close()
 
     app = FastAPI(
         title="treering",
@@ -59,8 +79,13 @@ def create_api(options: ServerOptions) -> FastAPI:
     app.state.options = options
     app.state.tokens = Tokens(options.token)
     app.state.shelf = Shelf(options.place)
+    app.state.inbox = Inbox(options.place)
     app.state.streams = 0
-    for module in (routes_runs, routes_series, routes_files, routes_live):
+    app.state.alert_tries = threading.Lock()
+    alerts_file = targets_file(options.place, options.alerts)
+    load_targets(alerts_file)  # so that a mistake in the file is told now
+    app.state.alert_targets = lambda: load_targets(alerts_file)
+    for module in (routes_runs, routes_series, routes_files, routes_live, routes_write, routes_upload, routes_alerts):
         app.include_router(module.router, prefix=API)
     app.include_router(routes_pages.router)
     _translate_errors(app)
@@ -70,12 +95,12 @@ def create_api(options: ServerOptions) -> FastAPI:
 def _translate_errors(app: FastAPI) -> None:
     """Give every failure the same body; none of them tells a traceback, a path of ours or a statement."""
 
-    def answer(status: int, code: str, message: str) -> Response:
-        return Response(error_body(code, message), status, media_type="application/json")
+    def answer(status: int, code: str, message: str, expected: int | None = None) -> Response:
+        return Response(error_body(code, message, expected), status, media_type="application/json")
 
     async def ours(_request: Request, error: Exception) -> Response:
         if isinstance(error, Refusal):
-            return answer(error.status, error.code, error.message)
+            return answer(error.status, error.code, error.message, error.expected)
         if isinstance(error, UsageError):
             return answer(400, "bad_request", str(error))
         if isinstance(error, NotFound):

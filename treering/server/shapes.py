@@ -7,25 +7,35 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
+    "Appended",
     "ArtifactFileRow",
     "AttemptRow",
     "ConsolePage",
     "ConsoleRow",
+    "Digests",
     "ErrorAnswer",
     "ErrorText",
     "EventRow",
+    "FiledRow",
     "Health",
+    "Ids",
     "MediaPage",
     "MediaRow",
     "MetricRow",
+    "Missing",
+    "Packed",
     "Project",
     "RunDetail",
+    "RunKey",
+    "RunProgress",
     "RunRow",
     "RunsPage",
     "SeriesQuery",
+    "Taken",
     "VersionRow",
 ]
 
@@ -37,6 +47,7 @@ class ErrorText(BaseModel):
 
     code: str
     message: str
+    expected: int | None = Field(default=None, description="the row that has to come next, where rows came too early")
 
 
 class ErrorAnswer(BaseModel):
@@ -200,6 +211,67 @@ class ArtifactFileRow(BaseModel):
     size: int
     digest: str
     uri: str | None
+
+
+class Packed(Response):
+    """An answer in MessagePack, which holds values that JSON has no word for."""
+
+    media_type = "application/msgpack"
+
+
+class RunProgress(BaseModel):
+    """How much of a run has arrived."""
+
+    created_us: int
+    state: str
+    attempt: int
+    version: int = Field(description="of its document")
+    fingerprint: str
+    next_rows: dict[str, int] = Field(description="by stream, the row that is expected next")
+
+
+class Appended(BaseModel):
+    """The end of a stream."""
+
+    next_row: int
+
+
+class RunKey(BaseModel):
+    """What opens one run and nothing else."""
+
+    key: str
+
+
+class Digests(BaseModel):
+    """Hashes of media."""
+
+    digests: Annotated[list[Annotated[str, Field(pattern="^[0-9a-f]{64}$")]], Field(max_length=1000)]
+
+
+class Ids(BaseModel):
+    """Ids of versions."""
+
+    ids: Annotated[list[_Name], Field(max_length=100_000)]
+
+
+class Missing(BaseModel):
+    """What is not here."""
+
+    missing: list[str]
+
+
+class Taken(BaseModel):
+    """What has been taken in."""
+
+    chunks: int
+
+
+class FiledRow(BaseModel):
+    """What became of a version; its id and number are an older one's where the content is the same."""
+
+    id: str
+    version: int
+    digest: str
 
 
 class SeriesQuery(BaseModel):

@@ -72,9 +72,10 @@ def _rare(value: Any) -> Any:
     return {"$text": clean(str(value))}
 
 
-def error_body(code: str, message: str) -> bytes:
+def error_body(code: str, message: str, expected: int | None = None) -> bytes:
     """Return the body of every answer that is not what was asked for."""
-    return msgspec.json.encode({"error": {"code": code, "message": clean(message)}})
+    told = {"code": code, "message": clean(message)}
+    return msgspec.json.encode({"error": told if expected is None else {**told, "expected": expected}})
 
 
 def encode_cursor(values: Sequence[Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from treering.errors import CorruptData, NotFound
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Blobs", "hash_file"]
 
 _DIGEST_LETTERS = 64
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Blobs:
@@ -27,7 +29,13 @@ class Blobs:
         self.folder = folder
 
     def path(self, digest: str) -> Path:
-        """Return where the blob `digest` lies, or would lie."""
+        """Return where the blob `digest` lies, or would lie.
+
+        Raises:
+            NotFound: this is no digest; it comes from stored data, which others may have written.
+        """
+        if not _DIGEST.fullmatch(digest):
+            raise NotFound(f"{digest[:80]!r} is no blob's name, which is {_DIGEST_LETTERS} hexadecimal digits")
         return self.folder / digest[:2] / digest
 
     def put(self, data: bytes) -> str:
@@ -54,6 +62,13 @@ class Blobs:
         else:
             self._move(file, place)
         return digest, size
+
+    def size(self, digest: str) -> int | None:
+        """Return a blob's size in bytes, or None where there is no such blob."""
+        try:
+            return self.path(digest).stat().st_size
+        except FileNotFoundError:
+            return None
 
     def get(self, digest: str) -> bytes:
         """Return a blob's bytes.

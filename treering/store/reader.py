@@ -295,6 +295,16 @@ class RunReader:
         if damage is not None:
             damage.extend(found)
 
+    def own_rows(
+        self, stream: str, low: int, high: int, damage: list[Damage] | None = None
+    ) -> dict[int, dict[str, Any]]:
+        """Return the run's own rows from `low` until before `high`, superseded ones too, by number in any order."""
+        found: dict[Damage, None] = {}
+        table = self._window(self.run_id, stream, None, low, high, found)
+        if damage is not None:
+            damage.extend(found)
+        return table
+
     def _window(
         self,
         run_id: str,

@@ -1,0 +1,228 @@
+"""Bringing one run from a store of this machine to a server.
+
+Nothing is remembered here that the server does not know: it says which rows it expects and which document it has, so
+it does not matter how often, or by how many, a run is brought over, nor when one of them was cut off.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from treering.client import FilePieces, RefusedKey, RowsExpected
+from treering.delivery import fingerprint
+from treering.errors import NotFound, UsageError
+from treering.records import decode_record
+from treering.store.departures import RowsPage, document_of, pages
+from treering.store.streams import STREAMS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from treering.client import Client
+    from treering.delivery import Progress, RunDocument
+    from treering.store import Store
+    from treering.store.read_columns import Damage
+
+__all__ = ["Replica"]
+
+_BEAT_S = 30.0
+_BLOBS_AT_ONCE = 1000
+
+
+class Replica:
+    """One run on its way to a server; for one thread at a time.
+
+    Args:
+        store: that has the run; may be read-only.
+        client: of the server.
+        run_id: of the run.
+        warn: told of what cannot be brought over, in words; the rest is.
+    """
+
+    def __init__(self, store: Store, client: Client, run_id: str, warn: Callable[[str], None]) -> None:
+        self._store = store
+        self._client = client
+        self._run_id = run_id
+        self._warn = warn
+        self._progress: Progress | None = None
+        self._known_versions: set[str] = set()
+        self._capture_digest: str | None = None
+        self._restate = False
+        self._heard_s = 0.0
+        self._signature: object = None
+        #: Rows that the server has not got, as of the last look.
+        self.rows_behind = 0
+        #: Versions that it has not got.
+        self.versions_behind = 0
+
+    def advance(self) -> bool:
+        """Bring over what is new; True when the server has all that the store had at the call.
+
+        Raises:
+            Unreachable: the server does not answer now.
+            RefusedKey: it does not take the key.
+            Conflict: another run has this id there.
+            TreeringError: other trouble of the server's, or of the store's.
+        """
+        try:
+            return self._advance()
+        except NotFound:
+            # The server has another store by now, or has deleted the run; it gets all of it again.
+            if self._progress is None:
+                raise
+            self._progress, self._known_versions, self._signature = None, set(), None
+            return self._advance()
+
+    def _advance(self) -> bool:
+        signature = self._sign()
+        if signature == self._signature and self._progress is not None:
+            if time.monotonic() - self._heard_s > _BEAT_S:
+                self._hear(self._client.beat(self._run_id))
+            return True
+        # Before the rows: whatever it says is over, all rows of it are there when they are looked at.
+        document = document_of(self._store.database, self._run_id)
+        ends = dict(
+            self._store.database.query("SELECT stream, next_row FROM streams WHERE run_id = :id", {"id": self._run_id})
+        )
+        progress = self._meet(document)
+        self.rows_behind = sum(max(end - progress.next_rows.get(stream, 0), 0) for stream, end in ends.items())
+        if self._differs(document, complete=False):
+            self._put(document, complete=False)
+        for stream in STREAMS:
+            self._send_rows(stream, ends.get(stream, 0))
+        complete = self._send_versions()
+        if self._restate or self._differs(document, complete=complete):
+            self._put(document, complete=complete)
+        self._signature = signature if complete else None
+        return complete
+
+    def _sign(self) -> object:
+        """Return what changes with the run."""
+        return self._store.database.query(
+            "SELECT updated_us, (SELECT SUM(next_row) FROM streams WHERE run_id = :id), "
+            "(SELECT COUNT(*) FROM versions WHERE run_id = :id), "
+            "(SELECT COUNT(*) FROM pending_versions WHERE run_id = :id) FROM runs WHERE id = :id",
+            {"id": self._run_id},
+        )
+
+    def _hear(self, progress: Progress) -> Progress:
+        self._progress = progress
+        self._heard_s = time.monotonic()
+        return progress
+
+    def _meet(self, document: RunDocument) -> Progress:
+        """Ask what the server has of the run; one that it does not know is made there."""
+        if self._progress is not None:
+            return self._progress
+        try:
+            return self._hear(self._client.beat(self._run_id))
+        except NotFound:
+            pass
+        return self._put(document, complete=False)
+
+    # -- the document -------------------------------------------------------------------------------------------------
+
+    def _shown(self, document: RunDocument, *, complete: bool) -> RunDocument:
+        """Return the document as it is sent now: with what is large only where it has changed."""
+        known = document.capture_digest == self._capture_digest
+        return msgspec.structs.replace(document, complete=complete, capture=None if known else document.capture)
+
+    def _differs(self, document: RunDocument, *, complete: bool) -> bool:
+        progress = self._progress
+        if progress is None:
+            return True
+        there = {fingerprint(msgspec.structs.replace(document, complete=which)) for which in {complete, True}}
+        # What is complete once stays so while nothing changes.
+        return progress.fingerprint not in there
+
+    def _put(self, document: RunDocument, *, complete: bool) -> Progress:
+        known = self._progress.version if self._progress is not None else 0
+        shown = msgspec.structs.replace(
+            self._shown(document, complete=complete), version=max(document.version, known + 1)
+        )
+        progress = self._client.put_run(self._run_id, shown)
+        self._capture_digest = document.capture_digest
+        self._restate = False
+        return self._hear(progress)
+
+    # -- rows ---------------------------------------------------------------------------------------------------------
+
+    def _send_rows(self, stream: str, end: int) -> None:
+        assert self._progress is not None  # noqa: S101  # for type checkers: the server has been asked
+        at = self._progress.next_rows.get(stream, 0)
+        damage: list[Damage] = []
+        while at < end:
+            for page in pages(self._store.database, self._run_id, stream, at, end, damage):
+                before = at
+                at = self._send_page(stream, page)
+                self._progress.next_rows[stream] = at
+                self._heard_s = time.monotonic()
+                self.rows_behind -= max(at - before, 0)
+                # More than one attempt: the server counts what it has got meanwhile, and leaves out what is superseded.
+                self._restate |= stream == "history" and self._progress.attempt > 1
+                if at != page.stop:
+                    break
+        for item in damage:
+            self._warn(f"rows {item.first_row} to {item.last_row} of run {self._run_id}: {item.message}")
+
+    def _send_page(self, stream: str, page: RowsPage) -> int:
+        """Send rows; returns the row that is expected next."""
+        if page.digests:
+            self._send_blobs(page.digests)
+        try:
+            return self._client.append(self._run_id, stream, page.first_row, page.stop, page.records)
+        except RowsExpected as gap:
+            return gap.expected
+        except RefusedKey:
+            raise
+        except UsageError as refusal:
+            return self._send_less(stream, page, refusal)
+
+    def _send_less(self, stream: str, page: RowsPage, refusal: UsageError) -> int:
+        """Find the row that the server does not take, and leave it out."""
+        records = page.records
+        if len(records) < 2:  # noqa: PLR2004  # nothing to halve
+            if not records:
+                raise refusal
+            self._warn(f"row {decode_record(records[0]).row} of run {self._run_id} is not taken: {refusal}")
+            return self._send_page(stream, page._replace(records=[], digests=[]))
+        half = len(records) // 2
+        middle = decode_record(records[half]).row
+        at = self._send_page(stream, RowsPage(page.first_row, middle, records[:half], []))
+        return at if at != middle else self._send_page(stream, RowsPage(middle, page.stop, records[half:], []))
+
+    # -- large bytes --------------------------------------------------------------------------------------------------
+
+    def _send_blobs(self, digests: Sequence[str]) -> None:
+        wanted = list(dict.fromkeys(digests))
+        for start in range(0, len(wanted), _BLOBS_AT_ONCE):
+            try:
+                missing = self._client.missing_blobs(self._run_id, wanted[start : start + _BLOBS_AT_ONCE])
+                for digest in missing:
+                    self._send_blob(digest)
+            except RefusedKey:
+                raise
+            except UsageError as refusal:
+                self._warn(f"media of run {self._run_id} are not taken: {refusal}")
+
+    def _send_blob(self, digest: str) -> None:
+        try:
+            path = self._store.blobs.path(digest)
+        except NotFound as error:
+            self._warn(str(error))
+            return
+        if not path.is_file():
+            self._warn(f"blob {digest} of run {self._run_id} is not in the store")
+            return
+
+        self._client.put_blob(self._run_id, digest, FilePieces(path))
+
+    def _send_versions(self) -> bool:
+        """Bring over versions; False while some are not saved in the store yet."""
+        from treering.artifacts.sending import send_versions
+
+        self.versions_behind = send_versions(self._store, self._client, self._run_id, self._known_versions, self._warn)
+        return not self.versions_behind
