@@ -165,14 +165,13 @@ class _State(Condition):
         step = failure.get("step")
         at = f" at step {step:,}" if isinstance(step, int) else ""
         level = {"finished": "info", "failed": "error", "lost": "error"}.get(run.state, "warn")
-        yield Finding(
-            f"state:{run.attempt}:{run.state}", f"it {_SAID[run.state]}{at}{reason and f' ({reason})'}", level
-        )
+        said = f"it {_SAID[run.state]}{at}" + (f": {reason}" if reason else "")
+        yield Finding(f"state:{run.attempt}:{run.state}", said, level)
 
 
 _SAID = {
     "failed": "failed",
-    "lost": "was lost: its process is gone and left no word",
+    "lost": "was lost",
     "interrupted": "was interrupted",
     "preempted": "was preempted",
     "finished": "finished",

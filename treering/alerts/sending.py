@@ -85,8 +85,10 @@ def _post(target: Target, body: dict[str, Any], internal: Internal) -> None:
     if target.secret:
         headers["Treering-Signature"] = "sha256=" + hmac.new(target.secret.encode(), data, hashlib.sha256).hexdigest()
     timeouts = dict.fromkeys(("connect", "read", "write", "pool"), _TIMEOUT_S)
+    context = httpcore.default_ssl_context()
+    context.load_default_certs()  # of a company's own authority
     # Redirects are not followed: where they lead was not asked for.
-    with httpcore.ConnectionPool(network_backend=GuardedBackend(internal), max_connections=1) as pool:
+    with httpcore.ConnectionPool(context, network_backend=GuardedBackend(internal), max_connections=1) as pool:
         answer = pool.request(
             "POST", target.webhook or "", headers=list(headers.items()), content=data, extensions={"timeout": timeouts}
         )
