@@ -82,16 +82,25 @@ class Api:
         return Runs(run for run, _ in self._found(where, order, limit))
 
     def _found(
-        self, where: Node, order: list[tuple[Field, bool]], limit: int | None, after: Sequence[Any] | None = None
+        self,
+        where: Node,
+        order: list[tuple[Field, bool]],
+        limit: int | None,
+        after: Sequence[Any] | None = None,
+        offset: int = 0,
     ) -> list[tuple[ApiRun, tuple[Any, ...]]]:
-        """Return runs with the keys that they are ordered by; `after` is as in `RunQuery.select`."""
+        """Return runs with the keys that they are ordered by; `after` and `offset` are as in `RunQuery.select`."""
+        skipped = 0 if len(self._sources) == 1 or limit is None else offset  # after they are merged
+        most = None if limit is None else limit + skipped
         found: list[tuple[ApiRun, tuple[Any, ...]]] = []
         for source in self._sources:
             query = RunQuery(source.database.dialect)
-            rows = source.database.query(query.select(PLAIN_COLUMNS, where, order, limit, after), query.parameters)
+            rows = source.database.query(
+                query.select(PLAIN_COLUMNS, where, order, most, after, offset - skipped), query.parameters
+            )
             batch = Batch(source, [row[0] for row in rows])
             found += [(ApiRun(row[: len(PLAIN_COLUMNS)], batch), row[len(PLAIN_COLUMNS) :]) for row in rows]
-        return found if len(self._sources) == 1 else _merged(found, order)[:limit]
+        return found if len(self._sources) == 1 else _merged(found, order)[skipped:most]
 
     def run(self, name: str) -> ApiRun:
         """Return one run.

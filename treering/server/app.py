@@ -19,6 +19,7 @@ from treering.server import (
     routes_files,
     routes_live,
     routes_pages,
+    routes_project,
     routes_runs,
     routes_series,
     routes_upload,
@@ -85,7 +86,16 @@ def create_api(options: ServerOptions) -> FastAPI:
     alerts_file = targets_file(options.place, options.alerts)
     load_targets(alerts_file)  # so that a mistake in the file is told now
     app.state.alert_targets = lambda: load_targets(alerts_file)
-    for module in (routes_runs, routes_series, routes_files, routes_live, routes_write, routes_upload, routes_alerts):
+    for module in (
+        routes_runs,
+        routes_project,
+        routes_series,
+        routes_files,
+        routes_live,
+        routes_write,
+        routes_upload,
+        routes_alerts,
+    ):
         app.include_router(module.router, prefix=API)
     app.include_router(routes_pages.router)
     _translate_errors(app)

@@ -55,11 +55,12 @@ def runs(
     columns: Annotated[list[str], Query(alias="column", max_length=1000)] = [],  # noqa: B006  # FastAPI copies it
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     after: Annotated[str | None, Query(max_length=20_000)] = None,
+    offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
     count: bool = False,
 ) -> shapes.RunsPage:
     """List runs: `filter` and `order` as in `Api.runs`, each `column` such as config.lr, summary.loss or config.*."""
     where, ordered = within(project, parse_filter(filters)), parse_order(order)
-    found, following = library.page(where, ordered, limit, None if after is None else _position(after, order))
+    found, following = library.page(where, ordered, limit, None if after is None else _position(after, order), offset)
     return shapes.RunsPage(
         runs=run_rows(found, columns),
         next=None if following is None else encode_cursor([order, *following]),

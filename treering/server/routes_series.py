@@ -12,9 +12,11 @@ from treering.errors import NotFound, UsageError
 from treering.server.routes_runs import Open
 from treering.server.shapes import SeriesQuery
 from treering.server.wire import PackedSeries, clean, pack_series
+from treering.store.read_columns import Column
+from treering.store.reader import RunReader, Segment
 from treering.store.values import NUMERIC
 
-__all__ = ["SERIES_TYPE", "read_one", "router"]
+__all__ = ["SERIES_TYPE", "router"]
 
 SERIES_TYPE = "application/vnd.treering.series"
 _MAX_SERIES = 10_000
@@ -42,20 +44,46 @@ def series(library: Open, query: SeriesQuery) -> Response:
             f"to {_MAX_SERIES:,} series and {_MAX_POINTS // 2:,} pixels in all"
         )
     runs = library.by_ids(list(dict.fromkeys(query.runs)))
-    parts = [_read(runs.get(run_id), run_id, key, query) for run_id in query.runs for key in query.keys]
+    parts = [part for run_id in query.runs for part in _read(runs.get(run_id), run_id, query)]
     return Response(pack_series(parts), media_type=SERIES_TYPE)
 
 
-def _read(run: ApiRun | None, run_id: str, key: str, query: SeriesQuery) -> PackedSeries:
+class _OnceReader(RunReader):
+    """Reads each column of a run once, for one answer: all of its metrics share the x axis."""
+
+    def __init__(self, run: ApiRun) -> None:
+        super().__init__(run.source.database, run.id)
+        self._segments: dict[tuple[str, bool], list[Segment]] = {}
+        self._columns: dict[tuple[str, str, bool], Column] = {}
+
+    def segments(self, stream: str = "history", *, superseded: bool = False) -> list[Segment]:
+        """As in `RunReader`."""
+        found = self._segments.get((stream, superseded))
+        if found is None:
+            found = self._segments[stream, superseded] = super().segments(stream, superseded=superseded)
+        return found
+
+    def column(self, stream: str, key: str, *, superseded: bool = False) -> Column:
+        """As in `RunReader`."""
+        found = self._columns.get((stream, key, superseded))
+        if found is None:
+            found = self._columns[stream, key, superseded] = super().column(stream, key, superseded=superseded)
+        return found
+
+
+def _read(run: ApiRun | None, run_id: str, query: SeriesQuery) -> list[PackedSeries]:
     if run is None:
-        return _nothing(run_id, key, f"there is no run {run_id!r}")
-    return read_one(run, key, query)
+        return [_nothing(run_id, key, f"there is no run {run_id!r}") for key in query.keys]
+    reader = _OnceReader(run)
+    for key in query.keys:  # the x axis is read after the last of them, and so has a place for every row
+        reader.column(query.stream, key, superseded=query.superseded)
+    return [_read_one(reader, key, query) for key in query.keys]
 
 
-def read_one(run: ApiRun, key: str, query: SeriesQuery) -> PackedSeries:
+def _read_one(reader: RunReader, key: str, query: SeriesQuery) -> PackedSeries:
     """Read one metric of one run, down to what `query.width` pixels can show."""
     try:
-        points = run.reader.points(
+        points = reader.points(
             query.stream,
             key,
             query.x,
@@ -65,11 +93,13 @@ def read_one(run: ApiRun, key: str, query: SeriesQuery) -> PackedSeries:
             superseded=query.superseded,
         )
     except NotFound as error:
-        return _nothing(run.id, key, str(error))
+        return _nothing(reader.run_id, key, str(error))
     if points.kind not in NUMERIC or points.x.dtype == object:
-        return _nothing(run.id, key, f"{key!r} over {query.x!r} holds no numbers; it is {points.kind}", points.kind)
+        return _nothing(
+            reader.run_id, key, f"{key!r} over {query.x!r} holds no numbers; it is {points.kind}", points.kind
+        )
     head: dict[str, Any] = {
-        "run": run.id,
+        "run": reader.run_id,
         "key": clean(key),
         "kind": points.kind,
         "total": points.total,

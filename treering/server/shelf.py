@@ -35,10 +35,10 @@ class Library(Api):
         return self._sources
 
     def page(
-        self, where: Node, order: list[tuple[Field, bool]], limit: int, after: Sequence[Any] | None
+        self, where: Node, order: list[tuple[Field, bool]], limit: int, after: Sequence[Any] | None, offset: int = 0
     ) -> tuple[list[ApiRun], list[Any] | None]:
         """Return runs and, when there are more of them, what to give as `after` for the next page."""
-        found = self._found(where, order, limit + 1, after)
+        found = self._found(where, order, limit + 1, after, offset)
         if len(found) <= limit:
             return [run for run, _ in found], None
         last, keys = found[limit - 1]

@@ -60,6 +60,7 @@ class RunQuery:
         order: Sequence[tuple[Field, bool]] = (),
         limit: int | None = None,
         after: Sequence[Any] | None = None,
+        offset: int = 0,
     ) -> str:
         """Return the statement.
 
@@ -70,6 +71,7 @@ class RunQuery:
             limit: at most this many.
             after: the order's keys of a run, when it was created (microseconds since 1970) and its id: only the runs
                 that follow it.
+            offset: how many runs to leave out; needs a limit.
 
         Raises:
             UsageError: `after` is no place in this order.
@@ -90,6 +92,7 @@ class RunQuery:
             beyond = self._beyond([*keys, "r.created_us", "r.id"], [*descents, True, False], after)
             condition = f"{condition} AND {beyond}"
         tail = "" if limit is None else f" LIMIT {self._bind(int(limit))}"
+        tail += f" OFFSET {self._bind(offset)}" if offset else ""
         return f"SELECT {listed} FROM runs r{joins} WHERE {condition} ORDER BY {', '.join(terms)}{tail}"
 
     def count(self, where: Node) -> str:
