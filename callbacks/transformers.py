@@ -11,6 +11,7 @@ each checkpoint folder.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -243,7 +244,11 @@ def _run_in(saved: Any) -> dict[str, Any]:
 
 
 def _is_json(value: object) -> bool:
-    return value is None or isinstance(value, (str, int, float))
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 # Names in `report_to` are looked up when a Trainer is built; this adds one, and takes none that is there.

@@ -6,8 +6,6 @@ python examples/optuna_digits.py
 
 from __future__ import annotations
 
-import argparse
-
 import numpy as np
 import optuna
 from sklearn.datasets import load_digits
@@ -54,7 +52,5 @@ def search(trials: int = 12, seed: int = 0) -> optuna.Study:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=12)
-    found = search(parser.parse_args().trials)
+    found = search()
     print(f"trial {found.best_trial.number}: loss {found.best_value:.3f} with {found.best_params}")

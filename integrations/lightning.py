@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -39,6 +40,7 @@ __all__ = ["STATE", "Callback", "Logger", "Stage", "add_callback", "is_tried_onl
 
 # Not among the states of callbacks: Lightning warns of one whose callback the Trainer was not built with.
 STATE = "treering"
+_NEVER = 1 << 62
 SECTIONS = {"train": "train", "validate": "val", "test": "test"}
 SETTINGS = ("max_epochs", "max_steps", "accumulate_grad_batches", "gradient_clip_val", "log_every_n_steps", "precision")
 
@@ -60,10 +62,13 @@ class Stage:
         self._loaded_step: int | None = None
         self._begun_at: int | None = None
         self._watch: TorchWatch | None = None
-        self._rates: dict[str, object] = {}
-        self._rate_names: weakref.WeakKeyDictionary[torch.optim.Optimizer, list[str]] = weakref.WeakKeyDictionary()
-        self._names: dict[tuple[str, str | None], str] = {}
+        self._rates: dict[int, list[object]] = {}  # of the optimizers' groups, by the optimizers' identity
+        self._rate_names: dict[int, list[str]] = {}
+        self._names: dict[str | None, dict[str, str]] = {}
         self._rates_step = -1
+        self._steps, self._last_step = 0, _NEVER
+        self._batches: Any = None
+        self.pace = BatchPace()
         training.framework_rank = trainer.global_rank
         # Lightning gave the states out before our callback was there, and still holds them.
         inner: Any = trainer
@@ -114,6 +119,9 @@ class Stage:
         scaler: object = getattr(trainer.precision_plugin, "scaler", None)
         watch = self._training.watch(module, trainer.optimizers, step=self._step_to_come, scaler=scaler)
         self._watch = cast("TorchWatch | None", watch)
+        self._batches = trainer.fit_loop.epoch_loop.batch_progress
+        if trainer.max_steps >= 0:
+            self._last_step = trainer.max_steps - trainer.global_step
 
     def _step_to_come(self) -> int:
         trainer = self._trainer()
@@ -121,25 +129,23 @@ class Stage:
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Keep the learning rates of the step to come; by the time its row is logged, schedulers have changed them."""
+        # With each step: names are put to these numbers when there is a row.
+        self._steps += 1
+        self._rates[id(optimizer)] = [group["lr"] for group in optimizer.param_groups]
         if self._watch is not None and self.trainer.gradient_clip_val:
             self._watch.before_clipping(optimizer)
-        groups = optimizer.param_groups
-        names = self._rate_names.get(optimizer)
-        if names is None or len(names) != len(groups):
-            every = self.trainer.optimizers
-            number = next((index for index, one in enumerate(every) if one is optimizer), 0)
-            names = list(learning_rates(group_rates(groups, f"{number}/" if len(every) > 1 else "")))
-            self._rate_names[optimizer] = names
-        for name, group in zip(names, groups, strict=True):
-            self._rates[name] = group["lr"]
 
-    def batch_ended(self) -> None:
+    def batch_ended(self, batch: object) -> None:
         """Log the first step, and the last of each epoch, where Lightning's `log_every_n_steps` leaves them out."""
+        self.pace.end(batch)
+        first = self._training.step == self._begun_at
+        if not first and self._steps < self._last_step and not self._batches.is_last_batch:
+            return
         trainer: Any = self.trainer
         connector = trainer._logger_connector
         if connector.should_update_logs:
             return
-        first = self._training.step == self._begun_at != trainer.global_step
+        first = first and self._begun_at != trainer.global_step
         if first or trainer.is_last_batch or trainer.global_step == trainer.max_steps:
             values: dict[str, Any] = connector.metrics["log"]
             if values:
@@ -153,36 +159,110 @@ class Stage:
             step: as Lightning passed it to the logger; what it counts depends on where the row comes from.
             epoch: as Lightning put it among the metrics, if it did.
         """
-        done = self.trainer.global_step if self._loaded_step is None else self._loaded_step
-        section, axes = self._place(step, epoch, done)
-        if section == "train" and done != self._rates_step:
-            self._rates_step = done
-            row = dict(self._rates)
+        trainer = self.trainer
+        done = trainer.global_step if self._loaded_step is None else self._loaded_step
+        state = trainer.state.stage
+        section = None if state is None else SECTIONS.get(state.value)
+        row: dict[str, object] = {}
+        if epoch is not None:
+            row["epoch"] = epoch
+            if step is not None:
+                row["batch_step"] = step
         else:
-            row = {}
+            section = self._place(section, step, done, row)
+        if section == "train" and done != self._rates_step:
+            row |= self.pace.row(done - max(self._rates_step, self._begun_at or 0))
+            self._rates_step = done
+            for optimizer, rates in self._rates.items():
+                row.update(zip(self._names_of_rates(optimizer, len(rates)), rates, strict=True))
+        names = self._names.setdefault(section, {})
         for name, value in values.items():
-            series = self._names.get((name, section))
+            series = names.get(name)
             if series is None:
-                series = self._names[name, section] = series_name(name, section)
+                series = names[name] = series_name(name, section)
             self.series[name] = series
             row[series] = value
-        for axis, place in axes.items():
-            if place is not None:
-                row[axis] = place
         self._training.log(row, step=done)
+        self.pace.leave_out()
 
-    def _place(self, step: int | None, epoch: float | None, done: int) -> tuple[str | None, dict[str, float | None]]:
+    def _names_of_rates(self, optimizer: int, groups: int) -> list[str]:
+        """The series of the learning rates of one optimizer, given by its identity."""
+        names = self._rate_names.get(optimizer, [])
+        if len(names) != groups:
+            every = self.trainer.optimizers
+            number = next((index for index, one in enumerate(every) if id(one) == optimizer), 0)
+            within = f"{number}/" if len(every) > 1 else ""
+            names = list(learning_rates(group_rates(every[number].param_groups, within)))
+            self._rate_names[optimizer] = names
+        return names
+
+    def _place(self, section: str | None, step: int | None, done: int, row: dict[str, object]) -> str | None:
+        """Put into a row, to which Lightning gave no epoch, what it can be drawn over; returns its section."""
         trainer: Any = self.trainer
-        section = SECTIONS.get(str(trainer.state.stage and trainer.state.stage.value))
-        if epoch is not None:
-            return section, {"epoch": epoch, "batch_step": step}
         if "step" in trainer.callback_metrics:  # the user logs a `step` of his own; Lightning passes that one
-            return section, {"step": step}
-        if section in {"val", "test"}:  # one row for each batch of an evaluation
-            return section, {"batch": step}
-        # Not of `self.log`: the user, or another callback, calls the logger.
-        own = step in {done, trainer.fit_loop.epoch_loop._batches_that_stepped}
-        return None, {"step": None if own else step}
+            own = True
+        elif section in {"val", "test"}:  # one row for each batch of an evaluation
+            if step is not None:
+                row["batch"] = step
+            return section
+        else:  # not of `self.log`: the user, or another callback, calls the logger
+            section, own = None, step not in {done, trainer.fit_loop.epoch_loop._batches_that_stepped}
+        if own and step is not None:
+            row["step"] = step
+        return section
+
+
+class BatchPace:
+    """How long batches take, and how long they are waited for; means since the last row."""
+
+    def __init__(self) -> None:
+        self._began_s = self._left_s = 0.0
+        self._computing_s = self._waiting_s = 0.0
+        self._samples = 0
+
+    def begin(self) -> None:
+        """A batch is there."""
+        self._began_s = time.perf_counter()
+        if self._left_s:
+            self._waiting_s += self._began_s - self._left_s
+
+    def end(self, batch: Any) -> None:
+        """The work on it is done."""
+        self._left_s = time.perf_counter()
+        if self._began_s:
+            self._computing_s += self._left_s - self._began_s
+            first = batch[0] if type(batch) in {list, tuple} and batch else None
+            shape = getattr(first, "shape", None)  # the usual case, asked about with each batch
+            self._samples += shape[0] if shape else _size_of(batch)
+
+    def leave_out(self) -> None:
+        """What was done since the end of the batch, such as validation, was no waiting for the next."""
+        self._left_s = time.perf_counter()
+
+    def row(self, steps: int) -> dict[str, object]:
+        """The times for each of so many optimizer steps, and samples for each second of them."""
+        computing_s, waiting_s, samples = self._computing_s, self._waiting_s, self._samples
+        self._computing_s = self._waiting_s = self._samples = 0
+        if steps < 1 or not computing_s:
+            return {}
+        row: dict[str, object] = {
+            "time/step_ms": 1e3 * computing_s / steps,
+            "time/data_wait_ms": 1e3 * waiting_s / steps,
+        }
+        return {**row, "time/samples_per_s": samples / (computing_s + waiting_s)} if samples else row
+
+
+def _size_of(batch: Any, depth: int = 3) -> int:
+    """How many samples a batch has, by the first tensor in it; 0 where there is none."""
+    shape = getattr(batch, "shape", None)
+    if shape is not None:
+        return int(shape[0]) if len(shape) else 0
+    parts: Any = ()
+    if type(batch) in {list, tuple}:
+        parts = batch
+    elif callable(values := getattr(batch, "values", None)):  # a dictionary
+        parts = values()
+    return next((size for part in parts if (size := _size_of(part, depth - 1))), 0) if depth else 0
 
 
 def series_name(name: str, section: str | None = None) -> str:
@@ -218,6 +298,8 @@ def record_checkpoint(training: Training, saver: Any, stage: Stage | None) -> No
         linkable=stage is not None and _is_replaced(saved, stage.trainer),
         metadata={} if stage is None else {"epoch": stage.trainer.current_epoch},
     )
+    if stage is not None:
+        stage.pace.leave_out()
 
 
 def _is_replaced(saved: str, trainer: Any) -> bool:

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from treering._run import Run
+    from treering.artifacts.retention import Keep
     from treering.watching import WatchOptions
 
-__all__ = ["Options", "Score", "check_options", "trial_options"]
+__all__ = ["Options", "Score", "check_options", "rule_of", "trial_options"]
 
 Checkpoints = Literal["all", "best+last", "last", False]
 
@@ -23,9 +24,10 @@ class Options(TypedDict, total=False):
     """What every adapter takes, under the same names.
 
     `project`, `name`, `id`, `resume`, `group`, `job_type`, `tags`, `notes` and `config` go to `treering.init` when the
-    training opens a run of its own. `checkpoints` says which files that the framework saves are recorded; `watch`
-    whether gradients are (True, or a dict of `treering.watching.WatchOptions`; default False); `rank` overrides the
-    rank that this process believes to have (0 writes, any other records nothing).
+    training opens a run of its own. `checkpoints` says which files that the framework saves are recorded; `keep` how
+    many of them the next collection leaves beside those that an alias such as `best` is on, {"best": 3, "last": 1} for
+    example (default: all); `watch` whether gradients are recorded (True, or a dict of `treering.watching.WatchOptions`;
+    default False); `rank` overrides the rank that this process believes to have (0 writes, any other records nothing).
     """
 
     project: str | None
@@ -38,6 +40,7 @@ class Options(TypedDict, total=False):
     notes: str | None
     config: Mapping[str, object] | None
     checkpoints: Checkpoints
+    keep: Mapping[str, int] | None
     watch: bool | WatchOptions
     rank: int | None
 
@@ -78,6 +81,7 @@ def check_options(framework: str, run: Run | None, log_every: int, options: Opti
             f"{framework}: checkpoints={options.get('checkpoints')!r}; "
             "use 'all', 'best+last' (default), 'last' or False"
         )
+    rule_of(options)
     watch = options.get("watch", False)
     if not isinstance(watch, bool):
         from treering.watching import checked_options
@@ -85,6 +89,22 @@ def check_options(framework: str, run: Run | None, log_every: int, options: Opti
         checked_options(watch)
     if log_every < 1:
         raise UsageError(f"{framework}: log_every={log_every!r}; use a number of steps, 1 or more")
+
+
+def rule_of(options: Options) -> Keep | None:
+    """What the option `keep` says, as a rule of the store.
+
+    Raises:
+        UsageError: it says nothing, or something else.
+    """
+    keep = options.get("keep")
+    if keep is None:
+        return None
+    from treering.artifacts.retention import Keep
+
+    if unknown := keep.keys() - {"best", "last"}:
+        raise UsageError(f"keep got {min(unknown)!r}; it takes a number for 'best', for 'last', or for both")
+    return Keep(best=keep.get("best"), last=keep.get("last")).check()
 
 
 def trial_options(options: Options, given: Run | None) -> Options:

@@ -18,14 +18,12 @@ decided here. The shape of an adapter:
 
 from __future__ import annotations
 
-import math
 import os
-import time
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from treering._adopted import close_previous, give_back, opened_by_adapters, opening, remember
+from treering._checkpoints import Checkpoints
 from treering._guard import Guard, state_after
 from treering._lazy import LazyRun
 from treering._names import learning_rates, metric_name, number
@@ -34,7 +32,7 @@ from treering._ranks import process_rank
 from treering.errors import NotFound, RunExists, TreeringWarning, UnsupportedValue, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from typing_extensions import Unpack
 
@@ -44,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["LazyRun", "Options", "Score", "Training", "learning_rates", "metric_name", "number"]
 
 
-class Training:
+class Training(Checkpoints):
     """One training as its adapter sees it; may be begun and ended several times and still be one run.
 
     Opens its run at the first thing to record, never at construction. Everything is a no-op on ranks other than zero.
@@ -63,6 +61,7 @@ class Training:
     def __init__(
         self, framework: str, run: Run | None = None, *, log_every: int = 1, **options: Unpack[Options]
     ) -> None:
+        super().__init__()
         self.framework = framework
         self.log_every = log_every
         self.options = options
@@ -71,14 +70,16 @@ class Training:
         self.step = 0
         """The last step that was logged or begun at."""
         self.errors = 0
+        self.spent_s = 0.0
+        """Seconds that the adapter's hooks have taken."""
         check_options(framework, run, log_every, options)
         self._run = run
         self._run_id = run.id if run is not None else None
         self._given = run is not None or bool(options.get("id"))
         self._reserved_id: str | None = None
+        self._is_shared = False
         self._resumed: Mapping[str, object] = {}
         self._config: dict[str, object] = {}
-        self._best: dict[str, float] = {}
         self._logged_at: int | None = None
         self._shut = False
         self._ours = False
@@ -86,7 +87,6 @@ class Training:
         self._errors_told = 0
         self._warned: set[str] = set()
         self._not_finite: set[str] = set()
-        self._waiting: list[tuple[list[Path], dict[str, Any]]] = []
         self._watch: Watch | None = None
 
     def __getstate__(self) -> dict[str, object]:
@@ -143,6 +143,13 @@ class Training:
             self._reserved_id = new_id()
         return cast("str", self.chosen_id or self._reserved_id)
 
+    def reserve(self) -> None:
+        """Choose the id now, so that copies in other processes, and this one after them, write to one run."""
+        if not self._given and self.options.get("resume") is None:
+            from treering.start import new_id
+
+            self._reserved_id, self._is_shared = new_id(), True
+
     @property
     def rank(self) -> int:
         """This process's place among the ones that train together; the one at 0 records."""
@@ -192,6 +199,8 @@ class Training:
         resumed = self._resumed_step(wanted)
         if wanted is not None and resume is None and (wanted == self._run_id or resumed is not None):
             resume = "allow"
+        if wanted is None and resume is None and self._is_shared:
+            resume = "allow"  # a process that was started from this one may have been first
         try:
             self._run = self._init(id=wanted or self._reserved_id, resume=resume, resume_step=resumed)
         except UsageError as error:
@@ -289,9 +298,11 @@ class Training:
         run = self._run
         if run is None:
             return
+        row: dict[str, object] = {"treering/overhead_ms": self.spent_s * 1e3} if self.spent_s else {}
         if self.errors > self._errors_told:
-            self._errors_told = self.errors
-            run.log({"treering/errors": self.errors}, step=self.step)
+            self._errors_told = row["treering/errors"] = self.errors
+        if row and not run.ended:
+            run.log(row, step=self.step)
         if opened := opened_by_adapters.get(run.id):
             opened.training = False
             run.mark("finished")
@@ -344,16 +355,24 @@ class Training:
             prefix: section of the names that have none, `"train"`.
             **axes: what else the row can be drawn over, `epoch=3`; None is left out.
         """
-        run = self.run
-        if run is None:
-            return
+        run = self._run
+        if run is None or run.ended:
+            run = self.run
+            if run is None:
+                return
+        # Called at each step of a training whose own work has driven all of this out of the caches: what is not
+        # executed costs nothing, so the common case goes through without a call.
         row: dict[str, object] = {}
         for name, value in values.items():
+            if type(value) is not float:
+                value = number(value)  # noqa: PLW2901  # the same value, as it is recorded
             full = metric_name(name, prefix)
-            row[full] = plain = number(value)
-            if type(plain) is float and not math.isfinite(plain):
-                self._first_not_finite(full, plain, step)
-        row.update({name: axis for name, axis in axes.items() if axis is not None})
+            row[full] = value
+            if type(value) is float and value - value != 0.0:  # NaN and infinities
+                self._first_not_finite(full, value, step)
+        for name, axis in axes.items():
+            if axis is not None:
+                row[name] = axis  # noqa: PERF403  # a comprehension is a call
         if self.errors > self._errors_told:
             self._errors_told = self.errors
             row["treering/errors"] = self.errors
@@ -395,85 +414,6 @@ class Training:
         if run is not None:
             for name, value in values.items():
                 run.summary[metric_name(name, prefix)] = number(value)
-
-    def checkpoint(
-        self,
-        path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-        *,
-        step: int,
-        score: Score | None = None,
-        is_last: bool = True,
-        linkable: bool = False,
-        metadata: Mapping[str, object] | None = None,
-    ) -> None:
-        """Record a checkpoint that the framework has written.
-
-        When this returns, the framework may overwrite or delete the files. Files that do not exist yet are taken at
-        the next call or at the end of the training.
-
-        Args:
-            path: a file or a folder, or several that belong together.
-            step: the step that it holds; becomes the alias `step-N`.
-            score: what it was judged by. Gives the aliases `best:<monitor>` and, for the first monitor seen, `best`.
-            is_last: whether it is the newest state of the training; False for a copy of an earlier best.
-            linkable: its writer makes a new file each time (no rewriting in place), so a hard link is a safe copy.
-            metadata: anything more to keep with the version.
-        """
-        mode = self.options.get("checkpoints", "best+last")
-        if mode is False or self.run is None:
-            return
-        paths = [Path(one) for one in ([path] if isinstance(path, (str, os.PathLike)) else path)]
-        facts: dict[str, object] = {"step": step, "framework": self.framework, **(metadata or {})}
-        if not all(one.exists() for one in paths):
-            rest = {"step": step, "score": score, "is_last": is_last, "linkable": linkable, "metadata": metadata}
-            self._waiting.append((paths, rest))
-            return
-        best = score is not None and self._is_best(score)
-        if score is not None:
-            facts |= {"monitor": score.monitor, "score": score.value, "mode": score.mode}
-        aliases = [f"step-{step}"] + ["last"] * is_last
-        if best and score is not None and mode != "last":
-            aliases += ["best"] * (score.monitor == next(iter(self._best))) + [f"best:{score.monitor}"]
-        if mode != "all" and len(aliases) == 1:
-            return
-        self._secure(paths, aliases, facts, linkable=linkable)
-
-    def _secure(self, paths: list[Path], aliases: list[str], facts: dict[str, object], *, linkable: bool) -> None:
-        run = self._run
-        if run is None:
-            return
-        facts["path"] = os.path.relpath(paths[0])
-        start = time.perf_counter()
-        run.log_artifact(
-            paths[0] if len(paths) == 1 else paths,
-            name=f"model-{run.id}",
-            type="model",
-            aliases=aliases,
-            metadata=facts,
-            linkable=linkable,
-        )
-        took_ms = (time.perf_counter() - start) * 1e3
-        run.log({"treering/checkpoint_ms": took_ms}, step=max(self.step, cast("int", facts["step"])))
-
-    def _secure_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for paths, rest in waiting:
-            if all(path.exists() for path in paths):
-                self.checkpoint(paths, **rest)
-            else:
-                self.warn(f"checkpoint {paths[0]} was announced at step {rest['step']} and never written")
-
-    def _is_best(self, score: Score) -> bool:
-        value = math.nan if score.value is None else score.value
-        before = self._best.get(score.monitor, math.nan)
-        if score.best is None:  # NaN is never best, and anything is better than NaN
-            better = value < before if score.mode == "min" else value > before
-            best = not math.isnan(value) and (math.isnan(before) or better)
-        else:
-            best = score.best
-        if best:
-            self._best[score.monitor] = value
-        return best
 
     # -- what goes wrong ----------------------------------------------------------------------------------------------
 

@@ -76,3 +76,15 @@ def only_run(recorded: Callable[[], list[ApiRun]]) -> Callable[[], ApiRun]:
         return run
 
     return read
+
+
+@pytest.fixture
+def one_torch_thread() -> Iterator[None]:
+    """One seed, and one thread: the models are tiny."""
+    import torch
+
+    torch.manual_seed(0)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

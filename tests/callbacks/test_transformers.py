@@ -15,6 +15,7 @@ pytest.importorskip("transformers")
 
 import torch
 import transformers
+from readings import OneRun, Runs, by_alias, points
 from transformers import (
     BertConfig,
     BertForMaskedLM,
@@ -28,12 +29,8 @@ from transformers import (
 )
 
 import treering
-from treering.api import ApiRun
 from treering.callbacks.transformers import TreeringCallback
 from treering.errors import TreeringWarning
-
-OneRun = Callable[[], ApiRun]
-Runs = Callable[[], list[ApiRun]]
 
 SHAPE: dict[str, Any] = {"hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 4}
 DATA: Any = [{"input_ids": [number % 4] * 4, "labels": number % 2} for number in range(8)]
@@ -76,14 +73,6 @@ class RaiseAt(TrainerCallback):
             raise RuntimeError("power cut")
 
 
-def points(run: ApiRun, key: str, **options: Any) -> list[Any]:
-    return list(run.history(key, **options))
-
-
-def by_alias(run: ApiRun) -> dict[str, Any]:
-    return {alias: version for version in run.versions() for alias in version.aliases}
-
-
 # -- axes, names, values ----------------------------------------------------------------------------------------------
 
 
@@ -102,7 +91,7 @@ def test_steps_are_updates_and_each_evaluation_is_a_row(tmp_path: Path, only_run
     assert points(run, "grad/norm") == [(row["step"], row["grad_norm"]) for row in logged]
     assert set(run.metrics) == {
         *("epoch", "train/loss", "train/loss_per_item", "grad/norm", "lr/0", "lr/1"),
-        *("eval/loss", "eval/runtime", "eval/samples_per_second", "eval/steps_per_second"),
+        *("eval/loss", "eval/runtime", "eval/samples_per_second", "eval/steps_per_second", "treering/overhead_ms"),
     }
 
 
@@ -264,20 +253,20 @@ def test_config(tmp_path: Path, only_run: OneRun) -> None:
 # -- checkpoints ------------------------------------------------------------------------------------------------------
 
 
+#: The Trainer evaluates and saves at each step, and keeps one folder beside the best.
+JUDGED: dict[str, Any] = {
+    "eval_strategy": "steps",
+    "eval_steps": 1,
+    "save_strategy": "steps",
+    "save_steps": 1,
+    "save_total_limit": 1,
+    "metric_for_best_model": "score",
+}
+
+
 def test_best_and_last(tmp_path: Path, only_run: OneRun) -> None:
-    fit = trainer(
-        tmp_path,
-        TreeringCallback(),
-        scores=[0.1, 0.9, 0.3, 0.2],
-        eval_strategy="steps",
-        eval_steps=1,
-        save_strategy="steps",
-        save_steps=1,
-        save_total_limit=1,
-        metric_for_best_model="score",
-        load_best_model_at_end=True,
-    )
-    fit.train()
+    scores = [0.1, 0.9, 0.3, 0.2]
+    trainer(tmp_path, TreeringCallback(), scores=scores, load_best_model_at_end=True, **JUDGED).train()
     run = only_run()
     aliases = by_alias(run)
     assert aliases["best"].id == aliases["best:eval/score"].id
@@ -292,19 +281,8 @@ def test_best_and_last(tmp_path: Path, only_run: OneRun) -> None:
 
 
 def test_best_and_last_with_accumulated_gradients_and_one_folder_kept(tmp_path: Path, only_run: OneRun) -> None:
-    fit = trainer(
-        tmp_path,
-        TreeringCallback(),
-        scores=[0.1, 0.9, 0.3],
-        gradient_accumulation_steps=2,
-        max_steps=3,
-        eval_strategy="steps",
-        eval_steps=1,
-        save_strategy="steps",
-        save_steps=1,
-        save_total_limit=1,
-        metric_for_best_model="score",
-    )
+    options = {"gradient_accumulation_steps": 2, "max_steps": 3, **JUDGED}
+    fit = trainer(tmp_path, TreeringCallback(), scores=[0.1, 0.9, 0.3], **options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TreeringWarning)  # of the loss
         fit.train()
