@@ -20,6 +20,7 @@ __all__ = ["command"]
 @click.option("--frame-origin", "frames", multiple=True, metavar="URL", help="A page that may show it in a frame.")
 @click.option("--max-streams", default=64, show_default=True, type=click.IntRange(1), help="Pages with live updates.")
 @click.option("--alerts", type=click.Path(dir_okay=False, path_type=Path), help="File of who is told what.")
+@click.option("--token-file", metavar="FILE", help="Keep the token there, so that it is the same at each start.")
 @click.option("--browser/--no-browser", default=True, help="Open the dashboard in a browser.")
 @place_option
 def command(
@@ -31,24 +32,27 @@ def command(
     frames: tuple[str, ...],
     max_streams: int,
     alerts: Path | None,
+    token_file: str | None,
     browser: bool,
     place: str | None,
 ) -> None:
-    """Serve the store to browsers of this machine, until Ctrl-C.
+    """Serve the store to browsers of this machine, until Ctrl-C, and take in runs that are brought here.
 
-    Only who opens the printed address, which holds a random token, can read anything.
+    Only who opens the printed address, which holds a random token, can read anything. Programs that bring runs here
+    show the same token (`treering login`); --token-file keeps it from one start to the next.
     """
     from treering.server.options import ServerOptions, is_loopback
     from treering.server.serve import listen, make_server, open_browser, start_page
-    from treering.server.tokens import new_token
+    from treering.server.tokens import kept_token, new_token
 
     names = {name.lower() for name in hosts}
     # What listens everywhere is reached by names that only the user knows.
     if not is_loopback(host) and host not in {"0.0.0.0", "::"}:  # noqa: S104  # compared, not bound
         names.add(f"[{host.strip('[]')}]".lower() if ":" in host else host.lower())
+    token = new_token() if token_file is None else kept_token(Path(token_file))
     options = ServerOptions(
         place,
-        new_token(),
+        token,
         frozenset(names),
         root_path=root_path,
         frame_origins=frames,

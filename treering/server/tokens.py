@@ -7,11 +7,19 @@ remembered, servers that share a token know each other's, and a new token makes 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
+import os
 import secrets
+from typing import TYPE_CHECKING
 
-__all__ = ["Tokens", "new_token"]
+from treering.errors import StoreError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Tokens", "kept_token", "new_token"]
 
 _TOKEN_BYTES = 32
 _RUN_KEY = "run-"
@@ -20,6 +28,27 @@ _RUN_KEY = "run-"
 def new_token() -> str:
     """Return 256 random bits as 43 letters."""
     return secrets.token_urlsafe(_TOKEN_BYTES)
+
+
+def kept_token(path: Path) -> str:
+    """Return the token that a file holds; a file that is not there is made, for this user alone.
+
+    Raises:
+        UsageError: others may read the file.
+        StoreError: it cannot be read or made.
+    """
+    try:
+        with contextlib.suppress(FileExistsError):
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(new_token() + "\n")
+        if os.name == "posix" and path.stat().st_mode & 0o077:
+            raise UsageError(
+                f"others may read the token in {path}; say `chmod 600 {path}`, and delete it to get a new one"
+            )
+        return path.read_text(encoding="ascii", errors="replace").strip()
+    except OSError as error:
+        raise StoreError(error.errno, f"the token cannot be kept in {path}: {error.strerror}") from error
 
 
 class Tokens:
