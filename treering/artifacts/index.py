@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Located", "epoch", "insert_pack", "known", "locate", "lock", "mark_synced", "raise_epoch"]
 
-_BATCH = 500
+_BATCH, _SMALL_BATCH = 500, 16
 _EPOCH = "artifact_epoch"
 _NAMES = [f"c{number}" for number in range(_BATCH)]
-_IN = ", ".join(f":{name}" for name in _NAMES)
 
 
 class Located(NamedTuple):
@@ -57,34 +56,37 @@ def raise_epoch(database: Database) -> None:
     )
 
 
-def batches(ids: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """Yield ids as the parameters of a statement with `IN (:c0, ..., :c499)`."""
-    batch: list[bytes] = []
-    for one in ids:
-        batch.append(one)
-        if len(batch) == _BATCH:
-            yield dict(zip(_NAMES, batch, strict=True))
-            batch = []
-    if batch:
-        # Filled up, so that every statement has the same text and is prepared once.
-        yield dict(zip(_NAMES, batch + [batch[-1]] * (_BATCH - len(batch)), strict=True))
+def _batches(ids: Iterable[bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield a list of parameters for a statement with `IN (...)`, and their values, until all ids have had their turn.
+
+    Lists are filled up to one of two lengths, so that there are two statements to prepare: one is for the few chunks
+    that are cut at a time, which it finds ten times as fast as the other would.
+    """
+    waiting = list(ids)
+    for start in range(0, len(waiting), _BATCH):
+        batch = waiting[start : start + _BATCH]
+        length = _SMALL_BATCH if len(batch) <= _SMALL_BATCH else _BATCH
+        batch += [batch[-1]] * (length - len(batch))
+        names = _NAMES[:length]
+        yield ", ".join(f":{name}" for name in names), dict(zip(names, batch, strict=True))
 
 
 def known(database: Database, ids: Collection[bytes]) -> set[bytes]:
     """Return those of the chunks that the store has."""
     found: set[bytes] = set()
-    for values in batches(ids):
-        found.update(bytes(row[0]) for row in database.query(f"SELECT id FROM pack_chunks WHERE id IN ({_IN})", values))
+    for names, values in _batches(ids):
+        rows = database.query(f"SELECT id FROM pack_chunks WHERE id IN ({names})", values)
+        found.update(bytes(row[0]) for row in rows)
     return found
 
 
 def locate(database: Database, ids: Collection[bytes]) -> dict[bytes, Located]:
     """Return where chunks lie; those that the store has not are left out."""
     found: dict[bytes, Located] = {}
-    for values in batches(ids):
+    for names, values in _batches(ids):
         rows = database.query(
             "SELECT packs.name, pack_chunks.id, start, stored, pack_chunks.size, codec FROM pack_chunks "
-            f"JOIN packs ON packs.number = pack_chunks.pack WHERE pack_chunks.id IN ({_IN})",
+            f"JOIN packs ON packs.number = pack_chunks.pack WHERE pack_chunks.id IN ({names})",
             values,
         )
         for name, chunk_id, *place in rows:

@@ -32,9 +32,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Storing"]
 
-_BLOCK = 8 << 20
+# Read at once: little enough that it is hashed and written while it is still in the processor's cache.
+_BLOCK = 2 << 20
 _BLOCKS = 3
+_SMALL_FILES, _SMALL_BYTES = 2048, 8 << 20
 _UPLOADS = 3
+# Packs are entered so often before the commit. Each time costs a wait for the disk, and saves sending them again.
+_ENTER_S = 10.0
 #: Objects younger than this that no row names may be about to get one; a collection leaves them alone.
 GRACE_S = 3600.0
 
@@ -65,6 +69,7 @@ class Storing:
         self._finished: list[_Finished] = []
         self._uploads: deque[Future[_Finished]] = deque()
         self._names: list[str] = []
+        self._entered_s = time.monotonic()
         self._blocks: deque[Future[None]] = deque()
         self._worker = ThreadPoolExecutor(1, "treering-pack")
         self._uploader = ThreadPoolExecutor(_UPLOADS, "treering-upload") if depot.backend.remote else None
@@ -125,7 +130,7 @@ class Storing:
         self._small_done.append(done)
         self._small_bytes += len(data)
         self.read += len(data)
-        if self._small_bytes >= _BLOCK or len(self._small) >= 2048:  # noqa: PLR2004  # a batch
+        if self._small_bytes >= _SMALL_BYTES or len(self._small) >= _SMALL_FILES:
             self._submit_small()
 
     def _submit_small(self) -> None:
@@ -173,20 +178,24 @@ class Storing:
     def _take(self, ids: list[bytes], chunks: list[memoryview]) -> None:
         asked = {one for one in ids if one not in self._written}
         there = index.known(self.depot.database, asked) if asked else set[bytes]()
-        for chunk_id, chunk in zip(ids, chunks, strict=True):
-            if chunk_id not in there and chunk_id not in self._written:
-                self._write(chunk_id, chunk)
-
-    def _write(self, chunk_id: bytes, chunk: memoryview) -> None:
-        codec, data = encode_chunk(chunk)
         try:
-            if self._pack is None:
-                self._pack = PackFile(self.depot.scratch / "incoming" / f"{os.urandom(8).hex()}.pack")
-            self._pack.add(chunk_id, len(chunk), codec, data)
+            for chunk_id, chunk in zip(ids, chunks, strict=True):
+                if chunk_id not in there and chunk_id not in self._written:
+                    self._write(chunk_id, chunk)
+            if self._pack is not None:
+                self._pack.flush()  # the chunks' memory is used again
+        except StoreError:
+            raise
         except OSError as error:
             raise StoreError(
                 error.errno, f"no pack can be written below {self.depot.scratch}: {error.strerror}"
             ) from error
+
+    def _write(self, chunk_id: bytes, chunk: memoryview) -> None:
+        codec, data = encode_chunk(chunk)
+        if self._pack is None:
+            self._pack = PackFile(self.depot.scratch / "incoming" / f"{os.urandom(8).hex()}.pack")
+        self._pack.add(chunk_id, len(chunk), codec, data)
         self._written.add(chunk_id)
         self.stored += memoryview(data).nbytes
         if self._pack.size >= self._pack_bytes:
@@ -218,8 +227,9 @@ class Storing:
         return _Finished(pack, time.time())
 
     def _enter_finished(self) -> None:
-        """Enter packs as soon as they are there, so that a save that is interrupted need not send them again."""
-        if self._finished:
+        """Enter packs that are there, so that a save that is interrupted need not send them again."""
+        if self._finished and time.monotonic() - self._entered_s > _ENTER_S:
+            self._entered_s = time.monotonic()
             with self.depot.database.transaction():
                 self.enter()
 
