@@ -11,13 +11,12 @@ each checkpoint folder.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from treering._framework import framework
 from treering.integrations.torch import describe_model, group_rates
-from treering.integrations.transformers import LARGE_LOSS, LossWatch, newest_folder
+from treering.integrations.transformers import LARGE_LOSS, LossWatch, is_json, newest_folder, run_in
 from treering.resuming import newest_checkpoint
 from treering.training import Options, Score, Training, learning_rates, metric_name
 
@@ -79,7 +78,7 @@ class TreeringCallback(TrainerCallback, ExportableState):
 
     def state(self) -> dict[str, Any]:
         """What the Trainer puts into its checkpoints, to build this callback from it again."""
-        options = {name: value for name, value in self._whole.options.items() if _is_json(value)}
+        options = {name: value for name, value in self._whole.options.items() if is_json(value)}
         return {"args": options, "attributes": {"treering_run": self._training.state()}}
 
     def on_train_begin(
@@ -95,7 +94,7 @@ class TreeringCallback(TrainerCallback, ExportableState):
             # Resumed from a checkpoint written without this callback, the Trainer finds no place for its state.
             places = cast("dict[str, Any]", state.stateful_callbacks)
             saved = places.setdefault(type(self).__name__, self.state())
-            resumed = _run_in(saved) if state.global_step > 0 else {}
+            resumed = run_in(saved) if state.global_step > 0 else {}
             self._whole.framework_rank = 0 if state.is_world_process_zero else 1
             self._training = self._whole.trial() if state.is_hyper_param_search else self._whole
             if self._trained and resumed.get("run") != self._training.chosen_id:
@@ -235,20 +234,6 @@ class TreeringCallback(TrainerCallback, ExportableState):
             mode="max" if args.greater_is_better else "min",
             best=Path(state.best_model_checkpoint or "").name == folder.name,
         )
-
-
-def _run_in(saved: Any) -> dict[str, Any]:
-    """The run in the state that a checkpoint holds of this callback, or of several."""
-    one: Any = cast("list[Any]", saved)[-1] if isinstance(saved, list) else saved
-    return cast("dict[str, Any]", one.get("attributes", {}).get("treering_run") or {})
-
-
-def _is_json(value: object) -> bool:
-    try:
-        json.dumps(value)
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 # Names in `report_to` are looked up when a Trainer is built; this adds one, and takes none that is there.

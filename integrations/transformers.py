@@ -9,6 +9,7 @@ watch.remove()
 from __future__ import annotations
 
 import inspect
+import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -21,7 +22,7 @@ with framework("torch", extra="transformers"):
 if TYPE_CHECKING:
     from transformers import TrainerState, TrainingArguments
 
-__all__ = ["LARGE_LOSS", "Found", "LossWatch", "loss_factor", "newest_folder"]
+__all__ = ["LARGE_LOSS", "Found", "LossWatch", "is_json", "loss_factor", "newest_folder", "run_in"]
 
 #: For `str.format` with the factor of a `Found`.
 LARGE_LOSS = (
@@ -157,3 +158,18 @@ def newest_folder(args: TrainingArguments, state: TrainerState) -> Path | None:
         folders += root.glob(f"*/{name}")
     written = [folder / "trainer_state.json" for folder in folders if (folder / "trainer_state.json").is_file()]
     return max(written, key=lambda path: path.stat().st_mtime_ns).parent if written else None
+
+
+def run_in(saved: Any) -> dict[str, Any]:
+    """The run in the state that a checkpoint holds of this callback, or of several."""
+    one: Any = cast("list[Any]", saved)[-1] if isinstance(saved, list) else saved
+    return cast("dict[str, Any]", one.get("attributes", {}).get("treering_run") or {})
+
+
+def is_json(value: object) -> bool:
+    """Tell whether a checkpoint can hold a value."""
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True
