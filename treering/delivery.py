@@ -80,6 +80,7 @@ class RunDocument(msgspec.Struct, kw_only=True):
     parent_id: str | None = None
     parent_step: int | None = None
     resume_key: str | None = None
+    sweep: str | None = None
     next_step: int = 0
     tags: list[str] = []
     config: dict[str, Any] = {}

@@ -55,7 +55,7 @@ def check_document(document: RunDocument) -> None:
     Raises:
         UsageError: the text names the field.
     """
-    for name in ("project", "name", "group_name", "job_type", "parent_id", "resume_key"):
+    for name in ("project", "name", "group_name", "job_type", "parent_id", "resume_key", "sweep"):
         text = getattr(document, name)
         if text is not None and (len(text) > _LONGEST or (name in {"project", "name"} and not text)):
             raise UsageError(f"{name} has {len(text)} characters; it takes 1 to {_LONGEST}")
@@ -133,13 +133,22 @@ def _set(run: RunWriter, **values: Any) -> None:
 def _insert(database: Database, run_id: str, document: RunDocument) -> None:
     database.execute(
         "INSERT INTO runs (id, project, name, state, created_us, updated_us, attempt, parent_id, parent_step, "
-        "resume_key) VALUES (:id, :project, :name, 'running', :created_us, :created_us, :attempt, :parent_id, "
-        ":parent_step, :resume_key)",
+        "resume_key, sweep) VALUES (:id, :project, :name, 'running', :created_us, :created_us, :attempt, :parent_id, "
+        ":parent_step, :resume_key, :sweep)",
         {
             "id": run_id,
             **{
                 name: getattr(document, name)
-                for name in ("project", "name", "created_us", "attempt", "parent_id", "parent_step", "resume_key")
+                for name in (
+                    "project",
+                    "name",
+                    "created_us",
+                    "attempt",
+                    "parent_id",
+                    "parent_step",
+                    "resume_key",
+                    "sweep",
+                )
             },
         },
     )

@@ -26,7 +26,7 @@ _PAGE_ROWS = 4096
 
 _PLAIN = (
     *("project", "name", "state", "created_us", "attempt", "ended_us", "group_name", "job_type", "notes"),
-    *("parent_id", "parent_step", "resume_key", "next_step"),
+    *("parent_id", "parent_step", "resume_key", "sweep", "next_step"),
 )
 _PACKED = ("tags", "config", "summary_set", "definitions", "failure", "capture")
 _ATTEMPT = ("attempt", "state", "started_us", "first_row", "ended_us", "from_step", "dropped_rows")
