@@ -148,6 +148,8 @@ class SavedFiles:
         self._judges: dict[EvalCallback, float] = {}
         self._recorders: dict[VecVideoRecorder, str | None] = {}
         self._ended_ns: int | None = None
+        self.are_expected = True
+        """Whether anything is going to be saved while it trains."""
 
     def attach(self, model: BaseAlgorithm, callbacks: list[BaseCallback], offset: int) -> None:
         """A training of `model` begins; `offset` is added to its steps."""
@@ -157,6 +159,7 @@ class SavedFiles:
         environments = [model.get_env(), *(judge.eval_env for judge in self._judges)]
         layers = [layer for env in environments for layer in layers_of(env)]
         self._recorders = {layer: None for layer in layers if isinstance(layer, VecVideoRecorder)}
+        self.are_expected = bool(self._savers or self._judges or self._recorders or self._save_every)
 
     def look(self) -> None:
         """Take what was saved since the last call."""
@@ -188,13 +191,18 @@ class SavedFiles:
         names = [f"{saver.name_prefix}_{kind}{saver.num_timesteps}_steps{end}" for kind, end in kinds]
         paths = [os.path.join(saver.save_path, name) for name in names]
         present = [path for path in paths if os.path.exists(path)]
-        self._training.checkpoint(present or paths[:1], step=self._offset + saver.num_timesteps)
+        self._training.checkpoint(present or paths[:1], step=self._offset + saver.num_timesteps, metadata=self._facts())
 
     def _take_best(self, judge: EvalCallback, path: str) -> None:
         score = Score("eval/mean_reward", float(judge.best_mean_reward), mode="max", best=True)
         with tempfile.TemporaryDirectory() as folder:
             paths = [path, *self._statistics(folder)]
-            self._training.checkpoint(paths, step=self._offset + judge.num_timesteps, score=score, is_last=False)
+            step = self._offset + judge.num_timesteps
+            self._training.checkpoint(paths, step=step, score=score, is_last=False, metadata=self._facts())
+
+    def _facts(self) -> dict[str, object]:
+        """What loading needs to know and the zip does not say."""
+        return {"algorithm": f"{type(self._model).__module__}.{type(self._model).__qualname__}"}
 
     def _statistics(self, folder: str) -> list[str]:
         """The statistics without which a model is of no use, if there are any."""
@@ -214,7 +222,7 @@ class SavedFiles:
             if self._save_replay_buffer and getattr(self._model, "replay_buffer", None) is not None:
                 paths.append(os.path.join(folder, "replay_buffer.pkl"))
                 cast("Any", self._model).save_replay_buffer(paths[-1])
-            self._training.checkpoint(paths, step=self._training.step, linkable=True)
+            self._training.checkpoint(paths, step=self._training.step, linkable=True, metadata=self._facts())
 
     def _look_for_videos(self) -> None:
         for recorder, seen in self._recorders.items():
@@ -236,7 +244,7 @@ class SavedFiles:
             found = [*folder.glob("*.zip"), *folder.glob("*.pkl"), *folder.glob("*/vecnormalize.pkl")]
             written = sorted(path for path in found if path.stat().st_mtime_ns >= self._ended_ns)
             if written:
-                self._training.checkpoint(written, step=self._training.step, metadata={"final": True})
+                self._training.checkpoint(written, step=self._training.step, metadata={"final": True, **self._facts()})
 
     def _folder(self) -> Path | None:
         """Where the program keeps the files of this training, by what it told others."""

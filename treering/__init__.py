@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from treering._run import Run
     from treering.api import Api
     from treering.artifacts import Artifact
+    from treering.checkpoints import load_checkpoint
     from treering.media import Histogram, Image, Table, Text, Video
     from treering.settings import Settings
+    from treering.sweeps import agent, sweep
     from treering.values import Config, Summary
     from treering.watching import unwatch, watch
 
@@ -57,12 +59,14 @@ __all__ = [
     "TreeringError",
     "TreeringWarning",
     "Video",
+    "agent",
     "alert",
     "config",
     "define_metric",
     "finish",
     "init",
     "link_model",
+    "load_checkpoint",
     "log",
     "log_artifact",
     "log_event",
@@ -70,6 +74,7 @@ __all__ = [
     "run",
     "save",
     "summary",
+    "sweep",
     "unwatch",
     "use_artifact",
     "use_model",
@@ -87,6 +92,9 @@ _LAZY = {
     "Table": "treering.media",
     "Text": "treering.media",
     "Video": "treering.media",
+    "load_checkpoint": "treering.checkpoints",
+    "agent": "treering.sweeps",
+    "sweep": "treering.sweeps",
     "unwatch": "treering.watching",
     "watch": "treering.watching",
 }

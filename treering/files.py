@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from treering._rows import Rows
 from treering.errors import NotFound, StoreError, UsageError
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import timedelta
 
+    from treering._run import Run
     from treering.artifacts import Artifact
     from treering.artifacts.home import Home
 
@@ -256,6 +257,33 @@ class Keeping(Rows):
         registered = logged.wait(_USE_TIMEOUT_S).new_draft(model)
         registered.aliases = aliases
         return self._hand_over(registered, linkable=False, project=project or REGISTRY, stage=stage or "")
+
+    def restore_checkpoint(
+        self,
+        name: str = "latest",
+        *,
+        into: object = None,
+        trusted: bool = False,
+        as_path: bool = False,
+        folder: str | os.PathLike[str] | None = None,
+    ) -> Any:
+        """Return a checkpoint of this run, or another one, checked byte by byte: the object in it, or its file.
+
+        Args:
+            name: an alias of this run's checkpoints ("latest", "best", "step-1000", "v3"), or what `load_checkpoint`
+                takes: "model:best", "RUN:best".
+            into: see `treering.load_checkpoint`, as for all below.
+            trusted: run whatever code the file brings.
+            as_path: return the file or folder.
+            folder: where files go.
+
+        Raises:
+            NotFound, CorruptData, UsageError: see `treering.load_checkpoint`.
+        """
+        from treering.checkpoints import restore, restore_in_run
+
+        version = restore_in_run(cast("Run", self), name)
+        return restore(version, folder, into=into, trusted=trusted, as_path=as_path)
 
     def save(self, pattern: str | os.PathLike[str], base_path: str | os.PathLike[str] | None = None) -> list[Artifact]:
         """Keep files with the run.
