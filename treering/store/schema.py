@@ -250,8 +250,18 @@ Table(
     Column("start", BigInteger, nullable=False),
     Column("stored", Integer, nullable=False),
     Column("size", Integer, nullable=False),
-    Column("codec", Integer, nullable=False),  # 0 as it is, 1 zstd
+    Column("codec", Integer, nullable=False),  # 0 as it is, 1 zstd, 2 planes, 3 difference
     Index("pack_chunks_by_pack", "pack"),
+    sqlite_with_rowid=False,
+)
+
+# Which chunks one that is stored as a difference cannot be read without; these are stored without one.
+Table(
+    "chunk_bases",
+    metadata,
+    Column("id", LargeBinary, primary_key=True),
+    Column("base", LargeBinary, primary_key=True),
+    Index("chunk_bases_by_base", "base"),
     sqlite_with_rowid=False,
 )
 

@@ -30,6 +30,15 @@ CREATE INDEX alerts_by_run ON alerts (run_id);
 
 CREATE INDEX alerts_by_time ON alerts (time_us);
 
+CREATE TABLE chunk_bases (
+    id BLOB NOT NULL,
+    base BLOB NOT NULL,
+    PRIMARY KEY (id, base)
+)
+ WITHOUT ROWID;
+
+CREATE INDEX chunk_bases_by_base ON chunk_bases (base);
+
 CREATE TABLE pack_chunks (
     id BLOB NOT NULL,
     pack BIGINT NOT NULL,
