@@ -215,6 +215,11 @@ class Run(Watching, Keeping):
         return self._recording.ended
 
     @property
+    def should_stop(self) -> bool:
+        """Whether a sweep wants this training to end; a loop of your own may look here after each epoch."""
+        return False
+
+    @property
     def step(self) -> int:
         """The step that the next row gets when none is given."""
         return self._step

@@ -72,6 +72,7 @@ class Start:
     tags: tuple[str, ...] = ()
     process: dict[str, Any] = field(default_factory=dict[str, Any])
     server: Server | None = None
+    sweep: str | None = None
 
 
 class Companion(Protocol):

@@ -39,7 +39,7 @@ __all__ = [
 PREFIX = "TREERING_"
 FILE_NAME = "treering.toml"
 #: Variables with our prefix that are no settings.
-RESERVED_VARIABLES = frozenset({"TREERING_NO_SKIP"})
+RESERVED_VARIABLES = frozenset({"TREERING_SWEEP_ID", "TREERING_SWEEP_PARAM_PATH", "TREERING_TRIAL", "TREERING_NO_SKIP"})
 _LONGEST_SHOWN = 80
 
 

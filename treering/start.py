@@ -8,7 +8,7 @@ import time
 import warnings
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from xxhash import xxh3_64_intdigest
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from treering.credentials import Server
     from treering.settings import ForkPoint, Settings
+    from treering.sweeps.link import TrialRun
+    from treering.sweeps.ticket import Ticket
 
 __all__ = ["start_run"]
 
@@ -48,13 +50,43 @@ def start_run(settings: Settings, config: object = None) -> Run:
     """
     if settings.mode == "disabled":
         return DisabledRun(_new_start(settings, Path(), settings.id), config)
+    ticket = _ticket()
+    if ticket is not None:
+        settings, config = _as_trial(settings, config, ticket)
     folder = find_store(settings)
     try:
-        return _start_in(folder, settings, config)
+        return _start_in(folder, settings, config, ticket)
     except (OSError, StoreError) as error:
         if isinstance(error, (NotFound, RunExists, UsageError)):
             raise
         return _start_elsewhere(folder, settings, config, error)
+
+
+def _ticket() -> Ticket | None:
+    """Return what an agent has told this process, if its first run is to be a trial of a sweep."""
+    if "TREERING_SWEEP_PARAM_PATH" not in os.environ and "treering.sweeps.ticket" not in sys.modules:
+        return None
+    from treering._ranks import process_rank
+    from treering.sweeps.ticket import current_ticket
+
+    ticket = current_ticket()
+    if ticket is None or ticket.taken or process_rank() != 0:
+        return None
+    ticket.taken = True
+    return ticket
+
+
+def _as_trial(settings: Settings, config: object, ticket: Ticket) -> tuple[Settings, object]:
+    """Return settings and config of a trial's run: its id, and its parameters over those of the program."""
+    from treering.settings import Settings
+    from treering.values import merged
+
+    given = {"project": ticket.project, "id": ticket.run_id, "resume": "allow", **settings.given()}
+    if given["resume"] == "never":
+        given["resume"] = "allow"
+    plain = Recording.config_of(config)
+    plain.update({name: merged(plain.get(name), value) for name, value in ticket.params.items()})
+    return Settings(**given, sources=settings.sources), plain  # type: ignore[arg-type]  # __post_init__ checks each
 
 
 def _start_elsewhere(folder: Path, settings: Settings, config: object, error: OSError) -> Run:
@@ -77,12 +109,13 @@ def _start_elsewhere(folder: Path, settings: Settings, config: object, error: OS
     return run
 
 
-def _start_in(folder: Path, settings: Settings, config: object) -> Run:
+def _start_in(folder: Path, settings: Settings, config: object, ticket: Ticket | None = None) -> Run:
     server = _server_of(folder, settings)
     known = _find_known(folder, settings)
     run_id = known.id if known is not None else settings.id or new_id()
     start = _new_start(settings, folder, run_id)
     start.bundle, start.server = _in_bundle(folder, settings, known), server
+    start.sweep = None if ticket is None else ticket.key.sweep
     fork: dict[str, Any] = {"parent_id": None, "parent_step": None}
     if known is not None:
         _continue(start, known, settings)
@@ -94,7 +127,7 @@ def _start_in(folder: Path, settings: Settings, config: object) -> Run:
         lease.release()
         raise RunExists(f"run {run_id!r} was made by another process just now; use resume='allow', or another id")
     recording = Recording(start, lease)
-    run = Run(recording)
+    run = _run_of(recording, ticket)
     plain = recording.config_of(config)
     begin = {
         "run": {
@@ -104,6 +137,7 @@ def _start_in(folder: Path, settings: Settings, config: object) -> Run:
             "job_type": start.job_type,
             "notes": start.notes,
             "resume_key": resume_key(settings),
+            "sweep": start.sweep,
             "next_step": start.next_step,
             **fork,
         },
@@ -116,6 +150,8 @@ def _start_in(folder: Path, settings: Settings, config: object) -> Run:
         "config_changes": _config_changes(start, plain, known),
     }
     run.begin(begin, plain if known is not None else {**start.config, **plain})
+    if ticket is not None:
+        cast("TrialRun", run).take_over(ticket.params)
     recording.observe(_observer(run, recording))
     if settings.sync_tensorboard:
         # By its name, as the command line calls importers: the core imports no integration.
@@ -142,6 +178,14 @@ def _server_of(folder: Path, settings: Settings) -> Server | None:
         recover_folder(folder)
         pull_run(folder, server, settings.id)
     return server
+
+
+def _run_of(recording: Recording, ticket: Ticket | None) -> Run:
+    if ticket is None:
+        return Run(recording)
+    from treering.sweeps.link import TrialRun
+
+    return TrialRun(recording, ticket)
 
 
 def _in_bundle(folder: Path, settings: Settings, known: KnownRun | None) -> bool:

@@ -27,7 +27,7 @@ class Config(MutableMapping[str, Any]):
         to_plain: Callable[[object], dict[str, Any]],
         on_change: Callable[[dict[str, Any], list[str]], None],
     ) -> None:
-        self.__dict__.update(_values=values, _to_plain=to_plain, _on_change=on_change)
+        self.__dict__.update(_values=values, _to_plain=to_plain, _on_change=on_change, _locked={})
 
     def __getitem__(self, key: str) -> Any:
         return self._values[key]
@@ -81,10 +81,17 @@ class Config(MutableMapping[str, Any]):
         changed: dict[str, Any] = {}
         for source in (*values, named):
             for key, value in self._to_plain(source).items():
-                old = self._values.get(key)
-                self._values[key] = changed[key] = _merged(old, value) if merge else value
+                new = merged(self._values.get(key), value) if merge else value
+                if key in self._locked:
+                    new = merged(new, self._locked[key])
+                self._values[key] = changed[key] = new
         if changed:
             self._on_change(changed, [])
+
+    def lock(self, values: dict[str, Any]) -> None:
+        """Set entries that stay as they are, whatever is set later; a sweep's parameters are so."""
+        self._locked.update(values)
+        self.update(values)
 
     def setdefaults(self, values: Mapping[str, object]) -> dict[str, Any]:
         """Set the entries that are not there yet."""
@@ -96,14 +103,14 @@ class Config(MutableMapping[str, Any]):
         return dict(self._values)
 
 
-def _merged(old: Any, new: Any) -> Any:
+def merged(old: Any, new: Any) -> Any:
     """Return `new`, with the entries of `old` that it does not have where both are dictionaries."""
     if not (isinstance(old, dict) and isinstance(new, dict)):
         return new
-    merged = dict(cast("dict[str, Any]", old))
+    both = dict(cast("dict[str, Any]", old))
     for key, value in cast("dict[str, Any]", new).items():
-        merged[key] = _merged(merged.get(key), value)
-    return merged
+        both[key] = merged(both.get(key), value)
+    return both
 
 
 class Summary(MutableMapping[str, Any]):

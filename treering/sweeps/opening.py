@@ -1,0 +1,75 @@
+"""Which sweeps a place holds: those of an embedded store, of a PostgreSQL store, or of a shared folder."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from treering.places import find_store, is_network_file_system
+from treering.settings import resolve
+from treering.store import DATABASE, Store
+from treering.store.database import Sqlite, open_database
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from treering.sweeps.store import Sweeps
+
+__all__ = ["open_sweeps", "place_of"]
+
+
+def place_of(place: str | Path | None = None, *, shared: bool = False) -> str:
+    """Return the full name of the place that a user names, or of the one that is meant where he names none.
+
+    Args:
+        place: a folder, or an address such as "postgresql://...".
+        shared: the folder is one that machines share without a server.
+    """
+    text = str(place) if place is not None else ""
+    if "://" in text:
+        return text
+    prefix = "shared:"
+    shared = shared or text.startswith(prefix)
+    text = text.removeprefix(prefix)
+    folder = find_store(resolve({"dir": text or None}))
+    existing = folder
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    return f"{prefix}{folder}" if shared or is_network_file_system(existing) else str(folder)
+
+
+@contextlib.contextmanager
+def open_sweeps(place: str) -> Generator[Sweeps]:
+    """Open the sweeps of a place that `place_of` returned; for one thread."""
+    from treering.sweeps.shared import SharedSweeps
+    from treering.sweeps.store import StoredSweeps
+    from treering.sweeps.trials import Rows
+
+    if place.startswith("shared:"):
+        yield SharedSweeps(Path(place.removeprefix("shared:")))
+        return
+    if "://" in place:
+        database: Any = open_database(place, create=True)
+        try:
+            yield StoredSweeps(database)
+        finally:
+            database.close()
+        return
+    folder = Path(place)
+    database = Sqlite(folder / DATABASE, create=True)
+    try:
+        in_database = Rows(database).has_checkpoint
+        yield StoredSweeps(database, lambda run_id: in_database(run_id) or bundle_has_checkpoint(folder, run_id))
+    finally:
+        database.close()
+
+
+def bundle_has_checkpoint(folder: Path, run_id: str) -> bool:
+    """Tell whether a run in a file of its own has kept a model."""
+    from treering.sweeps.trials import Rows
+
+    if not Store.bundle_path(folder, run_id).exists():
+        return False
+    with Store.open_bundle(folder, run_id) as store:
+        return Rows(store.database).has_checkpoint(run_id)
