@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from treering._framework import framework
-from treering.integrations.torch import describe_model, describe_optimizer, group_rates
+from treering.integrations.torch import describe_model, describe_optimizer, named_rates
 from treering.resuming import newest_checkpoint
-from treering.training import Options, Score, Training, learning_rates, metric_name, number
+from treering.training import Options, Score, Training, metric_name, number
 
 with framework("accelerate", extra="accelerate"):
     import accelerate
@@ -87,7 +87,7 @@ class TreeringTracker(tracking.GeneralTracker):  # type: ignore[misc]  # acceler
         self._mode: Literal["min", "max"] = mode
         self._config: dict[str, Any] = {}
         self._calls = self._updates = self._updates_told = self._skipped = 0
-        self._rates: dict[str, object] = {}
+        self._rates: dict[int, list[object]] = {}
         self._monitored: float | None = None
         self._saved: list[_Saved] = []
         self._handles: list[Any] = []
@@ -182,18 +182,19 @@ class TreeringTracker(tracking.GeneralTracker):  # type: ignore[misc]  # acceler
 
     def _updated(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         """Count updates, and keep the rates that they used: when a row is logged, schedulers have set the next ones."""
-        every = self._accelerator._optimizers
-        for place, prepared in enumerate(every):
+        for place, prepared in enumerate(self._accelerator._optimizers):
             if prepared.optimizer is optimizer:
                 self._updates += place == 0
-                self._rates |= group_rates(optimizer.param_groups, f"{place}/" if len(every) > 1 else "")
+                self._rates[place] = [group["lr"] for group in optimizer.param_groups]  # named when there is a row
 
     def _since_the_last_row(self) -> dict[str, object]:
         """The rates of the last update, if there was one, and the loss scale."""
         row: dict[str, object] = {}
         if self._updates != self._updates_told:
             self._updates_told = self._updates
-            row |= learning_rates(self._rates)
+            every = self._accelerator._optimizers
+            for place, rates in self._rates.items():
+                row |= named_rates(every[place].param_groups, rates, f"{place}/" if len(every) > 1 else "")
         one = self._accelerator
         if one is not None and one.scaler is not None:
             self._skipped += bool(one.sync_gradients and one.optimizer_step_was_skipped)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import sys
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
 from treering.integrations.lightning import (
@@ -125,23 +124,17 @@ class TreeringLogger(Logger):
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Record one row at the Trainer's `global_step`; the `step` that Lightning passes counts something else."""
-        began_s, training, companion = perf_counter(), self.training, self.companion
-        try:
-            values = dict(metrics)
+        with self.training.guard("log_metrics"):
+            values, stage = dict(metrics), self._stage()
             epoch = values.pop("epoch", None)
             if self._waiting:
                 self.hand_over()
-            stage = None if companion is None else companion.stage
             if stage is not None and stage.running:
                 stage.log(values, step, epoch)
             else:
                 # A Trainer that never called log_graph says how many batches had stepped before this one.
-                done = training.step if step is None else step + (epoch is not None)
-                training.log(values, step=done, epoch=epoch)
-        except Exception as error:
-            if not training.swallow("log_metrics", error):
-                raise
-        training.spent_s += perf_counter() - began_s
+                done = self.training.step if step is None else step + (epoch is not None)
+                self.training.log(values, step=done, epoch=epoch)
 
     def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
         """Record the file just written, while the one that it replaces is still there."""
@@ -223,26 +216,14 @@ class TreeringCallback(Callback):
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
-        began_s, training = perf_counter(), self.logger.training
-        try:
-            if self.stage is not None:
-                self.stage.before_step(optimizer)
-        except Exception as error:  # a guard, less the calls that it takes: this comes with each step
-            if not training.swallow("on_before_optimizer_step", error):
-                raise
-        training.spent_s += perf_counter() - began_s
+        if self.stage is not None:
+            self.stage.before_step(optimizer)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        began_s, training = perf_counter(), self.logger.training
-        try:
-            if self.stage is not None:
-                self.stage.batch_ended(batch)
-        except Exception as error:
-            if not training.swallow("on_train_batch_end", error):
-                raise
-        training.spent_s += perf_counter() - began_s
+        if self.stage is not None:
+            self.stage.batch_ended(batch)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         with self.training.guard("on_exception"):

@@ -112,11 +112,22 @@ class TreeringCallback(BaseCallback):
             self._training.watch(self.model.policy, step=lambda: self._training.step)
 
     def _on_step(self) -> bool:
-        with self._training.guard("on_step"):
-            self._training.step = self._state["step"] = self._offset + self.model.num_timesteps
-            self._count_episodes(self.locals["dones"], self.locals["rewards"], self.locals["infos"])
-            self._log_losses()
-            self._files.look()
+        # A guard, less the calls that it takes, for this comes with each step of the environment.
+        began_s, training = time.perf_counter(), self._training
+        try:
+            training.step = self._state["step"] = self._offset + self.num_timesteps
+            dones, normalized = self.locals["dones"], self._normalized
+            self._episodes.add(self.locals["rewards"] if normalized is None else normalized.get_original_reward())
+            if np.count_nonzero(dones):  # the quickest way to ask
+                self._end_episodes(dones, self.locals["infos"])
+            if self.model.logger.name_to_value.get("train/n_updates", self._updates) != self._updates:
+                self._log_losses()
+            if self._files.are_expected:
+                self._files.look()
+        except Exception as error:
+            if not training.swallow("on_step", error):
+                raise
+        training.spent_s += time.perf_counter() - began_s
         return True
 
     def _on_training_end(self) -> None:
@@ -133,10 +144,14 @@ class TreeringCallback(BaseCallback):
     def write(self, values: Mapping[str, object], num_timesteps: int) -> None:
         """What SB3's logger dumps, under its own names."""
         with self._training.guard("logger"):
-            settings = {name: value for name, value in values.items() if isinstance(value, sb3_logger.HParam)}
-            for name, value in settings.items():
-                self._training.configure(name, value.hparam_dict)
-            row = {name: plain(value) for name, value in values.items() if name not in settings}
+            row: dict[str, object] = {}
+            for name, value in values.items():
+                if type(value) in {float, int}:
+                    row[name] = value
+                elif isinstance(value, sb3_logger.HParam):
+                    self._training.configure(name, value.hparam_dict)
+                else:
+                    row[name] = plain(value)
             self._training.log(row, step=self._offset + num_timesteps)
             self._updates, self._losses_at = cast("float", row.get("train/n_updates", self._updates)), time.monotonic()
 
@@ -170,11 +185,7 @@ class TreeringCallback(BaseCallback):
         if self._writer not in formats:
             formats.append(self._writer)
 
-    def _count_episodes(self, dones: np.ndarray, rewards: np.ndarray, infos: list[dict[str, Any]]) -> None:
-        normalized = self._normalized
-        self._episodes.add(rewards if normalized is None else normalized.get_original_reward())
-        if not np.count_nonzero(dones):  # called after every step: the quickest way to ask
-            return
+    def _end_episodes(self, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
         for env in map(int, dones.nonzero()[0]):
             info, counted = infos[env], self._episodes.end(env)
             seen = info.get("episode")

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from treering._framework import framework
-from treering.integrations.torch import describe_model, group_rates
+from treering.integrations.torch import describe_model, named_rates
 from treering.integrations.transformers import LARGE_LOSS, LossWatch, is_json, newest_folder, run_in
 from treering.resuming import newest_checkpoint
-from treering.training import Options, Score, Training, learning_rates, metric_name
+from treering.training import Options, Score, Training, metric_name
 
 with framework("transformers", extra="transformers"):
     import transformers
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["TreeringCallback"]
 
 NAMES = {"grad_norm": "grad/norm", "learning_rate": "lr/0"}
+WATCHED_NAMES = {**NAMES, "grad_norm": "grad/norm_preclip"}
 # What stands for the whole training; the mean loss would take the name of the series.
 SUMMARY_NAMES = {"train_loss": "train/mean_loss"}
 
@@ -61,7 +62,7 @@ class TreeringCallback(TrainerCallback, ExportableState):
         self._whole = self._training = Training("transformers", run, **options)
         self._trained = False
         self._losses: LossWatch | None = None
-        self._rates: dict[str, object] = {}
+        self._rates: list[object] = []
         self._sizes: dict[str, int] = {}
         self._evaluated: tuple[int, Mapping[str, Any]] = (-1, {})
 
@@ -107,12 +108,6 @@ class TreeringCallback(TrainerCallback, ExportableState):
             self._watch_losses(args, model)
             self._training.watch(model, step=lambda: state.global_step + 1)  # asked within the update
 
-    def on_step_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        if self._losses is not None:
-            self._losses.step = state.global_step + 1
-
     def on_pre_optimizer_step(
         self,
         args: TrainingArguments,
@@ -121,10 +116,11 @@ class TreeringCallback(TrainerCallback, ExportableState):
         optimizer: torch.optim.Optimizer | None = None,
         **kwargs: Any,
     ) -> None:
-        with self._training.guard("on_pre_optimizer_step"):
-            # Now, for by the time the row is logged the scheduler has set the rates of the next step.
-            if optimizer is not None:
-                self._rates = group_rates(optimizer.param_groups)
+        # Comes with each step. Now, for by the time the row is logged the scheduler has set the rates of the next step.
+        if optimizer is not None:
+            self._rates = [group["lr"] for group in optimizer.param_groups]
+        if self._losses is not None:
+            self._losses.step = state.global_step + 2  # what the model computes from now on is for the next update
 
     def on_log(
         self,
@@ -133,6 +129,7 @@ class TreeringCallback(TrainerCallback, ExportableState):
         control: TrainerControl,
         logs: Mapping[str, Any] | None = None,
         eval_dataloader: DataLoader[Any] | None = None,
+        optimizer: torch.optim.Optimizer | None = None,
         **kwargs: Any,
     ) -> None:
         with self._training.guard("on_log"):
@@ -142,13 +139,14 @@ class TreeringCallback(TrainerCallback, ExportableState):
             if "train_loss" in values:  # the last row of all
                 self._training.summarize({SUMMARY_NAMES.get(name, name): one for name, one in values.items()}, "train")
                 return
-            if any(name.startswith("eval_") for name in values):
+            if "loss" not in values and any(name.startswith("eval_") for name in values):
                 self._evaluated = (state.global_step, values)
                 self._note_size("eval", eval_dataloader)
-            names = {**NAMES, "grad_norm": "grad/norm_preclip"} if self._whole.options.get("watch") else NAMES
+            names = WATCHED_NAMES if self._whole.options.get("watch") else NAMES
             row = {names.get(name, name): value for name, value in values.items()}
             if "loss" in row:
-                row |= learning_rates(self._rates) | self._hidden(float(row["loss"]))
+                row |= named_rates(optimizer.param_groups if optimizer is not None else (), self._rates)
+                row |= self._hidden(float(row["loss"]))
             self._training.log(row, step=state.global_step, prefix="train", epoch=epoch, tokens=tokens or None)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -200,6 +198,7 @@ class TreeringCallback(TrainerCallback, ExportableState):
             self._losses = None
         if model is not None and self._training.run is not None:
             self._losses = LossWatch(getattr(model, "module", model), args)
+            self._losses.step = self._training.step + 1
 
     def _hidden(self, logged: float) -> dict[str, object]:
         """What the logged loss does not say: that some were NaN, and that it is a sum where a mean is expected."""

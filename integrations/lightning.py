@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from treering._framework import framework
-from treering.integrations.torch import describe_model, describe_optimizer, group_rates
-from treering.training import Score, Training, learning_rates, metric_name
+from treering.integrations.torch import describe_model, describe_optimizer, named_rates
+from treering.training import Score, Training, metric_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,23 +129,37 @@ class Stage:
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Keep the learning rates of the step to come; by the time its row is logged, schedulers have changed them."""
-        # With each step: names are put to these numbers when there is a row.
-        self._steps += 1
-        self._rates[id(optimizer)] = [group["lr"] for group in optimizer.param_groups]
-        if self._watch is not None and self.trainer.gradient_clip_val:
-            self._watch.before_clipping(optimizer)
+        # A guard, less the calls that it takes: this comes with each step. Rates get their names when there is a row.
+        began_s, training = time.perf_counter(), self._training
+        try:
+            self._steps += 1
+            self._rates[id(optimizer)] = [group["lr"] for group in optimizer.param_groups]
+            if self._watch is not None and self.trainer.gradient_clip_val:
+                self._watch.before_clipping(optimizer)
+        except Exception as error:
+            if not training.swallow("on_before_optimizer_step", error):
+                raise
+        training.spent_s += time.perf_counter() - began_s
 
     def batch_ended(self, batch: object) -> None:
         """Log the first step, and the last of each epoch, where Lightning's `log_every_n_steps` leaves them out."""
-        self.pace.end(batch)
-        first = self._training.step == self._begun_at
-        if not first and self._steps < self._last_step and not self._batches.is_last_batch:
-            return
+        began_s, training = time.perf_counter(), self._training
+        try:
+            self.pace.end(batch)
+            # What is never to be missed, in the order in which it is cheap to find out.
+            if training.step == self._begun_at or self._steps >= self._last_step or self._batches.is_last_batch:
+                self._log_unasked()
+        except Exception as error:
+            if not training.swallow("on_train_batch_end", error):
+                raise
+        training.spent_s += time.perf_counter() - began_s
+
+    def _log_unasked(self) -> None:
         trainer: Any = self.trainer
         connector = trainer._logger_connector
         if connector.should_update_logs:
             return
-        first = first and self._begun_at != trainer.global_step
+        first = self._training.step == self._begun_at != trainer.global_step
         if first or trainer.is_last_batch or trainer.global_step == trainer.max_steps:
             values: dict[str, Any] = connector.metrics["log"]
             if values:
@@ -192,7 +206,7 @@ class Stage:
             every = self.trainer.optimizers
             number = next((index for index, one in enumerate(every) if id(one) == optimizer), 0)
             within = f"{number}/" if len(every) > 1 else ""
-            names = list(learning_rates(group_rates(every[number].param_groups, within)))
+            names = list(named_rates(every[number].param_groups, [None] * groups, within))
             self._rate_names[optimizer] = names
         return names
 

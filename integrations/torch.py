@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from treering.training import learning_rates
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from treering._run import Run
     from treering.watching import Watched, WatchOptions
 
-__all__ = ["describe_model", "describe_optimizer", "group_rates", "watch"]
+__all__ = ["describe_model", "describe_optimizer", "group_rates", "named_rates", "watch"]
 
 
 def watch(run: Run, model: object, optimizer: object, options: WatchOptions) -> Watched:
@@ -44,3 +46,8 @@ def describe_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, object]:
 def group_rates(groups: Iterable[Mapping[str, Any]], within: str = "") -> dict[str, object]:
     """The learning rate of each parameter group, by the group's name or else its number, after `within`."""
     return {f"{within}{group.get('name', number)}": group["lr"] for number, group in enumerate(groups)}
+
+
+def named_rates(groups: Iterable[Mapping[str, Any]], rates: Iterable[object], within: str = "") -> dict[str, object]:
+    """`lr/<group>` for learning rates that were taken from the same groups at an earlier step."""
+    return learning_rates(dict(zip(group_rates(groups, within), rates, strict=False)))

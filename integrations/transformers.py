@@ -87,8 +87,12 @@ class LossWatch:
     def _add_up(self) -> None:
         losses, self._losses = self._losses, []
         if losses:
-            device = losses[0][1].device
-            values = cast("list[float]", torch.stack([loss.float().to(device) for _, loss in losses]).tolist())
+            first = losses[0][1]
+            if len(losses) == 1:  # each step is logged
+                values = [float(first.item())]
+            else:
+                together = [loss.float().to(first.device) for _, loss in losses]
+                values = cast("list[float]", torch.stack(together).tolist())
             for (step, _), value in zip(losses, values, strict=True):
                 self._sums[step] = self._sums.get(step, 0.0) + value
 
