@@ -78,22 +78,22 @@ def test_an_interrupted_download_goes_on(store_dir: Path, tmp_path: Path, monkey
     artifact = treering.Artifact("a")
     artifact.add_file(source)
     artifact.save("p")
-    whole, left = reading.ChunkReader.chunks, 3
+    whole, left = reading.ChunkReader.fill, 3
 
-    def fail_soon(self: reading.ChunkReader, ids: list[bytes]) -> list[bytes]:
+    def fail_soon(self: reading.ChunkReader, pieces: list[tuple[bytes, int]], view: memoryview) -> None:
         nonlocal left
         left -= 1
         if left < 0:
             raise ConnectionResetError("cut off")
-        return whole(self, ids)
+        whole(self, pieces, view)
 
-    monkeypatch.setattr(reading.ChunkReader, "chunks", fail_soon)
+    monkeypatch.setattr(reading.ChunkReader, "fill", fail_soon)
     with pytest.raises(treering.TreeringError, match="cannot be written"):
         artifact.download(tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".large.bin.treering-part"]
     left, asked = 1000, 1000
     artifact.download(tmp_path / "out")
-    batches = -(-(24 << 20) // (4 << 20))
+    batches = -(-(24 << 20) // (2 << 20))
     assert asked - left < batches + 1 - 1  # those that had come are not read again
     assert (tmp_path / "out" / "large.bin").read_bytes() == source.read_bytes()
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["large.bin"]

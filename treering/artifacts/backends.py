@@ -58,6 +58,15 @@ class Backend(ABC):
             StoreError: it cannot be read.
         """
 
+    def read_into(self, key: str, start: int, view: memoryview) -> None:
+        """Fill memory with an object's bytes from `start` on; what is beyond its end stays as it is.
+
+        Raises:
+            NotFound, StoreError: as `read`.
+        """
+        (data,) = self.read(key, [(start, len(view))])
+        view[: len(data)] = data
+
     @abstractmethod
     def delete(self, key: str) -> None:
         """Delete an object; one that is not there is no error."""
@@ -110,6 +119,21 @@ class Folder(Backend):
         try:
             with self.path(key).open("rb", buffering=0) as file:
                 return [_read_at(file.fileno(), start, length) for start, length in ranges]
+        except FileNotFoundError:
+            raise NotFound(f"pack {self.path(key)} is gone") from None
+        except OSError as error:
+            raise StoreError(error.errno, f"{self.path(key)} cannot be read: {error.strerror}") from error
+
+    def read_into(self, key: str, start: int, view: memoryview) -> None:
+        """See `Backend.read_into`."""
+        if not hasattr(os, "preadv"):
+            super().read_into(key, start, view)
+            return
+        try:
+            with self.path(key).open("rb", buffering=0) as file:
+                while view and (got := os.preadv(file.fileno(), [view], start)):
+                    view = view[got:]
+                    start += got
         except FileNotFoundError:
             raise NotFound(f"pack {self.path(key)} is gone") from None
         except OSError as error:

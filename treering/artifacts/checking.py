@@ -8,8 +8,8 @@ import msgspec
 
 from treering.artifacts import index
 from treering.artifacts.lookup import select
-from treering.artifacts.packs import PackedChunk, decode_chunk, read_index
-from treering.artifacts.reading import entries_of
+from treering.artifacts.packs import PackedChunk, read_index
+from treering.artifacts.reading import ChunkReader, entries_of
 from treering.errors import CorruptData, NotFound, StoreError
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def verify_store(depot: Depot, progress: Callable[[int], None] | None = None) ->
     """
     seen = Verified()
     broken: dict[bytes, Damage] = {}
+    reader = ChunkReader(depot)
     rows = depot.database.query("SELECT number, name, size FROM packs ORDER BY number")
     for pack in (_PackRow(*row) for row in rows):
         seen.packs += 1
@@ -71,7 +72,7 @@ def verify_store(depot: Depot, progress: Callable[[int], None] | None = None) ->
                 {"pack": pack.number},
             )
         ]
-        for damage, ids in _check_pack(depot, pack, chunks, progress):
+        for damage, ids in _check_pack(reader, depot, pack, chunks, progress):
             if _is_there(depot, pack):
                 seen.damage.append(damage)
                 broken.update((one, damage) for one in ids)
@@ -87,7 +88,11 @@ def _is_there(depot: Depot, pack: _PackRow) -> bool:
 
 
 def _check_pack(
-    depot: Depot, pack: _PackRow, chunks: list[PackedChunk], progress: Callable[[int], None] | None
+    reader: ChunkReader,
+    depot: Depot,
+    pack: _PackRow,
+    chunks: list[PackedChunk],
+    progress: Callable[[int], None] | None,
 ) -> Iterator[tuple[Damage, list[bytes]]]:
     key, backend = depot.key(pack.name), depot.backend
     all_ids = [chunk.id for chunk in chunks]
@@ -101,7 +106,7 @@ def _check_pack(
             (data,) = backend.read(key, [(start, batch[-1].offset + batch[-1].stored - start)])
             for chunk in batch:
                 try:
-                    decode_chunk(chunk, memoryview(data)[chunk.offset - start :][: chunk.stored])
+                    reader.check(chunk, memoryview(data)[chunk.offset - start :][: chunk.stored])
                 except CorruptData as error:
                     yield Damage(key, f"{error}, byte {chunk.offset} of the pack"), [chunk.id]
             if progress is not None:

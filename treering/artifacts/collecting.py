@@ -18,7 +18,8 @@ from treering.artifacts import index
 from treering.artifacts.changing import forget_version
 from treering.artifacts.lookup import used_by
 from treering.artifacts.manifest import decode_manifest
-from treering.artifacts.packs import PACK_BYTES, PackedChunk, PackFile, decode_chunk
+from treering.artifacts.packs import PACK_BYTES, PackedChunk, PackFile
+from treering.artifacts.reading import ChunkReader
 from treering.artifacts.retention import Leaving, leaving
 from treering.artifacts.storing import GRACE_S
 from treering.errors import CorruptData, NotFound
@@ -259,6 +260,7 @@ def _rewrite(depot: Depot, anew: list[_Pack]) -> list[PackFile]:
     """Copy living chunks, as they are packed, into new packs; they are not in the index yet."""
     finished: list[PackFile] = []
     pack: PackFile | None = None
+    reader = ChunkReader(depot)
     try:
         for old in anew:
             for chunk in sorted(old.live, key=lambda chunk: chunk.offset):
@@ -267,7 +269,7 @@ def _rewrite(depot: Depot, anew: list[_Pack]) -> list[PackFile]:
                 except NotFound:  # another collection was faster
                     break
                 # A damaged chunk stays where it is: `verify` names it, and nothing here makes it worse.
-                if not _is_sound(chunk, data):
+                if not _is_sound(reader, chunk, data):
                     continue
                 if pack is None:
                     pack = PackFile(depot.scratch / "incoming" / f"{os.urandom(8).hex()}.pack")
@@ -284,9 +286,9 @@ def _rewrite(depot: Depot, anew: list[_Pack]) -> list[PackFile]:
     return finished
 
 
-def _is_sound(chunk: PackedChunk, data: bytes) -> bool:
+def _is_sound(reader: ChunkReader, chunk: PackedChunk, data: bytes) -> bool:
     try:
-        decode_chunk(chunk, memoryview(data))
+        reader.check(chunk, memoryview(data))
     except CorruptData:
         return False
     return True

@@ -14,11 +14,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-import zstandard
 from blake3 import blake3
 
 from treering.errors import CorruptData
@@ -31,25 +29,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PACK_BYTES",
-    "RAW",
-    "ZSTD",
     "PackFile",
     "PackedChunk",
-    "decode_chunk",
-    "encode_chunk",
     "pack_key",
     "read_index",
     "write_all",
 ]
 
 PACK_BYTES = 64 << 20
-RAW, ZSTD = 0, 1
 _MAGIC = b"TRPACK1\n"
 _TAIL = 48
-_LEVEL = 1
-# Compressed as a trial before a whole chunk is: two such pieces.
-_SAMPLE = 4096
-_WORTH = 0.9
 # A pack's file asks for so much room ahead.
 _ALLOCATED_BYTES = 16 << 20
 # What waits to be written at most: parts, bytes.
@@ -65,7 +54,7 @@ class PackedChunk(NamedTuple):
         offset: of its first stored byte in the pack.
         stored: bytes that it takes there.
         size: bytes that it has.
-        codec: RAW or ZSTD.
+        codec: how it is stored; see `coding`.
     """
 
     id: bytes
@@ -78,51 +67,6 @@ class PackedChunk(NamedTuple):
 def pack_key(prefix: str, name: str) -> str:
     """Return the key of a pack's object."""
     return f"{prefix}/{name[:2]}/{name}.pack"
-
-
-def encode_chunk(data: memoryview) -> tuple[int, Buffer]:
-    """Return a codec and what it makes of a chunk: compressed where that saves a tenth."""
-    size = len(data)
-    if size > 4 * _SAMPLE:
-        middle = size // 2
-        trial = bytes(data[:_SAMPLE]) + bytes(data[middle : middle + _SAMPLE])
-        if len(_compress(trial)) > _WORTH * len(trial):
-            return RAW, data
-    packed = _compress(data)
-    return (ZSTD, packed) if len(packed) <= _WORTH * size else (RAW, data)
-
-
-class _OfThread(threading.local):
-    """A compressor takes longer to make than to use on a piece of a few kilobytes; threads must not share one."""
-
-    def __init__(self) -> None:
-        self.compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=False)
-
-
-_of_thread = _OfThread()
-
-
-def _compress(data: bytes | memoryview) -> bytes:
-    return _of_thread.compressor.compress(data)
-
-
-def decode_chunk(chunk: PackedChunk, stored: memoryview) -> memoryview:
-    """Return a chunk's bytes, checked; they may be those that were given.
-
-    Raises:
-        CorruptData: they do not match its id.
-    """
-    data = stored
-    if chunk.codec == ZSTD:
-        try:
-            data = memoryview(zstandard.ZstdDecompressor().decompress(stored, max_output_size=chunk.size))
-        except zstandard.ZstdError as error:
-            raise CorruptData(f"chunk {chunk.id.hex()[:12]} cannot be unpacked: {error}") from error
-    elif chunk.codec != RAW:
-        raise CorruptData(f"chunk {chunk.id.hex()[:12]} has codec {chunk.codec}, which this treering does not know")
-    if len(data) != chunk.size or blake3(data).digest() != chunk.id:
-        raise CorruptData(f"chunk {chunk.id.hex()[:12]} does not match its digest")
-    return data
 
 
 class PackFile:

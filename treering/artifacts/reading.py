@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import fnmatch
-import os
-import stat
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from collections import OrderedDict
+from typing import TYPE_CHECKING, NamedTuple
 
 from blake3 import blake3
 
 from treering.artifacts import index
+from treering.artifacts.coding import DIFFERENCE, RAW, base_of, decode
 from treering.artifacts.manifest import decode_manifest
-from treering.artifacts.names import check_path
-from treering.artifacts.packs import decode_chunk
-from treering.errors import CorruptData, NotFound, StoreError, UsageError
+from treering.errors import CorruptData, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Sequence
 
     from treering.artifacts.depot import Depot
     from treering.artifacts.index import Located
     from treering.artifacts.manifest import Entry
+    from treering.artifacts.packs import PackedChunk
     from treering.store.database import Database
 
-__all__ = ["ChunkReader", "entries_of", "matching", "read_entry", "write_entries"]
+__all__ = ["ChunkReader", "entries_of", "matching", "read_entry"]
 
 _BATCH_BYTES = 8 << 20
-_THREADS = 4
+# A chunk of so many bytes that is stored as it is goes to where it is wanted without a stop.
+_STRAIGHT_BYTES = 32 << 10
+# Chunks that others are differences to, kept for the next ones.
+_BASES = 16
 # Chunks of the same pack that lie so near to each other are read in one.
 _GAP = 64 << 10
 
@@ -75,6 +75,7 @@ class ChunkReader:
         self._depot = depot
         self._lock = threading.Lock()
         self._located: dict[bytes, Located] = {}
+        self._bases: OrderedDict[bytes, memoryview] = OrderedDict()
 
     def locate(self, ids: Iterable[bytes]) -> None:
         """Look up many chunks at once."""
@@ -90,52 +91,154 @@ class ChunkReader:
             CorruptData: one is damaged; the text names its pack.
         """
         self.locate(ids)
+        sizes = [self._located[one].chunk.size if one in self._located else 0 for one in ids]
+        view = memoryview(bytearray(sum(sizes)))
+        self.fill(list(zip(ids, sizes, strict=True)), view)
+        found: list[memoryview] = []
+        at = 0
+        for size in sizes:
+            found.append(view[at : at + size])
+            at += size
+        return found
+
+    def fill(self, pieces: Sequence[tuple[bytes, int]], view: memoryview) -> None:
+        """Read chunks one after another into memory.
+
+        Args:
+            pieces: (id, size in bytes) of each.
+            view: where to; as long as all of them.
+
+        Raises:
+            NotFound, CorruptData: as `chunks`; what is in `view` then means nothing.
+        """
+        ids = [one for one, _ in pieces]
+        self.locate(ids)
         try:
-            return self._read(ids)
+            self._fill(pieces, view)
         except NotFound:
             # A collection has moved them to another pack since they were looked up.
             with self._lock:
                 self._located.clear()
             self.locate(ids)
-            return self._read(ids)
+            self._fill(pieces, view)
 
-    def _read(self, ids: Sequence[bytes]) -> list[memoryview]:
-        by_pack: dict[str, dict[bytes, Located]] = {}
-        for one in ids:
+    def _fill(self, pieces: Sequence[tuple[bytes, int]], view: memoryview) -> None:
+        wanted: list[_Wanted] = []
+        at = 0
+        for one, size in pieces:
             located = self._located.get(one)
             if located is None:
                 raise NotFound(f"chunk {one.hex()[:12]} is gone from the store; see `treering artifact verify`")
-            by_pack.setdefault(located.pack, {})[one] = located
-        found: dict[bytes, memoryview] = {}
-        for pack, wanted in by_pack.items():
-            key = self._depot.key(pack)
-            runs = list(_runs(sorted(wanted.values(), key=lambda one: one.chunk.offset)))
-            spans = [(run[0].chunk.offset, _end(run[-1]) - run[0].chunk.offset) for run in runs]
-            for run, data in zip(runs, self._depot.backend.read(key, spans), strict=True):
-                first, view = run[0].chunk.offset, memoryview(data)
-                for located in run:
-                    chunk = located.chunk
-                    start = chunk.offset - first
-                    try:
-                        found[chunk.id] = decode_chunk(chunk, view[start : start + chunk.stored])
-                    except CorruptData as error:
-                        raise CorruptData(f"{error} in pack {key}, byte {chunk.offset}") from None
-        return [found[one] for one in ids]
+            if located.chunk.size != size:
+                raise CorruptData(f"chunk {one.hex()[:12]} has {located.chunk.size:,} bytes and should have {size:,}")
+            wanted.append(_Wanted(located.pack, located.chunk, at))
+            at += size
+        for run in _runs(sorted(wanted, key=lambda one: (one.pack, one.chunk.offset, one.at))):
+            self._read_run(run, view)
+
+    def _read_run(self, run: list[_Wanted], view: memoryview) -> None:
+        backend, key = self._depot.backend, self._depot.key(run[0].pack)
+        start = run[0].chunk.offset
+        data = None
+        if run[0].is_straight:
+            backend.read_into(key, start, view[run[0].at : run[0].at + run[-1].end - start])
+        else:
+            data = memoryview(backend.read(key, [(start, run[-1].end - start)])[0])
+        for _, chunk, at in run:
+            target = view[at : at + chunk.size]
+            try:
+                if data is not None:
+                    self.decode(chunk, data[chunk.offset - start :][: chunk.stored], target)
+                if blake3(target).digest() != chunk.id:
+                    raise CorruptData("it does not match its digest")
+            except CorruptData as error:
+                raise CorruptData(
+                    f"chunk {chunk.id.hex()[:12]} is damaged, in pack {key}, byte {chunk.offset}: {error}"
+                ) from None
+
+    def decode(self, chunk: PackedChunk, stored: memoryview, target: memoryview) -> None:
+        """Put a chunk's bytes together from what a pack has of it; they are not checked.
+
+        Raises:
+            CorruptData, NotFound: that, or what it is a difference to, is damaged or gone.
+        """
+        if chunk.codec != DIFFERENCE:
+            decode(chunk.codec, stored, target)
+            return
+        base = base_of(stored)
+        before = self._base(base.ids)[base.skip : base.skip + chunk.size]
+        if len(before) != chunk.size:
+            raise CorruptData("what it is a difference to is too short")
+        decode(DIFFERENCE, stored, target, before)
+
+    def _base(self, ids: tuple[bytes, ...]) -> memoryview:
+        """Return chunks as one piece; neighbouring differences want the same ones."""
+        found: list[memoryview] = []
+        for one in ids:
+            with self._lock:
+                known = self._bases.get(one)
+            if known is None:
+                (known,) = self.chunks([one])
+                with self._lock:
+                    self._bases[one] = known
+                    while len(self._bases) > _BASES:
+                        self._bases.popitem(last=False)
+            found.append(known)
+        return found[0] if len(found) == 1 else memoryview(b"".join(found))
+
+    def check(self, chunk: PackedChunk, stored: memoryview) -> memoryview:
+        """Return a chunk's bytes from what a pack has of it.
+
+        Raises:
+            CorruptData: it is not what was stored, or what it is a difference to is not.
+        """
+        name = f"chunk {chunk.id.hex()[:12]}"
+        target = memoryview(bytearray(chunk.size))
+        try:
+            self.decode(chunk, stored, target)
+        except (CorruptData, NotFound) as error:
+            raise CorruptData(f"{name} is damaged: {error}") from None
+        if blake3(target).digest() != chunk.id:
+            raise CorruptData(f"{name} does not match its digest")
+        return target
 
 
-def _end(one: Located) -> int:
-    return one.chunk.offset + one.chunk.stored
+class _Wanted(NamedTuple):
+    """A chunk, and where in memory it is to go."""
+
+    pack: str
+    chunk: PackedChunk
+    at: int
+
+    @property
+    def end(self) -> int:
+        return self.chunk.offset + self.chunk.stored
+
+    @property
+    def is_straight(self) -> bool:
+        """Whether it can be read to where it is to go."""
+        return self.chunk.codec == RAW and self.chunk.size >= _STRAIGHT_BYTES
 
 
-def _runs(located: list[Located]) -> Iterator[list[Located]]:
-    run: list[Located] = []
-    for one in located:
-        if run and (one.chunk.offset - _end(run[-1]) > _GAP or _end(one) - run[0].chunk.offset > _BATCH_BYTES):
+def _runs(wanted: list[_Wanted]) -> Iterator[list[_Wanted]]:
+    """Put together what can be read at once: pieces that go straight to memory, or others that lie near each other."""
+    run: list[_Wanted] = []
+    for one in wanted:
+        if run and not _goes_with(run, one):
             yield run
             run = []
         run.append(one)
     if run:
         yield run
+
+
+def _goes_with(run: list[_Wanted], one: _Wanted) -> bool:
+    last = run[-1]
+    if one.pack != last.pack or one.is_straight != last.is_straight:
+        return False
+    if one.is_straight:
+        return (one.chunk.offset, one.at) == (last.end, last.at + last.chunk.size)
+    return one.chunk.offset - last.end <= _GAP and one.end - run[0].chunk.offset <= _BATCH_BYTES
 
 
 def read_entry(depot: Depot, entry: Entry, start: int = 0, length: int | None = None) -> bytes:
@@ -154,195 +257,7 @@ def read_entry(depot: Depot, entry: Entry, start: int = 0, length: int | None = 
         if at < end and at + size > start:
             pieces.append((chunk_id, at, size))
         at += size
-    found = ChunkReader(depot).chunks([piece[0] for piece in pieces])
-    data = b"".join(found)
+    data = bytearray(sum(piece[2] for piece in pieces))
+    ChunkReader(depot).fill([(chunk_id, size) for chunk_id, _, size in pieces], memoryview(data))
     first = pieces[0][1] if pieces else 0
-    return data if (start, end) == (first, first + len(data)) else data[start - first : end - first]
-
-
-def write_entries(
-    depot: Depot,
-    entries: Sequence[Entry],
-    folder: Path,
-    what: str,
-    progress: Callable[[int], None] | None = None,
-) -> None:
-    """Write files into a folder. A file appears under its name when all of it is there and checked.
-
-    Args:
-        depot: that has them.
-        entries: without references.
-        folder: made when missing; files in it that are the same already are left alone.
-        what: the version's name, for errors.
-        progress: told the number of bytes of each piece that is done.
-
-    Raises:
-        NotFound, CorruptData: bytes that are gone or damaged.
-        UsageError: a path that leads out of the folder.
-        StoreError: the folder cannot be written.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    places = _places(folder, entries, what)
-    reader = ChunkReader(depot)
-    reader.locate({chunk_id for entry in entries for chunk_id, _ in entry.pieces()})
-    tell = progress or _nothing
-    try:
-        with ThreadPoolExecutor(_THREADS, "treering-download") as pool:
-            jobs: list[Future[None]] = []
-            for batch in _small_batches(entries, places):
-                # Threads help to wait for a network; on a disk they would only wait for each other.
-                if depot.backend.remote:
-                    jobs.append(pool.submit(_write_small, reader, batch, tell))
-                else:
-                    _write_small(reader, batch, tell)
-            for entry, place in zip(entries, places, strict=True):
-                if entry.size > _BATCH_BYTES:
-                    _write_large(reader, entry, place, pool, tell)
-            for job in jobs:
-                job.result()
-    except OSError as error:
-        if isinstance(error, StoreError):
-            raise
-        raise StoreError(error.errno, f"{what} cannot be written to {folder}: {error.strerror}") from error
-
-
-def _nothing(_size: int) -> None: ...
-
-
-def _places(folder: Path, entries: Sequence[Entry], what: str) -> list[str]:
-    root = os.path.realpath(folder)
-    places: list[str] = []
-    safe: set[str] = {root}
-    for entry in entries:
-        try:
-            check_path(entry.path)
-        except UsageError as error:
-            raise UsageError(f"{what} cannot be written to {folder}: {error}") from None
-        place = os.path.join(root, *entry.path.split("/"))
-        parent = os.path.dirname(place)
-        if parent not in safe:
-            real = os.path.realpath(parent)
-            if real != root and not real.startswith(root + os.sep):
-                raise UsageError(
-                    f"{entry.path!r} of {what} would be written to {real}, out of {folder}, through a link"
-                )
-            os.makedirs(parent, exist_ok=True)
-            safe.add(parent)
-        places.append(place)
-    return places
-
-
-def _part(place: str) -> str:
-    folder, name = os.path.split(place)
-    return os.path.join(folder, f".{name[:200]}.treering-part")
-
-
-def _small_batches(entries: Sequence[Entry], places: Sequence[str]) -> Iterator[list[tuple[Entry, str]]]:
-    batch: list[tuple[Entry, str]] = []
-    size = 0
-    for entry, place in zip(entries, places, strict=True):
-        if entry.size > _BATCH_BYTES:
-            continue
-        batch.append((entry, place))
-        size += entry.size
-        if size >= _BATCH_BYTES or len(batch) >= 1000:  # noqa: PLR2004  # files at once
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
-
-
-def _write_small(reader: ChunkReader, batch: list[tuple[Entry, str]], tell: Callable[[int], None]) -> None:
-    batch = [(entry, place) for entry, place in batch if not _is_there(entry, place, tell)]
-    ids = [chunk_id for entry, _ in batch for chunk_id, _ in entry.pieces()]
-    found = dict(zip(ids, reader.chunks(ids), strict=True))
-    for entry, place in batch:
-        part = _part(place)
-        with open(part, "wb", buffering=0) as file:
-            file.writelines(found[chunk_id] for chunk_id, _ in entry.pieces())
-        os.replace(part, place)
-        tell(entry.size)
-
-
-def _is_there(entry: Entry, place: str, tell: Callable[[int], None]) -> bool:
-    """Tell whether a file is there with the same content, so that a download goes on where it was interrupted."""
-    try:
-        known = os.lstat(place)
-        if not stat.S_ISREG(known.st_mode) or known.st_size != entry.size:
-            return False
-        with open(place, "rb", buffering=0) as file:
-            for chunk_id, size in entry.pieces():
-                if blake3(file.read(size)).digest() != chunk_id:
-                    return False
-    except OSError:
-        return False
-    tell(entry.size)
-    return True
-
-
-def _write_large(
-    reader: ChunkReader, entry: Entry, place: str, pool: ThreadPoolExecutor, tell: Callable[[int], None]
-) -> None:
-    if _is_there(entry, place, tell):
-        return
-    part = _part(place)
-    batches = list(_batches(entry))
-    with open(part, "r+b" if os.path.exists(part) else "w+b", buffering=0) as file:
-        file.truncate(entry.size)
-
-        def work(batch: tuple[int, list[tuple[bytes, int]]]) -> None:
-            start, pieces = batch
-            if not _holds(file.fileno(), start, pieces):
-                at = start
-                for data in reader.chunks([chunk_id for chunk_id, _ in pieces]):
-                    _write_at(file.fileno(), data, at)
-                    at += len(data)
-            tell(sum(size for _, size in pieces))
-
-        list(pool.map(work, batches))
-    os.replace(part, place)
-
-
-def _batches(entry: Entry) -> Iterator[tuple[int, list[tuple[bytes, int]]]]:
-    start = at = 0
-    batch: list[tuple[bytes, int]] = []
-    for chunk_id, size in entry.pieces():
-        batch.append((chunk_id, size))
-        at += size
-        if at - start >= _BATCH_BYTES // 2:
-            yield start, batch
-            start, batch = at, []
-    if batch:
-        yield start, batch
-
-
-def _holds(descriptor: int, start: int, pieces: list[tuple[bytes, int]]) -> bool:
-    """Tell whether an interrupted download has left these chunks; a hole in the file is no chunk."""
-    if not hasattr(os, "SEEK_DATA"):
-        return False
-    try:
-        if os.lseek(descriptor, start, os.SEEK_DATA) >= start + pieces[0][1]:
-            return False
-    except OSError:  # nothing but a hole behind it
-        return False
-    for chunk_id, size in pieces:
-        if blake3(os.pread(descriptor, size, start)).digest() != chunk_id:
-            return False
-        start += size
-    return True
-
-
-_seeking = threading.Lock()
-
-
-def _write_at(descriptor: int, data: memoryview, start: int) -> None:
-    if not hasattr(os, "pwrite"):  # Windows
-        with _seeking:
-            os.lseek(descriptor, start, os.SEEK_SET)
-            os.write(descriptor, data)
-        return
-    view = data
-    while view:
-        written = os.pwrite(descriptor, view, start)
-        view = view[written:]
-        start += written
+    return bytes(memoryview(data)[max(start - first, 0) : max(end - first, 0)])

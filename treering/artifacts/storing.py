@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from blake3 import blake3
 
 from treering.artifacts import index
+from treering.artifacts.coding import compress
 from treering.artifacts.cutting import MAX_CHUNK, cut
 from treering.artifacts.manifest import Entry, file_digest
-from treering.artifacts.packs import PACK_BYTES, PackFile, encode_chunk
+from treering.artifacts.packs import PACK_BYTES, PackFile
 from treering.errors import StoreError
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ class Storing:
             ) from error
 
     def _write(self, chunk_id: bytes, chunk: memoryview) -> None:
-        codec, data = encode_chunk(chunk)
+        codec, data = compress(chunk)
         if self._pack is None:
             self._pack = PackFile(self.depot.scratch / "incoming" / f"{os.urandom(8).hex()}.pack")
         self._pack.add(chunk_id, len(chunk), codec, data)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
-from treering.artifacts.reading import ChunkReader, matching, write_entries
+from treering.artifacts.reading import ChunkReader, matching
 from treering.artifacts.references import fetch
+from treering.artifacts.writing import write_entries
 from treering.errors import CorruptData, NotFound
 
 if TYPE_CHECKING:
