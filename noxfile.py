@@ -113,16 +113,16 @@ def floors(session: nox.Session) -> None:
 
 # What the framework sessions test: the test files, and what the framework needs beside its extra.
 FRAMEWORKS: dict[str, tuple[str, list[str]]] = {
-    "accelerate": ("test_accelerate.py", ["torch"]),
+    "accelerate": ("test_accelerate*.py", ["torch"]),
     "gymnasium": ("test_gymnasium.py", ["moviepy"]),
-    "keras": ("test_keras.py", ["torch"]),
-    "lightning": ("test_lightning.py", ["torch"]),
+    "keras": ("test_keras*.py", ["torch", "tensorflow", "jax"]),
+    "lightning": ("test_lightning*.py", ["torch"]),
     "optuna": ("test_optuna.py", []),
     "ray": ("test_ray.py", ["torch"]),
     "rllib": ("test_rllib.py", ["torch"]),
-    "sb3": ("test_sb3.py", ["torch", "gymnasium", "moviepy", "tensorboard"]),
-    "tensorflow": ("test_keras.py test_tensorflow.py", ["keras", "tensorboard"]),
-    "transformers": ("test_transformers.py", ["torch"]),
+    "sb3": ("test_sb3*.py", ["torch", "gymnasium", "moviepy", "tensorboard"]),
+    "tensorflow": ("test_tensorflow*.py", ["keras", "torch", "tensorboard"]),
+    "transformers": ("test_transformers*.py", ["torch"]),
 }
 MATRIX = [nox.param(name, age, id=f"{name}-{age}") for name in FRAMEWORKS for age in ("oldest", "latest")]
 
@@ -133,12 +133,12 @@ def framework(session: nox.Session, name: str, age: str) -> None:
     """One framework at the floor of its extra, or at its newest release: nox -s "framework(sb3-latest)"."""
     (requirement,) = PROJECT["project"]["optional-dependencies"][name]
     pin = requirement.replace(">=", "==") if age == "oldest" else requirement
-    test_file, companions = FRAMEWORKS[name]
+    test_files, companions = FRAMEWORKS[name]
     # torch stays at its tested version: its newest may exist with gigabytes of CUDA only.
     companions = [tested_version(each) if each == "torch" else each for each in companions]
     session.install("-e", f".[{name}]", pin, *companions, "scikit-learn", *groups("core-test"))
     env = {"TREERING_NO_SKIP": "1", "KERAS_BACKEND": "tensorflow" if name == "tensorflow" else "torch"}
-    files = [f"tests/callbacks/{each}" for each in test_file.split()]
+    files = sorted(str(path.relative_to(ROOT)) for path in Path(ROOT, "tests", "callbacks").glob(test_files))
     session.run("pytest", *files, *session.posargs, env=env)
 
 
