@@ -24,6 +24,8 @@ COMMANDS = {
     "sync": "Bring runs to a server: offline ones, and what it has missed.",
     "artifact": "List, get, put, compare, check and clear away artifacts.",
     "alert": "Be told when something happens to a run.",
+    "sweep": "Make a sweep of a YAML file, look at it, and steer it.",
+    "agent": "Run trials of a sweep, until it is over.",
     "export": "Write runs as Parquet, CSV or JSON.",
     "delete": "Delete runs for good; asks first.",
     "doctor": "Check the store, and bring in what dead runs left behind.",

@@ -66,7 +66,6 @@ def agent(
     count: int | None = None,
     *,
     dir: str | os.PathLike[str] | None = None,  # noqa: A002  # the word of the field
-    shared: bool = False,
 ) -> int:
     """Run trials of a sweep until it is over.
 
@@ -78,7 +77,6 @@ def agent(
         project: accepted for code written for W&B.
         count: trials to run at most; default as many as there are.
         dir: folder of the store, as for `sweep`.
-        shared: as for `sweep`.
 
     Returns:
         How many trials this agent ran.
@@ -87,7 +85,8 @@ def agent(
         NotFound: there is no such sweep.
     """
     from treering.sweeps.agents import print_line, run_agent
-    from treering.sweeps.opening import place_of
+    from treering.sweeps.opening import place_for
 
-    place = place_of(None if dir is None else str(dir), shared=shared)
-    return run_agent(sweep_id.rpartition("/")[2], function, count=count, place=place, say=print_line)
+    sweep_id = sweep_id.rpartition("/")[2]
+    place = place_for(sweep_id, None if dir is None else str(dir))
+    return run_agent(sweep_id, function, count=count, place=place, say=print_line)

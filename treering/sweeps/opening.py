@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from treering.sweeps.store import Sweeps
 
-__all__ = ["open_sweeps", "place_of"]
+__all__ = ["open_sweeps", "place_for", "place_of"]
 
 
 def place_of(place: str | Path | None = None, *, shared: bool = False) -> str:
@@ -37,6 +37,14 @@ def place_of(place: str | Path | None = None, *, shared: bool = False) -> str:
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
     return f"{prefix}{folder}" if shared or is_network_file_system(existing) else str(folder)
+
+
+def place_for(sweep_id: str, place: str | Path | None = None) -> str:
+    """Return the full name of the place that has a sweep: its own file in a shared folder tells by itself."""
+    found = place_of(place)
+    if "://" not in found and not found.startswith("shared:") and (Path(found) / "sweeps" / f"{sweep_id}.db").is_file():
+        return f"shared:{found}"
+    return found
 
 
 @contextlib.contextmanager

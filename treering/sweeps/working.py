@@ -34,6 +34,10 @@ __all__ = ["Options", "Program", "make_ticket", "run_function"]
 _PR_SET_PDEATHSIG = 1
 # A program that is told to stop by its own `log` gets this long for it, before it is told by a signal.
 _STOP_GRACE_S = 120.0
+# Agents started side by side by a launcher have ranks among each other; the program of each trains alone.
+_OF_THE_AGENT = frozenset(
+    ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK")
+)
 
 
 class Options(msgspec.Struct):
@@ -172,7 +176,7 @@ class Program:
         theirs = {"wandb_version": 1, **{name: {"value": value} for name, value in ticket.params.items()}}
         (self._place / "wandb.yaml").write_text(json.dumps(theirs, ensure_ascii=False), encoding="utf-8")
         environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in _OF_THE_AGENT},
             "TREERING_SWEEP_ID": ticket.key.sweep,
             "TREERING_TRIAL": str(ticket.key.number),
             "TREERING_PROJECT": ticket.project,
