@@ -224,6 +224,7 @@ class TreeringCallback(Callback):
     ) -> None:
         if self.stage is not None:
             self.stage.batch_ended(batch)
+        trainer.should_stop |= self.training.should_stop  # a sweep's early stopping
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         with self.training.guard("on_exception"):

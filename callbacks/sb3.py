@@ -128,7 +128,7 @@ class TreeringCallback(BaseCallback):
             if not training.swallow("on_step", error):
                 raise
         training.spent_s += time.perf_counter() - began_s
-        return True
+        return not training.should_stop  # a sweep's early stopping
 
     def _on_training_end(self) -> None:
         with self._training.guard("on_training_end"):

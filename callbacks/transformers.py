@@ -108,6 +108,9 @@ class TreeringCallback(TrainerCallback, ExportableState):
             self._watch_losses(args, model)
             self._training.watch(model, step=lambda: state.global_step + 1)  # asked within the update
 
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        control.should_training_stop |= self._training.should_stop  # a sweep's early stopping
+
     def on_pre_optimizer_step(
         self,
         args: TrainingArguments,

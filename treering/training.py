@@ -340,6 +340,11 @@ class Training(Checkpoints):
             self._run.end_watch(self._watch)
         self._watch = None
 
+    @property
+    def should_stop(self) -> bool:
+        """Whether a sweep wants the training to end; an adapter that asks ends it in its framework's own way."""
+        return self._run is not None and self._run.should_stop
+
     # -- what it records ----------------------------------------------------------------------------------------------
 
     def due(self, step: int) -> bool:
