@@ -70,7 +70,7 @@ class Loop:
 def test_registered_by_its_name(only_run: OneRun) -> None:
     # Older releases find their own trackers by name only; a tracker itself is given to them.
     by_name = hasattr(tracking, "register_tracker_class")
-    loop = Loop("treering" if by_name else TreeringTracker(tags=["a"]))
+    loop = Loop("treering" if by_name else TreeringTracker("digits", tags=["a"]))
     loop.accelerator.init_trackers("digits", {"lr": 0.1, "odd": print}, {"treering": {"tags": ["a"]}})
     loop.run()
     loop.accelerator.end_training()
