@@ -65,7 +65,7 @@ def test_put_list_show_and_get(call: Call, tmp_path: Path) -> None:
         (("ls", "nothing"), "there is no artifact 'nothing'"),
         (("get", "set:v9"), "it has v0 to v1"),
         (("show", "set:"), "say 'name'"),
-        (("get", "set", "x", "--exactly", "--file", "y"), "leave --file out"),
+        (("get", "set", "x", "--exactly", "--file", "y"), "leave --path and --tensor out"),
     ):
         code, _, err = call(*arguments)
         assert code in {1, 2}

@@ -15,6 +15,7 @@ from treering.api._records import Attempt, ConsoleLine, ConsoleLog, Event, Metri
 from treering.api._run import ApiRun
 
 if TYPE_CHECKING:
+    from treering.api._keeping import Rule
     from treering.api._registry import Registered, Registry, RegistryEvent
     from treering.api._series import History, Series
 
@@ -30,6 +31,7 @@ __all__ = [
     "Registered",
     "Registry",
     "RegistryEvent",
+    "Rule",
     "Runs",
     "Series",
 ]
@@ -41,6 +43,10 @@ def __getattr__(name: str) -> Any:
         from treering.api import _series
 
         return getattr(_series, name)
+    if name == "Rule":
+        from treering.api import _keeping
+
+        return _keeping.Rule
     if name in {"Registered", "Registry", "RegistryEvent"}:
         from treering.api import _registry
 

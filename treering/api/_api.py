@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
+    from treering.api._keeping import Rule
     from treering.api._registry import Registry
     from treering.artifacts import Artifact
+    from treering.artifacts.retention import KeepOptions
 
 
 __all__ = ["Api"]
@@ -178,6 +180,47 @@ class Api:
             for version in versions_of(source, "1 = 1" if name is None else "name = :value", name or "")
             if project in {None, version.project}
         ]
+
+    def keep(self, name: str, project: str | None = None, **rule: Unpack[KeepOptions]) -> Rule:
+        """Say how much of a collection stays; the next `treering artifact gc` deletes the rest.
+
+        The newest version always stays, and so does one that has an alias, is in a stage of a registry, or is used by a
+        run that is going on. "latest" and "step-1000" come by themselves and keep nothing.
+
+        Args:
+            name: of the collection, or "project/name".
+            project: that it is in.
+            **rule: `last=3`: the newest three; `best=2`: the best two by `metric`, a key of the versions' metadata
+                (default what their callback judged them by), where `mode` "min" or "max" says what is good; `days=30`:
+                what is younger; `aliases=["release-*"]`: only such aliases keep a version. What one of these keeps
+                stays.
+
+        Returns:
+            The rule, with the versions that leave because of it.
+
+        Raises:
+            NotFound: no such collection.
+            UsageError: no such rule, or several projects have the collection.
+        """
+        from treering.api._keeping import set_rule
+
+        return set_rule(self._sources, name, project, dict(rule))
+
+    def keep_all(self, name: str, project: str | None = None) -> None:
+        """Have no rule for a collection any more: everything stays.
+
+        Raises:
+            NotFound: no such collection.
+        """
+        from treering.api._keeping import forget
+
+        forget(self._sources, name, project)
+
+    def rules(self, name: str | None = None, project: str | None = None) -> list[Rule]:
+        """Return the rules that `keep` has set: all, that of one collection, those of one project."""
+        from treering.api._keeping import rules
+
+        return rules(self._sources, name, project)
 
     def registry(self, project: str = "model-registry") -> Registry:
         """Return the registry: collections that all projects share, with stages and a log of what happened.

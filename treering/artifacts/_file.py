@@ -71,10 +71,18 @@ class ArtifactFile:
         return tensors_of(self)
 
     def read_tensor(self, name: str) -> npt.NDArray[Any]:
-        """Return one tensor of a safetensors file; only the chunks that hold it are read. bfloat16 comes as float32."""
-        from treering.artifacts.tensors import read_tensor
+        """Return one tensor of a safetensors, PyTorch or Keras file; only the chunks that hold it are read.
 
-        return read_tensor(self, name)
+        bfloat16, which NumPy has not, comes as float32; float8 as its bytes.
+
+        Raises:
+            NotFound: the file has no such tensor.
+            CorruptData: it is no such file, or damaged.
+            UsageError: it is of another format.
+        """
+        from treering.artifacts.layers import read_layer
+
+        return read_layer(self, name)
 
     def download(self, folder: str | os.PathLike[str] = ".") -> Path:
         """Copy it into a folder, under its path; returns the file."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, cast
 
 import msgspec
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from treering.artifacts.lookup import Facts
     from treering.store.database import Database
 
-__all__ = ["Keep", "Leaving", "forget_rule", "leaving", "rule_of", "rules", "score_of", "set_rule"]
+__all__ = ["Keep", "KeepOptions", "Leaving", "forget_rule", "leaving", "rule_of", "rules", "score_of", "set_rule"]
 
 _DAY_US = 86_400_000_000
 _MODES = ("min", "max")
@@ -82,6 +82,17 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         ]
         said = [part for part in parts if part and part != "what is called "]
         return f"{', '.join(said[:-1])} and {said[-1]}" if len(said) > 1 else said[0]
+
+
+class KeepOptions(TypedDict, total=False):
+    """What `Api.keep` takes; see `Keep`."""
+
+    last: int
+    best: int
+    metric: str
+    mode: Literal["min", "max"]
+    days: float
+    aliases: Sequence[str]
 
 
 class Leaving(NamedTuple):

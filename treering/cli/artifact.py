@@ -1,26 +1,26 @@
-"""`treering artifact`: list, show, get, put, compare, check and clear away what runs have kept."""
+"""`treering artifact`: list, show, get and put what runs have kept; its other commands are in the modules beside."""
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from treering.api import Api
 from treering.cli import _format as fmt
+from treering.cli._artifact_care import gc, keep, lineage, store, verify
+from treering.cli._artifact_common import facts_of, progress_bar, title, words
+from treering.cli._artifact_diff import diff
+from treering.cli._artifact_registry import registry
 from treering.cli._options import json_option, place_option
 from treering.cli._output import print_json, print_table
-from treering.errors import NotFound, StoreError, UsageError
+from treering.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    import numpy.typing as npt
 
-    from treering.artifacts import Artifact
-    from treering.artifacts.collecting import Plan
-    from treering.artifacts.depot import Depot
+    from treering.artifacts import Artifact, ArtifactFile
 
 __all__ = ["command"]
 
@@ -31,48 +31,6 @@ def command() -> None:
 
     ARTIFACT is 'name:v3', 'name:best', 'name' (the latest) or 'project/name:alias'.
     """
-
-
-@contextmanager
-def _progress(total: int, doing: str, *, quiet: bool) -> Generator[Callable[[int], None]]:
-    if quiet or not sys.stderr.isatty():
-        yield lambda _size: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    columns = (TextColumn(doing), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(doing, total=total)
-        yield lambda size: progress.advance(task, size)
-
-
-def _facts(artifact: Artifact) -> dict[str, Any]:
-    return {
-        "name": artifact.name,
-        "version": artifact.version,
-        "type": artifact.type,
-        "project": artifact.project,
-        "aliases": artifact.aliases,
-        "tags": artifact.tags,
-        "size": artifact.size,
-        "stored": artifact.stored,
-        "digest": artifact.digest,
-        "created": artifact.created,
-        "run": artifact.run_id or None,
-        "expires": None if artifact.ttl is None else artifact.created + artifact.ttl,
-        "description": artifact.description,
-        "metadata": artifact.metadata,
-    }
-
-
-def _words(key: str, value: Any) -> str:
-    """One of the facts as people read it."""
-    if key in {"size", "stored"}:
-        return fmt.size(value)
-    if hasattr(value, "astimezone"):
-        return str(value.astimezone().strftime("%Y-%m-%d %H:%M:%S"))
-    return ", ".join(map(str, cast("tuple[str, ...]", value))) if isinstance(value, tuple) else fmt.value(value)
 
 
 @command.command("ls")
@@ -88,11 +46,11 @@ def list_(name: str | None, project: str | None, kind: str | None, as_json: bool
         if name is not None and not versions:
             raise NotFound(f"there is no artifact {name!r}; `treering artifact ls` lists all")
         if as_json:
-            print_json([_facts(one) for one in versions])
+            print_json([facts_of(one) for one in versions])
             return
         rows = [
             (
-                f"{one.name}:v{one.version}",
+                title(one),
                 one.type,
                 one.project,
                 fmt.size(one.size),
@@ -117,11 +75,11 @@ def show(artifact: str, as_json: bool, place: str | None) -> None:
         users = [run.id for run in found.used_by()]
         if as_json:
             described = [{"path": one.path, "size": one.size, "digest": one.digest, "uri": one.uri} for one in files]
-            print_json({**_facts(found), "files": described, "used_by": users})
+            print_json({**facts_of(found), "files": described, "used_by": users})
             return
-        for key, value in _facts(found).items():
+        for key, value in facts_of(found).items():
             if value not in (None, (), {}):
-                click.echo(f"{key:12} {_words(key, value)}")
+                click.echo(f"{key:12} {words(key, value)}")
         if users:
             click.echo(f"{'used by':12} {', '.join(users)}")
         click.echo()
@@ -132,26 +90,80 @@ def show(artifact: str, as_json: bool, place: str | None) -> None:
 @command.command()
 @click.argument("artifact")
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
-@click.option("--file", "patterns", multiple=True, metavar="PATTERN", help="Only these files, folders or globs.")
+@click.option(
+    "--path", "--file", "patterns", multiple=True, metavar="PATTERN", help="Only these files, folders, globs."
+)
+@click.option("--tensor", "tensors", multiple=True, metavar="NAME", help="Only this tensor, as FOLDER/NAME.npy.")
 @click.option("--exactly", is_flag=True, help="Delete everything else from the folder.")
 @json_option
 @place_option
 def get(
-    artifact: str, folder: Path | None, patterns: tuple[str, ...], exactly: bool, as_json: bool, place: str | None
+    artifact: str,
+    folder: Path | None,
+    patterns: tuple[str, ...],
+    tensors: tuple[str, ...],
+    exactly: bool,
+    as_json: bool,
+    place: str | None,
 ) -> None:
-    """Download a version, checked byte by byte; again, after an interruption, goes on where it was."""
-    if exactly and patterns:
-        raise UsageError("--exactly makes a folder hold the whole version; leave --file out")
+    """Download a version, checked byte by byte; again, after an interruption, goes on where it was.
+
+    Of a file of tensors (safetensors, PyTorch, Keras) --tensor reads no more than it needs.
+    """
+    if exactly and (patterns or tensors):
+        raise UsageError("--exactly makes a folder hold the whole version; leave --path and --tensor out")
     with Api(place) as api:
         found = api.version(artifact)
-        with _progress(found.size, "Downloading", quiet=as_json) as advance:
+        if tensors:
+            _get_tensors(found, tensors, patterns, folder or Path(), as_json=as_json)
+            return
+        chosen = found.files(list(patterns) or None)
+        with progress_bar(sum(max(one.size, 0) for one in chosen), "Downloading", quiet=as_json) as advance:
             target = found.download(folder, list(patterns) or None, progress=advance)
         if exactly:
             found.checkout(target)
     if as_json:
         print_json({"folder": str(target.absolute()), "version": found.version, "digest": found.digest})
     else:
-        click.echo(f"{found.name}:v{found.version} is in {target}")
+        click.echo(f"{title(found)} is in {target}")
+
+
+def _get_tensors(
+    artifact: Artifact, names: tuple[str, ...], patterns: tuple[str, ...], folder: Path, *, as_json: bool
+) -> None:
+    import numpy as np
+
+    from treering.artifacts.layers import can_have_layers
+
+    files = [one for one in artifact.files(list(patterns) or None) if can_have_layers(one.path)]
+    if not files:
+        raise UsageError(f"{title(artifact)} has no file of tensors; safetensors, PyTorch's and Keras's are")
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[dict[str, Any]] = []
+    for name in names:
+        values, file = _read_tensor(files, name)
+        place = folder / f"{name.replace('/', '.')}.npy"
+        np.save(place, values, allow_pickle=False)
+        written.append(
+            {"tensor": name, "file": file.path, "shape": values.shape, "dtype": str(values.dtype), "to": str(place)}
+        )
+    if as_json:
+        print_json(written)
+        return
+    for one in written:
+        shape = " x ".join(map(str, one["shape"])) or "one number"
+        click.echo(f"{one['tensor']} ({shape}, {one['dtype']}) of {one['file']} is in {one['to']}")
+
+
+def _read_tensor(files: list[ArtifactFile], name: str) -> tuple[npt.NDArray[Any], ArtifactFile]:
+    missing: NotFound | None = None
+    for file in files:
+        try:
+            return file.read_tensor(name), file
+        except NotFound as error:
+            missing = missing or error
+    assert missing is not None  # noqa: S101  # there is one file at least
+    raise missing
 
 
 @command.command()
@@ -186,7 +198,7 @@ def put(
             artifact.add_dir(path, path.name if len(paths) > 1 else None)
         else:
             artifact.add_file(path)
-    with _progress(artifact.size, "Storing", quiet=as_json) as advance:
+    with progress_bar(artifact.size, "Storing", quiet=as_json) as advance:
         done = 0
 
         def tell(read: int) -> None:
@@ -196,186 +208,10 @@ def put(
 
         save_alone(artifact, project, place, tell)
     if as_json:
-        print_json(_facts(artifact))
+        print_json(facts_of(artifact))
     else:
-        click.echo(
-            f"{artifact.name}:v{artifact.version} ({fmt.size(artifact.size)}, {fmt.size(artifact.stored)} of them new)"
-        )
+        click.echo(f"{title(artifact)} ({fmt.size(artifact.size)}, {fmt.size(artifact.stored)} of them new)")
 
 
-@command.command()
-@click.argument("before")
-@click.argument("after")
-@json_option
-@place_option
-def diff(before: str, after: str, as_json: bool, place: str | None) -> None:
-    """Compare two versions: their files, and the tensors of safetensors files."""
-    from treering.artifacts.tensors import compare_tensors
-
-    with Api(place) as api:
-        one, other = api.version(before), api.version(after)
-        old, new = ({file.path: file for file in version.files()} for version in (one, other))
-        changes: list[dict[str, Any]] = []
-        for path in sorted(old.keys() | new.keys()):
-            if path not in old or path not in new:
-                changes.append({"path": path, "change": "added" if path in new else "removed"})
-            elif old[path].digest != new[path].digest:
-                change: dict[str, Any] = {
-                    "path": path, "change": "changed", "size_before": old[path].size, "size_after": new[path].size,
-                }  # fmt: skip
-                if path.endswith(".safetensors"):
-                    change["tensors"] = [tensor._asdict() for tensor in compare_tensors(old[path], new[path])]
-                changes.append(change)
-    if as_json:
-        print_json({"before": _facts(one), "after": _facts(other), "files": changes})
-        return
-    same = len(old.keys() & new.keys()) - sum(change["change"] == "changed" for change in changes)
-    for change in changes:
-        sizes = (
-            f"  {fmt.size(change['size_before'])} -> {fmt.size(change['size_after'])}"
-            if "size_before" in change
-            else ""
-        )
-        click.echo(f"{change['change']:8} {change['path']}{sizes}")
-        for tensor in change.get("tensors", ()):
-            click.echo(f"         {_tensor_line(tensor)}")
-    click.echo(f"{same} files are the same")
-
-
-def _tensor_line(tensor: dict[str, Any]) -> str:
-    if tensor["change"] != "changed":
-        return f"{tensor['name']}: {tensor['change']}"
-    return (
-        f"{tensor['name']}: {tensor['share']:.1%} of its values, by up to {tensor['largest']:.3g}, "
-        f"{tensor['relative']:.3g} of its norm"
-    )
-
-
-@contextmanager
-def _depots(place: str | None, *, writing: bool) -> Generator[list[Depot]]:
-    """Lend the chunks of each database of a store."""
-    from treering.api._sources import open_sources
-    from treering.artifacts.depot import Depot
-
-    sources = open_sources(place)
-    databases = [source.writable() if writing else source.database for source in sources]
-    try:
-        yield [Depot(database, source.folder) for database, source in zip(databases, sources, strict=True)]
-    finally:
-        for database in {*databases, *(source.database for source in sources)}:
-            database.close()
-
-
-@command.command()
-@click.option("--plan", "only_plan", is_flag=True, help="Say what would go and why; change nothing.")
-@json_option
-@place_option
-def gc(only_plan: bool, as_json: bool, place: str | None) -> None:
-    """Delete versions whose time is over, and bytes that no version needs. Safe while runs are writing."""
-    from treering.artifacts.collecting import collect, plan
-
-    with _depots(place, writing=not only_plan) as depots:
-        done = [(plan if only_plan else collect)(depot) for depot in depots]
-    if as_json:
-        print_json(done)
-        return
-    for one in done:
-        _tell_plan(one, only_plan=only_plan)
-    freed = sum(one.freed_bytes for one in done)
-    click.echo(f"{'Would free' if only_plan else 'Freed'} {fmt.size(max(freed, 0))}.")
-
-
-def _tell_plan(plan: Plan, *, only_plan: bool) -> None:
-    verb = "would go" if only_plan else "gone"
-    for one in plan.expiring:
-        broken = [*(f"run {run} used it" for run in one.used_by), *(f"{name} was made from it" for name in one.base_of)]
-        click.echo(f"{one.version} {verb}: {one.why}{'; ' + ', '.join(broken) if broken else ''}")
-    if plan.dead_chunks:
-        click.echo(f"{plan.dead_chunks:,} chunks ({fmt.size(plan.dead_bytes)}) that no version needs: {verb}")
-    if plan.packs or plan.rewritten:
-        click.echo(f"{len(plan.packs)} packs {verb} whole, {len(plan.rewritten)} written anew")
-    if plan.strangers:
-        click.echo(f"{len(plan.strangers)} objects that interrupted saves have left: {verb}")
-
-
-@command.command()
-@click.argument("artifact", required=False)
-@json_option
-@place_option
-def verify(artifact: str | None, as_json: bool, place: str | None) -> None:
-    """Read and check every byte of one version, or of all. Ends with 1 when something is wrong."""
-    from treering.artifacts.checking import verify_store
-
-    if artifact is not None:
-        with Api(place) as api:
-            found = api.version(artifact)
-            found.verify()
-        click.echo(f"{found.name}:v{found.version} is whole")
-        return
-    with _depots(place, writing=False) as depots:
-        total = sum(
-            size or 0 for depot in depots for ((size,),) in [depot.database.query("SELECT SUM(size) FROM packs")]
-        )
-        with _progress(total, "Checking", quiet=as_json) as advance:
-            seen = [verify_store(depot, advance) for depot in depots]
-    damage = [one for part in seen for one in part.damage]
-    if as_json:
-        print_json({"healthy": not damage, "databases": seen})
-    else:
-        for one in damage:
-            click.echo(f"✗ {one.where}: {one.message}")
-            for file in one.files:
-                click.echo(f"    {file}")
-        counts = [sum(getattr(part, name) for part in seen) for name in ("versions", "packs", "chunks")]
-        click.echo("Checked {:,} versions, {:,} packs, {:,} chunks.".format(*counts))
-    if damage:
-        raise SystemExit(1)
-
-
-@command.command()
-@click.argument("artifact")
-@json_option
-@place_option
-def lineage(artifact: str, as_json: bool, place: str | None) -> None:
-    """Tell which run made a version, from what, and what was made of it."""
-    from treering.artifacts.lineage import lineage_of
-
-    with Api(place) as api:
-        found = api.version(artifact)
-        links = lineage_of(found)
-    if as_json:
-        print_json({"artifact": f"{found.name}:v{found.version}", "links": [link._asdict() for link in links]})
-        return
-    for link in links:
-        click.echo(f"{'  ' * link.depth}{link.source} -> {link.target}{f' ({link.how})' if link.how else ''}")
-    if not links:
-        click.echo(f"{found.name}:v{found.version} was made by no run and is used by none")
-
-
-@command.command()
-@click.argument("url", required=False)
-@place_option
-def store(url: str | None, place: str | None) -> None:
-    """Print where the bytes of artifacts are kept, or keep them at URL from now on.
-
-    URL is such as 's3://bucket/prefix', 'gs://...', 'az://...', with options behind a '?':
-    's3://bucket?endpoint=http://host:8333&region=eu-1'. Credentials come from the environment.
-    """
-    from treering.artifacts.backends import open_backend
-    from treering.artifacts.depot import URL_KEY
-
-    with _depots(place, writing=url is not None) as depots:
-        depot = depots[0]
-        if url is None:
-            rows = depot.database.query("SELECT value FROM store_info WHERE key = :key", {"key": URL_KEY})
-            click.echo(rows[0][0] if rows else str(depot.scratch / depot.prefix))
-            return
-        if depot.database.query("SELECT 1 FROM packs LIMIT 1"):
-            raise StoreError("this store has packs already; choose where they go before the first artifact")
-        list(zip(open_backend(depot.scratch, url).list(depot.prefix), range(1)))  # noqa: B905  # says what is wrong now
-        depot.database.execute(
-            "INSERT INTO store_info (key, value) VALUES (:key, :value) "
-            "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            {"key": URL_KEY, "value": url},
-        )
-        click.echo(f"Artifacts are kept at {url}")
+for _part in (diff, keep, gc, verify, lineage, store, registry):
+    command.add_command(_part)
