@@ -238,9 +238,9 @@ class Client:
         found = self._call("POST", f"runs/{run_id}/chunks/missing", content=b"".join(ids), headers=headers).content
         return [found[start : start + 32] for start in range(0, len(found), 32)]
 
-    def put_pack(self, run_id: str, pieces: Callable[[], Iterable[bytes]]) -> None:
-        """Send a pack of chunks; see `put_blob`."""
-        self._call("POST", f"runs/{run_id}/packs", content=pieces, headers={"Content-Type": PACK_TYPE})
+    def put_chunks(self, run_id: str, frames: bytes) -> None:
+        """Send chunks, as `artifacts.frames` has them."""
+        self._call("POST", f"runs/{run_id}/chunks", content=frames, headers={"Content-Type": PACK_TYPE})
 
     def missing_versions(self, run_id: str, ids: Sequence[str]) -> list[str]:
         """Return those versions that the server has not got."""
@@ -264,7 +264,7 @@ class Client:
         return cast("dict[str, Any]", decode(found))
 
     def chunks(self, version_id: str, ids: Sequence[bytes]) -> bytes:
-        """Return chunks of a version, packed as `artifacts.remote` reads them."""
+        """Return chunks of a version, as `artifacts.frames` has them."""
         headers = {"Content-Type": PACK_TYPE}
         return self._call("POST", f"versions/{version_id}/chunks", content=b"".join(ids), headers=headers).content
 

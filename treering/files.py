@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from treering._run import Run
     from treering.artifacts import Artifact
     from treering.artifacts.home import Home
+    from treering.artifacts.lookup import Facts
 
 __all__ = ["Keeping"]
 
@@ -195,14 +196,38 @@ class Keeping(Rows):
                 folder = find_store(start.settings)
             homes.append(Home(folder, path=folder / DATABASE))
         missing: NotFound | None = None
+        fetched = self._fetch(text)
         for home in homes:
             try:
                 with home.reading() as database:
-                    return Artifact.of(home, find(database, text, self.project))
+                    found = find(database, text, self.project)
             except NotFound as error:
                 missing = missing or error
+            else:
+                # What this run has logged may not be there yet, and what others have logged not here.
+                newer = fetched is not None and fetched.created_us > found.created_us
+                return Artifact.of(homes[0] if newer else home, fetched if newer and fetched is not None else found)
+        if fetched is not None:
+            return Artifact.of(homes[0], fetched)
         assert missing is not None  # noqa: S101  # there is one home at least
         raise missing
+
+    def _fetch(self, text: str) -> Facts | None:
+        """Bring a version that the run's server has into the store; None where there is none, or no server."""
+        start = self._recording.start
+        if start.server is None or self._recording.inert:
+            return None
+        from treering.artifacts.fetching import fetch_version
+        from treering.client import Client, RefusedKey, Unreachable
+
+        try:
+            with self._recording.open_store() as store, Client(start.server.url, start.server.key) as client:
+                return fetch_version(store, client, text, self.project)
+        except NotFound:
+            return None
+        except (Unreachable, RefusedKey) as error:
+            self._recording.warn_once("server", f"the server cannot be asked for {text!r} ({error}); looking here only")
+            return None
 
     def log_model(
         self, path: str | os.PathLike[str], name: str | None = None, aliases: Sequence[str] = (), **options: Any

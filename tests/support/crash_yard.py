@@ -205,12 +205,13 @@ def _ended(pid: int) -> int | None:
 
 def main() -> None:
     """Import all that a victim needs, start no thread, and take orders."""
+    import httpx  # noqa: F401
     import numpy as np  # noqa: F401
     import pcodec  # noqa: F401
     import zstandard  # noqa: F401
 
     import treering  # noqa: F401
-    from treering import start  # noqa: F401
+    from treering import start, uploading  # noqa: F401
     from treering.store import recover, superseded  # noqa: F401
 
     gc.freeze()

@@ -1,8 +1,7 @@
-"""Taking in packs and versions that come over the network; nothing in them is believed."""
+"""Taking in chunks and versions that come over the network; nothing in them is believed."""
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, cast
 
 import zstandard
@@ -11,9 +10,10 @@ from treering.artifacts import index, registry
 from treering.artifacts.changing import record_use
 from treering.artifacts.committing import ChunksGone, Filed, Request, commit
 from treering.artifacts.cutting import MAX_CHUNK
+from treering.artifacts.frames import read_frames
 from treering.artifacts.manifest import ID_BYTES, decode_manifest, file_digest
 from treering.artifacts.names import check_alias, check_name, check_path, check_tags, check_together, check_type
-from treering.artifacts.packs import RAW, ZSTD, decode_chunk, read_index
+from treering.artifacts.storing import Storing
 from treering.errors import CorruptData, UsageError
 
 if TYPE_CHECKING:
@@ -22,87 +22,46 @@ if TYPE_CHECKING:
 
     from treering.artifacts.depot import Depot
     from treering.artifacts.manifest import Entry
-    from treering.artifacts.packs import PackedChunk
-    from treering.artifacts.storing import Storing
     from treering.delivery import RunDocument, VersionPart
     from treering.store.database import Database
 
-__all__ = ["link_versions", "receive_pack", "receive_version"]
+__all__ = ["link_versions", "read_manifest", "receive_chunks", "receive_version"]
 
-_MAX_INDEX_BYTES = 16 << 20
 _MAX_MANIFEST_BYTES = 256 << 20
 _MAX_WORD = 1000
 
 
-def receive_pack(depot: Depot, file: Path) -> int:
-    """Take in a pack; every chunk is checked first.
+def receive_chunks(depot: Depot, file: Path) -> int:
+    """Take in chunks; each is checked before its bytes count.
 
     Args:
         depot: where to.
-        file: on the depot's file system; gone afterwards.
+        file: with frames; see `frames`.
 
     Returns:
-        How many chunks it has.
+        How many chunks there were.
 
     Raises:
-        UsageError: it is no pack, or a chunk is not what its name says; nothing of it is taken.
-        StoreError: it cannot be stored.
+        UsageError: these are no chunks, or one is not what its id says; nothing is taken.
+        StoreError: they cannot be stored.
     """
-    try:
-        chunks = _read_pack(file)
-    except CorruptData as error:
-        raise UsageError(f"the pack is not taken: {error}") from None
-    name, size = os.urandom(16).hex(), file.stat().st_size
-    key, backend = depot.key(name), depot.backend
-    backend.put(key, file)
-    with depot.database.transaction():
-        index.lock(depot.database)
-        index.insert_pack(depot.database, name, size, chunks, synced=backend.durable)
-    if not backend.durable:
-        backend.sync([key])
-        index.mark_synced(depot.database, [name])
-    return len(chunks)
-
-
-def _read_pack(file: Path) -> list[PackedChunk]:
-    size = file.stat().st_size
-    with file.open("rb") as source:
-
-        def read(start: int, length: int) -> bytes:
-            if length > _MAX_INDEX_BYTES:
-                raise CorruptData(f"its index has {length:,} bytes; it may have {_MAX_INDEX_BYTES:,}")
-            source.seek(start)
-            return source.read(length)
-
+    count = 0
+    with file.open("rb") as source, Storing(depot) as storing:
         try:
-            chunks = read_index(size, read, "it")
-        except (ValueError, RecursionError) as error:
-            raise CorruptData(f"its index cannot be read: {error}") from None
-        if not chunks:
-            raise CorruptData("it is empty")
-        for chunk in chunks:
-            _check_chunk(chunk, size)
-            stored = read(chunk.offset, chunk.stored)
-            _check_packed(chunk, stored)
-            decode_chunk(chunk, memoryview(stored))
-    return chunks
+            for _, data in read_frames(source.read):
+                storing.add_small(memoryview(data), _nothing)
+                count += 1
+        except CorruptData as error:
+            raise UsageError(f"the chunks are not taken: {error}") from None
+        storing.flush()
+        with depot.database.transaction():
+            index.lock(depot.database)
+            storing.enter()
+        storing.sync()
+    return count
 
 
-def _check_chunk(chunk: PackedChunk, pack_size: int) -> None:
-    inside = chunk.offset >= 0 and 0 < chunk.stored <= MAX_CHUNK + 4096 and chunk.offset + chunk.stored <= pack_size
-    if len(chunk.id) != ID_BYTES or not inside or not 0 < chunk.size <= MAX_CHUNK or chunk.codec not in (RAW, ZSTD):
-        raise CorruptData("its index names a chunk that no pack holds")
-
-
-def _check_packed(chunk: PackedChunk, stored: bytes) -> None:
-    """Refuse what says that it unpacks to more than a chunk has: room would be made for it first."""
-    if chunk.codec == ZSTD:
-        try:
-            size = zstandard.frame_content_size(stored)
-        except zstandard.ZstdError as error:
-            raise CorruptData(str(error)) from None
-        if size != chunk.size:
-            raise CorruptData("a chunk unpacks to another size than its index says")
+def _nothing(_chunk_id: bytes) -> None: ...
 
 
 class _Arrived:
@@ -124,7 +83,7 @@ def receive_version(database: Database, run_id: str, version_id: str, part: Vers
         UsageError: it cannot be taken; the text says why.
         NotFound: its run has not come yet.
     """
-    entries = _read_manifest(part.manifest)
+    entries = read_manifest(part.manifest)
     _check_words(part)
     check_name(version_id)
     request = Request(
@@ -171,7 +130,12 @@ def _check_words(part: VersionPart) -> None:
         raise UsageError("a version needs a project, and times in microseconds since 1970")
 
 
-def _read_manifest(data: bytes) -> list[Entry]:
+def read_manifest(data: bytes) -> list[Entry]:
+    """Return the files of a version that comes over the network.
+
+    Raises:
+        UsageError: it is no list of files, or one of them cannot be.
+    """
     try:
         size = zstandard.frame_content_size(data)
         if not 0 <= size <= _MAX_MANIFEST_BYTES:

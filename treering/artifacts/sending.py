@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from treering.artifacts.depot import Depot
+from treering.artifacts.frames import frame_chunk
 from treering.artifacts.lookup import select
 from treering.artifacts.manifest import decode_manifest
-from treering.artifacts.packs import PackFile, encode_chunk
 from treering.artifacts.reading import ChunkReader
-from treering.client import Conflict, FilePieces, RefusedKey
+from treering.client import Conflict, RefusedKey
 from treering.delivery import VersionPart
 from treering.errors import CorruptData, NotFound, UsageError
 
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["send_versions"]
 
 #: What is lost when a connection breaks in the middle.
-_PACK_BYTES = 16 << 20
+_SENT_AT_ONCE = 16 << 20
 _ASKED_AT_ONCE = 16_384
 _READ_AT_ONCE = 16
 _TRIES = 3
@@ -102,18 +100,15 @@ def _part(facts: Facts, manifest: bytes) -> VersionPart:
 
 def _send_chunks(reader: ChunkReader, client: Client, run_id: str, ids: Sequence[bytes]) -> None:
     waiting = iter(ids)
-    with tempfile.TemporaryDirectory(prefix="treering-send-") as folder:
-        while batch := list(islice(waiting, _READ_AT_ONCE)):
-            pack = PackFile(Path(folder) / "pack")
-            try:
-                while batch:
-                    for chunk_id, data in zip(batch, reader.chunks(batch), strict=True):
-                        codec, stored = encode_chunk(data)
-                        pack.add(chunk_id, len(data), codec, stored)
-                    if pack.size >= _PACK_BYTES:
-                        break
-                    batch = list(islice(waiting, _READ_AT_ONCE))
-                pack.close()
-                client.put_pack(run_id, FilePieces(pack.path))
-            finally:
-                pack.path.unlink(missing_ok=True)
+    while batch := list(islice(waiting, _READ_AT_ONCE)):
+        parts: list[bytes | memoryview] = []
+        size = 0
+        while batch:
+            for chunk_id, data in zip(batch, reader.chunks(batch), strict=True):
+                framed = frame_chunk(chunk_id, data)
+                parts += framed
+                size += sum(map(len, framed))
+            if size >= _SENT_AT_ONCE:
+                break
+            batch = list(islice(waiting, _READ_AT_ONCE))
+        client.put_chunks(run_id, b"".join(parts))

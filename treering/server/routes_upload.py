@@ -14,10 +14,11 @@ from starlette.concurrency import run_in_threadpool
 
 from treering.artifacts import index
 from treering.artifacts.committing import ChunksGone
+from treering.artifacts.frames import frame_chunk
 from treering.artifacts.lookup import find
 from treering.artifacts.manifest import ID_BYTES
 from treering.artifacts.reading import ChunkReader
-from treering.artifacts.receiving import receive_pack, receive_version
+from treering.artifacts.receiving import receive_chunks, receive_version
 from treering.delivery import PACK_TYPE, ROWS_TYPE, read_version
 from treering.errors import NotFound, UsageError
 from treering.server import shapes
@@ -33,6 +34,9 @@ __all__ = ["router"]
 router = APIRouter(tags=["writing"])
 _CHUNKS_AT_ONCE = 32
 VersionId = Annotated[str, Path(max_length=200)]
+_FRAMES = (
+    "for each chunk its id (32 bytes), size and stored size (4 each, little endian), and its bytes, or zstd of them"
+)
 _IDS = binary_body(PACK_TYPE, "ids of chunks one after another, 32 bytes each")
 _BYTES: dict[int | str, dict[str, Any]] = {
     200: {"content": {PACK_TYPE: {"schema": {"type": "string", "format": "binary"}}}}
@@ -102,13 +106,13 @@ async def missing_chunks(inbox: Box, request: Request, run_id: RunId) -> Respons
     return Response(await run_in_threadpool(work), media_type=PACK_TYPE)
 
 
-@router.post("/runs/{run_id}/packs", openapi_extra=binary_body(PACK_TYPE, "a pack; see the store's file format"))
-async def put_pack(inbox: Box, request: Request, run_id: RunId) -> shapes.Taken:
+@router.post("/runs/{run_id}/chunks", openapi_extra=binary_body(PACK_TYPE, _FRAMES))
+async def put_chunks(inbox: Box, request: Request, run_id: RunId) -> shapes.Taken:
     """Take in chunks, each of which is checked. They stay if a version names them soon."""
     inbox.arrival(run_id)
     depot = await run_in_threadpool(inbox.depot)
     async with _received(request, inbox) as file:
-        return shapes.Taken(chunks=await run_in_threadpool(receive_pack, depot, file))
+        return shapes.Taken(chunks=await run_in_threadpool(receive_chunks, depot, file))
 
 
 @router.post("/runs/{run_id}/versions/missing")
@@ -161,13 +165,13 @@ def find_version(inbox: Box, name: str, project: str | None = None) -> shapes.Pa
 
 @router.post("/versions/{version_id}/chunks", response_class=Response, responses=_BYTES, openapi_extra=_IDS)
 async def read_chunks(inbox: Box, request: Request, version_id: VersionId) -> Response:
-    """Return chunks of a version in order, each with its length in four bytes (little endian) before it."""
+    """Return chunks of a version in order, framed as they are sent here."""
     ids = _read_ids(await request.body(), _CHUNKS_AT_ONCE)
 
     def work() -> bytes:
         if not inbox.chunks_of(version_id).issuperset(ids):
             raise NotFound("the version has no such chunk")
         found = ChunkReader(inbox.depot()).chunks(ids)
-        return b"".join(part for data in found for part in (len(data).to_bytes(4, "little"), data))
+        return b"".join(part for chunk in zip(ids, found, strict=True) for part in frame_chunk(*chunk))
 
     return Response(await run_in_threadpool(work), media_type=PACK_TYPE)
