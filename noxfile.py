@@ -115,7 +115,7 @@ def floors(session: nox.Session) -> None:
 FRAMEWORKS: dict[str, tuple[str, list[str]]] = {
     "accelerate": ("test_accelerate*.py", ["torch"]),
     "gymnasium": ("test_gymnasium.py", ["moviepy"]),
-    "keras": ("test_keras*.py", ["torch", "tensorflow", "jax"]),
+    "keras": ("test_keras*.py", ["torch", "tensorflow", "jax", "orbax-checkpoint"]),
     "lightning": ("test_lightning*.py", ["torch"]),
     "optuna": ("test_optuna.py", []),
     "ray": ("test_ray.py", ["torch"]),

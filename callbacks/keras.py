@@ -14,29 +14,20 @@ imported here.
 
 from __future__ import annotations
 
-import json
-import os
 import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from treering._framework import framework
-from treering.integrations.keras import (
-    GradientNorms,
-    Signature,
-    describe,
-    loss_scale,
-    optimizers_of,
-    siblings,
-    written,
-)
+from treering.integrations._keras_files import Place, SavedFiles
+from treering.integrations.keras import GradientNorms, describe, loss_scale, optimizers_of
 from treering.resuming import newest_checkpoint
-from treering.training import Options, Score, Training, learning_rates, metric_name
+from treering.training import Options, Training, learning_rates
 
 with framework("keras", extra="keras"):
     import keras
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from typing_extensions import Unpack
@@ -44,8 +35,6 @@ if TYPE_CHECKING:
     from treering import Run
 
 __all__ = ["TreeringCallback"]
-
-SIDECAR = "treering.json"
 
 
 class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no types
@@ -57,13 +46,22 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
     Args:
         run: a run from `treering.init`; without it the active run is used, or one is opened when training starts.
         log_every: optimizer updates between two rows within an epoch. Each epoch has its row in any case.
-        gradients: record the norms of gradients, `grad/norm` and `grad/layer/<variable>`, in the rows within epochs.
-            What the optimizer takes is looked at within the compiled step, which costs a pass over the gradients.
+        gradients: record the norms of gradients, `grad/norm` and `grad/layer/<variable>`, in the rows within epochs;
+            with "histograms" also `grad/histogram/<variable>`. What the optimizer takes is looked at within the
+            compiled step, which costs a pass over the gradients, and another one for histograms.
+        save_every: epochs between two checkpoints that this callback makes itself, where no other one does; the last
+            one is made at the end.
         **options: see `treering.training.Options`.
     """
 
     def __init__(
-        self, run: Run | None = None, *, log_every: int = 10, gradients: bool = False, **options: Unpack[Options]
+        self,
+        run: Run | None = None,
+        *,
+        log_every: int = 10,
+        gradients: bool | Literal["histograms"] = False,
+        save_every: int | None = None,
+        **options: Unpack[Options],
     ) -> None:
         super().__init__()
         self._training = Training("keras", run, log_every=log_every, **options)
@@ -71,14 +69,13 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
         self._begun = False
         self._epoch = 0
         self._epoch_started_s = 0.0
-        self._epoch_logs: Mapping[str, float] = {}
-        self._batch = -1
+        self._batch = -1  # of the epoch
+        self._seen = 0  # batches in all
         self._batches = 0  # since the last row
         self._mean = (0, 0.0)  # batches of this epoch at the last row, and their mean loss
         self._gradients = gradients
         self._norms: list[GradientNorms] = []
-        self._savers: dict[Any, dict[str, Signature]] = {}
-        self._backups: list[str] = []
+        self._files = SavedFiles(self._training, save_every)
 
     @property
     def run(self) -> Run | None:
@@ -89,7 +86,8 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
     def checkpoint(self) -> Path | None:
         """With `resume="auto"`, the file to go on from, as `ModelCheckpoint` saved it; None where there is nothing."""
         found = newest_checkpoint(self._training)
-        self._epoch = 0 if found is None else found.metadata.get("epoch", -1) + 1
+        metadata = {} if found is None else found.metadata
+        self._epoch, self._seen = metadata.get("epoch", -1) + 1, metadata.get("batch", 0)
         return None if found is None else found.path
 
     @property
@@ -110,34 +108,39 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
                 # Only now every callback has had its on_train_begin, the one that restores a backup among them.
                 self._begun = True
                 self._begin()
-            self._look_for_files()
-            self._leave_sidecars()
+            self._files.look(self._place())
+            self._files.leave_sidecars(self._seen)
         self._epoch, self._batch, self._epoch_started_s, self._mean = epoch, -1, time.monotonic(), (0, 0.0)
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        if any(saver.save_freq != "epoch" for saver in self._savers):
+        if self._files.come_within_epochs:
             with self._training.guard("on_train_batch_begin"):
-                self._look_for_files()
+                self._files.look(self._place())
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        with self._training.guard("on_train_batch_end"):
+        # A guard, less the calls that it takes: this comes with each step.
+        began_s, training = time.perf_counter(), self._training
+        try:
             # With several steps to an execution only the last index of each group is told, and it may overshoot.
-            self._batches += batch - self._batch if batch > self._batch else batch + 1
-            self._batch = batch
-            if self._batches >= self._training.log_every or self._training.due(self._training.step):
-                step = self._step()
-                if self._training.due(step):
-                    self._batches = 0
-                    row = {**(logs or {}), **self._since_the_last_row(logs or {}), **_rates(self.model)}
-                    self._training.log(row, step=step, prefix="train", epoch=self._epoch, batch=batch)
+            steps = (self.params or {}).get("steps")
+            if steps is not None and batch >= steps:
+                batch = steps - 1
+            passed = batch - self._batch if batch > self._batch else batch + 1
+            self._batches, self._seen, self._batch = self._batches + passed, self._seen + passed, batch
+            if self._batches >= training.log_every or training.due(training.step):
+                self._log_batch(logs or {})
+        except Exception as error:
+            if not training.swallow("on_train_batch_end", error):
+                raise
+        training.spent_s += time.perf_counter() - began_s
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         with self._training.guard("on_epoch_end"):
-            self._epoch_logs = dict(logs or {})
             took_s = time.monotonic() - self._epoch_started_s
-            row = {**self._epoch_logs, **_rates(self.model), "time/epoch_s": took_s}
+            row = {**(logs or {}), **_rates(self.model), "time/epoch_s": took_s}
             self._training.log(row, step=self._step(), prefix="train", epoch=epoch)
             self.model.stop_training |= self._training.should_stop  # a sweep's early stopping
+            self._files.epoch_ended(self._place(), logs or {})
 
     def on_test_end(self, logs: Mapping[str, float] | None = None) -> None:
         if not self._fitting and logs:
@@ -148,16 +151,15 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
         self._fitting = False
         with self._training.guard("on_train_end"):
             self._unwatch()
-            self._look_for_files()
+            self._files.end(self._place())
             self._training.end()
 
     # -- private ------------------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        savers, backups = siblings(self._model)
-        self._savers = {saver: dict(written(saver.filepath)) for saver in savers}
-        self._backups = [os.fspath(backup.backup_dir) for backup in backups]
-        self._training.begin(step=self._step(), resumed=next(_read_sidecars(self._backups), None))
+        resumed = self._files.attach(self.model)
+        self._seen = int(cast("int", resumed.get("batch", self._seen)))
+        self._training.begin(step=self._step(), resumed=resumed)
         for part, values in describe(self.model, self.params or {}):
             self._training.configure(part, values)
 
@@ -167,7 +169,10 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
     def _watch(self) -> None:
         self._unwatch()
         optimizers = optimizers_of(self.model)
-        self._norms = [GradientNorms(one, self.model, "" if name == "0" else name) for name, one in optimizers.items()]
+        self._norms = [
+            GradientNorms(one, self.model, "" if name == "0" else name, histograms=self._gradients == "histograms")
+            for name, one in optimizers.items()
+        ]
         model: Any = self.model
         model.make_train_function(force=True)  # one that an earlier fit() compiled knows nothing of them
 
@@ -177,6 +182,13 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
                 self._norms.pop().remove()
             model: Any = self.model
             model.train_function = None
+
+    def _log_batch(self, logs: Mapping[str, float]) -> None:
+        step = self._step()
+        if self._training.due(step):
+            self._batches = 0
+            row = {**logs, **self._since_the_last_row(logs), **_rates(self.model)}
+            self._training.log(row, step=step, prefix="train", epoch=self._epoch, batch=self._seen)
 
     def _since_the_last_row(self, logs: Mapping[str, float]) -> dict[str, object]:
         """The mean loss of the batches since the last row, for Keras tells that of the epoch so far; the gradients."""
@@ -195,37 +207,8 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
         counts = [int(one.iterations) for one in optimizers_of(self.model).values()]
         return max(counts, default=self._training.step + self._batches)
 
-    def _look_for_files(self) -> None:
-        for saver, seen in self._savers.items():
-            now = dict(written(saver.filepath))
-            changed = [path for path, signature in now.items() if seen.get(path) != signature]
-            self._savers[saver] = now
-            for path in sorted(changed, key=lambda path: now[path]):
-                self._training.checkpoint(
-                    path, step=self._step(), score=self._score(saver), metadata={"epoch": self._epoch}
-                )
-
-    def _score(self, saver: Any) -> Score | None:
-        if saver.monitor_op is None or saver.monitor not in self._epoch_logs:
-            return None
-        best = float(saver.best) if saver.save_best_only else float(self._epoch_logs[saver.monitor])
-        mode: Literal["min", "max"] = "min" if saver.monitor_op is keras.ops.less else "max"
-        # With save_best_only a file is written only for a new best; else every epoch, and the scores decide.
-        return Score(metric_name(saver.monitor, "train"), best, mode, best=True if saver.save_best_only else None)
-
-    def _leave_sidecars(self) -> None:
-        for folder in self._backups:
-            if self._training.opened is not None and os.path.isdir(folder):
-                with open(os.path.join(folder, SIDECAR), "w", encoding="utf-8") as file:
-                    json.dump(self._training.state(), file)
-
-
-def _read_sidecars(folders: list[str]) -> Iterator[dict[str, object]]:
-    for folder in folders:
-        path = os.path.join(folder, SIDECAR)
-        if os.path.exists(path):
-            with open(path, encoding="utf-8") as file:
-                yield json.load(file)
+    def _place(self) -> Place:
+        return Place(self._step(), self._epoch, self._seen)
 
 
 def _rates(model: Any) -> dict[str, object]:

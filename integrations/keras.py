@@ -1,4 +1,6 @@
-"""Keras: what a model is made of, and the gradients that its optimizer uses, on every backend.
+"""Keras: what a model is made of, models that go on in their run, and the gradients of any backend's optimizers.
+
+model = load_model("model.keras")    # its next fit goes on in the run that wrote the file
 
 norms = GradientNorms(model.optimizer)
 ...                  # train
@@ -11,15 +13,15 @@ norms.remove()
 
 from __future__ import annotations
 
-import gc
-import glob
 import math
-import os
-import re
 import sys
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from treering._framework import framework
+from treering._gradients import CODES, ExponentCounts
+from treering.integrations._keras_files import load_model
 
 with framework("keras", extra="keras"):
     import keras
@@ -28,9 +30,10 @@ with framework("keras", extra="keras"):
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["GradientNorms", "describe", "loss_scale", "optimizers_of", "siblings", "written"]
+    from treering.media import Histogram
 
-Signature = tuple[int, int, int]
+__all__ = ["GradientNorms", "describe", "load_model", "loss_scale", "optimizers_of"]
+
 _NO_GRADIENT = -1.0  # no norm; NaN is one
 _LARGE = 4096
 
@@ -69,27 +72,8 @@ def loss_scale(model: Any) -> dict[str, float]:
     return found
 
 
-def siblings(model: Any) -> tuple[list[Any], list[Any]]:
-    """Return the callbacks of the same `fit` that write checkpoints, and those that write backups.
-
-    Keras gives a callback no way to the others in its list, so they are looked for among all objects, once for each
-    `fit`. One of an earlier `fit` does no harm: nothing happens before its files change.
-    """
-    savers, backups = keras.callbacks.ModelCheckpoint, keras.callbacks.BackupAndRestore
-    found = [one for one in gc.get_objects() if issubclass(type(one), (savers, backups)) and one._model is model]
-    return [one for one in found if isinstance(one, savers)], [one for one in found if isinstance(one, backups)]
-
-
-def written(template: str) -> Iterator[tuple[str, Signature]]:
-    """Yield the files that exist for a ModelCheckpoint's `filepath`, with what tells that one was written again."""
-    pattern = "*".join(glob.escape(part) for part in re.split(r"\{[^{}]*\}", template))
-    for path in glob.iglob(pattern):
-        stat = os.stat(path)
-        yield path, (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-
-
 class GradientNorms:
-    """The norms of the gradients in an optimizer's last update.
+    """The norms of the gradients in an optimizer's last update, and if wanted their histograms.
 
     They are what the optimizer takes: averaged over the batches that it accumulates, unscaled, clipped. Two methods of
     this one optimizer are wrapped until `remove`. With PyTorch they run as they are; TensorFlow puts the norms into a
@@ -100,9 +84,10 @@ class GradientNorms:
         model: whose variables it trains. Its own name is left out of theirs: Keras counts models, so it is another one
             each time.
         label: tells the optimizer from others: series are called `grad/<label>/norm`.
+        histograms: whether values are counted by their powers of two.
     """
 
-    def __init__(self, optimizer: Any, model: Any, label: str = "") -> None:
+    def __init__(self, optimizer: Any, model: Any, label: str = "", *, histograms: bool = False) -> None:
         while (inner := getattr(optimizer, "inner_optimizer", None)) is not None:
             optimizer = inner
         self._optimizer = optimizer
@@ -111,12 +96,17 @@ class GradientNorms:
         self._names: list[str] = []
         self._before: Any = None
         self._last: Any = None
+        self._counts: Any = None
+        self._histograms = histograms
         self._backend = keras.backend.backend()
         if self._backend == "tensorflow":
             # Its size is fixed, for XLA; a model that is built with its first batch has no variables yet.
             self._size = len(model.trainable_variables) + 1 if model.trainable_variables else _LARGE
             nothing = ops.full((self._size,), _NO_GRADIENT)
             self._last = keras.Variable(nothing, trainable=False, name="gradient_norms")
+            if histograms:
+                nothing = ops.zeros((self._size - 1, CODES + 2), "int64")
+                self._counts = keras.Variable(nothing, trainable=False, dtype="int64", name="gradient_counts")
         self._originals: dict[str, Callable[..., Any]] = {}
         self._wrap("_clip_gradients", self._clip)
         self._wrap("_backend_update_step", self._update)
@@ -145,6 +135,11 @@ class GradientNorms:
         if before != _NO_GRADIENT:
             row[f"grad/{self._within}norm_preclip"] = before
         row.update({f"grad/{self._within}layer/{name}": norm for name, norm in seen.items()})
+        if self._counts is not None:
+            counts: Any = ops.convert_to_numpy(self._counts)
+            for name, found in zip(self._names, counts, strict=False):
+                if name in seen:
+                    row[f"grad/{self._within}histogram/{name}"] = _to_histogram(found)
         return row
 
     # -- within the training step: all of this may be traced by a compiler --------------------------------------------
@@ -162,24 +157,51 @@ class GradientNorms:
         before, self._before = self._before, None
         norms = [missing if one is None else _norm(one) for one in gradients]
         self._names = [str(variable.path).removeprefix(self._prefix) for variable in variables]
-        self._keep(ops.stack([missing if before is None else before, *norms]))
+        counts = None
+        if self._histograms:
+            none = ops.zeros((CODES + 2,), "int32")
+            counts = ops.stack([none if one is None else self._count(one) for one in gradients])
+        self._keep(ops.stack([missing if before is None else before, *norms]), counts)
         return self._originals["_backend_update_step"](gradients, variables, *rest, **options)
 
-    def _keep(self, norms: Any) -> None:
+    def _keep(self, norms: Any, counts: Any) -> None:
         if self._backend == "tensorflow":
             rest = ops.full((max(self._size - norms.shape[0], 0),), _NO_GRADIENT)
             self._last.assign(ops.concatenate([norms[: self._size], rest]))
+            if counts is not None:
+                rest = ops.zeros((max(self._size - 1 - counts.shape[0], 0), CODES + 2), "int64")
+                self._counts.assign(ops.concatenate([ops.cast(counts[: self._size - 1], "int64"), rest]))
         elif self._backend == "jax":
             done = ops.convert_to_tensor(self._optimizer._iterations)
-            sys.modules["jax"].debug.callback(self._hear, norms, done)
+            sys.modules["jax"].debug.callback(self._hear, norms, done, counts)
         else:
-            self._last = norms
+            self._last, self._counts = norms, counts
 
-    def _hear(self, norms: Any, batches: Any) -> None:
+    def _hear(self, norms: Any, batches: Any, counts: Any) -> None:
         """Called by JAX after every batch, also after those whose gradients are only added to the others."""
         accumulated = self._optimizer.gradient_accumulation_steps or 1
         if (int(batches) + 1) % accumulated == 0:
-            self._last = norms
+            self._last, self._counts = norms, counts
+
+    def _count(self, gradient: Any) -> Any:
+        """How many values have which sign and exponent, how many are NaN and how many +infinity: (514,) numbers."""
+        flat: Any = ops.reshape(ops.cast(ops.convert_to_tensor(gradient), "float32"), (-1,))
+        loaded: Any = sys.modules[self._backend]
+        if self._backend == "tensorflow":
+            codes = loaded.bitwise.right_shift(loaded.bitcast(flat, loaded.uint32), loaded.constant(23, loaded.uint32))
+        elif self._backend == "jax":
+            codes = loaded.lax.bitcast_convert_type(flat, "uint32") >> 23
+        else:
+            codes = (flat.contiguous().view(loaded.int32) >> 23) & (CODES - 1)
+        codes = ops.cast(codes, "int32")
+        counts = ops.segment_sum(ops.ones_like(codes), codes, num_segments=CODES)
+        special = [ops.sum(ops.cast(one, "int32")) for one in (ops.isnan(flat), ops.equal(flat, math.inf))]
+        return ops.concatenate([ops.cast(counts, "int32"), ops.stack(special)])
+
+
+def _to_histogram(counts: Any) -> Histogram:
+    numbers = np.asarray(counts, np.int64)
+    return ExponentCounts(numbers[:CODES], int(numbers[CODES]), int(numbers[CODES + 1])).to_histogram()
 
 
 def _numbers(values: Any) -> list[float]:

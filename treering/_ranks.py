@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ def process_rank(environ: Mapping[str, str] | None = None) -> int:
     for name in ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK"):
         if (rank := _integer(env.get(name))) is not None:
             return rank
+    if (rank := _place_in_cluster(env.get("TF_CONFIG"))) is not None:
+        return rank
     node, local = _integer(env.get("NODE_RANK")) or 0, _integer(env.get("LOCAL_RANK")) or 0
     return node * (_integer(env.get("LOCAL_WORLD_SIZE")) or 1) + local
 
@@ -42,6 +45,22 @@ def _jax_rank() -> int | None:
     jax: Any = sys.modules.get("jax")
     initialized = getattr(getattr(jax, "distributed", None), "is_initialized", None)
     return int(jax.process_index()) if initialized is not None and initialized() else None
+
+
+def _place_in_cluster(config: str | None) -> int | None:
+    """The rank of a task of TensorFlow: the chief's is 0, or the first worker's where there is none."""
+    try:
+        found: Any = json.loads(config or "{}")
+        kind, index = found["task"]["type"], int(found["task"]["index"])
+        cluster = {name: len(tasks) for name, tasks in found.get("cluster", {}).items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    order = ("chief", "master", "worker", "ps", "evaluator")
+    if kind not in order:
+        return None
+    before = sum(cluster.get(name, 0) for name in order[: order.index(kind)])
+    # An evaluator is in no cluster, and parameter servers train nothing: they record no more than any worker.
+    return before + index if kind in order[:3] else max(before, 1) + index
 
 
 def _integer(text: str | None) -> int | None:

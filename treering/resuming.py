@@ -5,14 +5,17 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from treering.errors import TreeringError
+from treering.errors import NotFound, TreeringError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from treering.artifacts import Artifact
     from treering.training import Training
 
-__all__ = ["Restored", "newest_checkpoint"]
+__all__ = ["Restored", "newest_checkpoint", "writer_of"]
+
+_COMPARED_BYTES = 8 << 20
 
 
 class Restored(NamedTuple):
@@ -61,3 +64,38 @@ def newest_checkpoint(training: Training) -> Restored | None:
         alone = len(files) == 1 and "/" not in files[0]
         return Restored(folder / files[0] if alone else folder, step, version.metadata)
     return None
+
+
+def writer_of(path: Path) -> dict[str, Any]:
+    """Return what a checkpoint file is in the store: the run that wrote it, its project, and the version's metadata.
+
+    Found by its content, so nothing has to lie beside it; the newest version where several are the same. Nothing where
+    no run of this store has written such a file.
+    """
+    from treering.api._sources import open_sources
+    from treering.api._versions import versions_of
+
+    try:
+        sources = open_sources(None)
+    except NotFound:
+        return {}
+    size = path.stat().st_size
+    condition = "type = 'model' AND files = 1 AND size = CAST(:value AS INTEGER)"
+    found = [version for source in sources for version in versions_of(source, condition, str(size))]
+    for version in sorted(found, key=lambda one: one.created, reverse=True):
+        if _holds(version, path):
+            return {**version.metadata, "run": version.run_id, "project": version.project}
+    return {}
+
+
+def _holds(version: Artifact, path: Path) -> bool:
+    """Whether the one file of a version is the same as one on disk."""
+    (kept,) = version.files()
+    try:
+        with path.open("rb") as file:
+            for start in range(0, kept.size, _COMPARED_BYTES):
+                if file.read(_COMPARED_BYTES) != kept.read(start, min(_COMPARED_BYTES, kept.size - start)):
+                    return False
+    except (TreeringError, OSError):  # it is damaged in the store: another may be sound
+        return False
+    return True

@@ -9,8 +9,8 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,24 +18,11 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
+from keras_models import INPUTS, TARGETS, build, fit
+from readings import OneRun, Runs
+
 from treering.api import ApiRun
 from treering.callbacks.keras import TreeringCallback
-
-OneRun = Callable[[], ApiRun]
-Runs = Callable[[], list[ApiRun]]
-
-INPUTS = np.linspace(0, 1, 128, dtype="float32").reshape(32, 4)
-TARGETS = INPUTS.sum(1)
-
-
-def build(optimizer: Any = None, **options: Any) -> Any:
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
-    model.compile(optimizer or keras.optimizers.SGD(0.1), "mse", metrics=["mae"], **options)
-    return model
-
-
-def fit(model: Any, *callbacks: Any, batches: int = 4, **options: Any) -> Any:
-    return model.fit(INPUTS, TARGETS, 32 // batches, verbose=0, callbacks=list(callbacks), **options)
 
 
 def steps(run: ApiRun, key: str, epochs_too: bool = False) -> list[int]:
@@ -54,7 +41,7 @@ def test_rows_within_epochs_lie_on_true_steps(only_run: OneRun) -> None:
     run = only_run()
     assert steps(run, "train/loss") == [1, 4, 7]
     assert steps(run, "train/loss", epochs_too=True) == [1, 4, 4, 7, 8]
-    assert run.history("batch").values.tolist() == [0, 3, 2]
+    assert run.history("batch").values.tolist() == [1, 4, 7]
     assert run.history("epoch").values.tolist() == [0, 0, 0, 1, 1]
 
 
@@ -73,7 +60,7 @@ def test_accumulated_gradients_make_one_step_of_two_batches(only_run: OneRun) ->
     fit(build(keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)), TreeringCallback(log_every=1))
     run = only_run()
     assert run.history("train/loss").x[-1] == 2
-    assert run.history("batch").values[-1] == 3
+    assert run.history("batch").values[-1] == 4
 
 
 def test_the_learning_rate_of_a_schedule(only_run: OneRun) -> None:
@@ -159,118 +146,19 @@ def test_config(only_run: OneRun) -> None:
     assert config["optimizer"]["0"]["name"] == model.optimizer.name
 
 
-# -- checkpoints ------------------------------------------------------------------------------------------------------
-
-
-def contents(run: ApiRun) -> dict[str, bytes]:
-    return {alias: version.read() for version in run.versions() for alias in version.aliases}
-
-
-class Copies(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
-    """Keeps what a path held whenever an epoch began and at the end."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.path, self.seen = path, list[bytes]()
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        if self.path.exists():
-            self.seen.append(self.path.read_bytes())
-
-    def on_train_end(self, logs: Any = None) -> None:
-        self.on_epoch_begin(0)
-
-
-@pytest.mark.parametrize("ours_first", [True, False])
-@pytest.mark.parametrize("name", ["model.keras", "model.weights.h5", "{epoch:02d}-{loss:.4f}.keras", "[a]*/{epoch}.h5"])
-@pytest.mark.filterwarnings("ignore:.*HDF5:UserWarning")
-def test_files_are_taken_wherever_the_callback_stands(
-    name: str, ours_first: bool, tmp_path: Path, only_run: OneRun
-) -> None:
-    path = tmp_path / "saved" / name
-    saver = keras.callbacks.ModelCheckpoint(path, monitor="loss", save_weights_only="weights" in name)
-    copies = Copies(path)
-    callbacks = [TreeringCallback(), saver, copies] if ours_first else [saver, copies, TreeringCallback()]
-    fit(build(), *callbacks, epochs=3)
-    kept = contents(only_run())
-    if "{" in name:
-        saved = [path for path in (tmp_path / "saved").rglob("*") if path.is_file()]
-        saved.sort(key=lambda path: path.stat().st_mtime_ns)
-        assert [kept[f"step-{step}"] for step in (4, 8, 12)] == [path.read_bytes() for path in saved]
-    else:
-        assert [kept[f"step-{step}"] for step in (4, 8, 12)] == copies.seen
-        assert len(set(copies.seen)) == 3
-    assert kept["last"] == kept["step-12"] == kept["best:train/loss"]
-
-
-def test_nothing_saved_when_nothing_is_better(tmp_path: Path, only_run: OneRun) -> None:
-    saver = keras.callbacks.ModelCheckpoint(tmp_path / "best.keras", save_best_only=True)
-    model = build(keras.optimizers.SGD(0.0))
-    fit(model, saver, TreeringCallback(), epochs=3, validation_data=(INPUTS, TARGETS))
-    (version,) = only_run().versions()
-    assert {"step-4", "best", "best:val/loss", "last"} <= set(version.aliases)
-    assert (version.metadata["score"], version.metadata["epoch"]) == (pytest.approx(saver.best), 0)
-
-
-def test_best_is_by_score_where_every_epoch_is_saved(tmp_path: Path, only_run: OneRun) -> None:
-    class Worse(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            self.model.optimizer.learning_rate = [0.1, 0.1, 3.0][epoch]
-
-    saver = keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras")
-    history = fit(build(), Worse(), saver, TreeringCallback(), epochs=3, validation_data=(INPUTS, TARGETS)).history
-    assert np.argmin(history["val_loss"]) == 1
-    kept = contents(only_run())
-    assert kept["best"] == (tmp_path / "2.keras").read_bytes()
-    assert kept["last"] == (tmp_path / "3.keras").read_bytes()
-
-
-def test_a_larger_accuracy_is_better(tmp_path: Path, only_run: OneRun) -> None:
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="softmax")])
-    model.compile(keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    saver = keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras", monitor="accuracy")
-    labels = (TARGETS > 2).astype("int32")
-    history = model.fit(INPUTS, labels, 8, 6, verbose=0, callbacks=[TreeringCallback(), saver]).history
-    run = only_run()
-    (best,) = [version for version in run.versions() if "best:train/accuracy" in version.aliases]
-    assert best.metadata["mode"] == "max"
-    assert best.metadata["score"] == pytest.approx(max(history["accuracy"]))
-    assert best.metadata["epoch"] == int(np.argmax(history["accuracy"]))
-
-
-def test_saved_every_few_batches(tmp_path: Path, only_run: OneRun) -> None:
-    path = tmp_path / "{epoch}-{batch}.weights.h5"
-    saver = keras.callbacks.ModelCheckpoint(path, save_freq=3, save_weights_only=True)
-    fit(build(), TreeringCallback(), saver, batches=8, epochs=2)
-    files = {f"step-{(int(p.name[0]) - 1) * 8 + int(p.name[2])}": p.read_bytes() for p in tmp_path.glob("*.h5")}
-    assert set(files) == {"step-3", "step-6", "step-9", "step-12", "step-15"}
-    kept = contents(only_run())
-    assert {alias: kept[alias] for alias in files} == files
-
-
-def test_files_of_an_earlier_training_are_left_alone(tmp_path: Path, recorded: Runs) -> None:
-    saver = keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras")
-    model = build()
-    fit(model, saver, TreeringCallback(name="first"), epochs=2)
-    fit(model, TreeringCallback(name="second"), epochs=2)
-    assert {run.name: len(run.versions()) for run in recorded()} == {"first": 2, "second": 0}
-
-
-def test_the_folder_of_checkpoints_is_as_without_us(tmp_path: Path) -> None:
-    for name, ours in (("with", [TreeringCallback()]), ("without", [])):
-        keras.utils.set_random_seed(0)
-        saver = keras.callbacks.ModelCheckpoint(tmp_path / name / "{epoch}.weights.h5", save_weights_only=True)
-        fit(build(), saver, *ours, epochs=2)
-    assert sorted(os.listdir(tmp_path / "with")) == sorted(os.listdir(tmp_path / "without"))
-
-
 # -- gradients --------------------------------------------------------------------------------------------------------
 
 
 def expected_norms(accumulated: int = 1, clip: float = math.inf) -> list[tuple[float, float, float]]:
     """Norms of the gradients of the kernel, of the bias, and of both before clipping, computed by hand."""
+    found = expected_gradients(accumulated, clip)
+    return [(float(np.linalg.norm(one)), float(np.linalg.norm(other)), before) for one, other, before in found]
+
+
+def expected_gradients(accumulated: int = 1, clip: float = math.inf) -> list[tuple[Any, Any, float]]:
+    """Those of the kernel and of the bias, and the norm of both before clipping."""
     kernel, bias = np.ones((4, 1)), np.zeros(1)
-    found, sums = list[tuple[float, float, float]](), [np.zeros((4, 1)), np.zeros(1)]
+    found, sums = list[tuple[Any, Any, float]](), [np.zeros((4, 1)), np.zeros(1)]
     for batch in range(4):
         inputs, targets = INPUTS[8 * batch : 8 * batch + 8], TARGETS[8 * batch : 8 * batch + 8, None] * 2
         error = 2 * (inputs @ kernel + bias - targets) / 8
@@ -280,8 +168,7 @@ def expected_norms(accumulated: int = 1, clip: float = math.inf) -> list[tuple[f
             before = float(np.sqrt(sum((one**2).sum() for one in sums)))
             parts = [one * min(1, clip / before) for one in sums]
             kernel, bias = kernel - 0.1 * parts[0], bias - 0.1 * parts[1]
-            norms = [float(np.linalg.norm(one)) for one in parts]
-            found.append((norms[0], norms[1], before))
+            found.append((parts[0], parts[1], before))
             sums = [np.zeros((4, 1)), np.zeros(1)]
     return found
 
@@ -315,6 +202,38 @@ def test_norms_of_accumulated_gradients_before_and_after_clipping(only_run: OneR
     assert dict(run.history("grad/norm_preclip")) == {
         step: pytest.approx(norms[2], rel=1e-4) for step, norms in enumerate(expected, 1)
     }
+
+
+def counted(values: Any) -> list[tuple[float, float, int]]:
+    """(from, to, count) by powers of two."""
+    exponents = np.floor(np.log2(np.abs(np.ravel(values))))
+    edges = [
+        tuple(sorted((sign * 2.0**at, sign * 2.0 ** (at + 1))))
+        for at, sign in zip(exponents, np.sign(np.ravel(values)), strict=True)
+    ]
+    return sorted((low, high, edges.count((low, high))) for low, high in set(edges))
+
+
+def bars(histogram: Any) -> list[tuple[float, float, int]]:
+    edges, counts = histogram.edges, histogram.counts
+    return [(low, high, count) for low, high, count in zip(edges, edges[1:], counts, strict=False) if count]
+
+
+def test_histograms_count_the_values_of_each_update(only_run: OneRun) -> None:
+    fit_by_hand(TreeringCallback(log_every=1, gradients="histograms"))
+    run = only_run()
+    for at, key in enumerate(("grad/histogram/out/kernel", "grad/histogram/out/bias")):
+        assert steps(run, key) == [1, 2, 3, 4]
+        assert [bars(one) for one in run.history(key).values] == [counted(one[at]) for one in expected_gradients()]
+
+
+def test_values_that_are_not_finite_are_counted_apart(only_run: OneRun) -> None:
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, kernel_initializer="ones", name="out")])
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    inputs, targets = np.ones((4, 4), "float32"), np.ones((4, 2), "float32") * [math.inf, 4.0]
+    model.fit(inputs, targets, 4, verbose=0, callbacks=[TreeringCallback(log_every=1, gradients="histograms")])
+    (histogram,) = only_run().history("grad/histogram/out/kernel").values
+    assert (histogram.nan, histogram.inf, histogram.minus_inf, sum(histogram.counts)) == (0, 0, 4, 4)
 
 
 def test_the_optimizer_is_let_go(recorded: Runs) -> None:
@@ -373,11 +292,13 @@ columns = numpy.linspace(0, 1, 128, dtype="float32").reshape(32, 4)
 for name, options in (("plain", {}), ("clipped", {"gradient_accumulation_steps": 2, "global_clipnorm": 0.5})):
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, kernel_initializer="ones", name="out")])
     model.compile(keras.optimizers.SGD(0.1, **options), "mse")
-    callback = TreeringCallback(log_every=1, gradients=True)
+    callback = TreeringCallback(log_every=1, gradients="histograms")
     model.fit(columns, columns.sum(1) * 2, 8, verbose=0, shuffle=False, callbacks=[callback])
     callback.run.finish()
     read = Api(callback.run.store_dir).run(callback.run.id)
-    found[name] = {key: read.history(key).values.tolist() for key in read.metrics if key.startswith("grad/")}
+    series = {key: read.history(key).values.tolist() for key in read.metrics if key.startswith("grad/")}
+    counts = {key: [(one.edges, one.counts) for one in series.pop(key)] for key in list(series) if "histogram" in key}
+    found[name] = {**series, **counts}
 for executed, every in ((2, 2), (3, 1)):
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     optimizer = keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5))
@@ -394,6 +315,7 @@ for executed, every in ((2, 2), (3, 1)):
     within = read.history("batch").x.tolist()
     found[str(executed)] = {
         "within": within,
+        "batches": read.history("batch").values.tolist(),
         "last": int(read.history("train/loss").x[-1]),
         "lr": read.history("lr/0").values[-1],
         "test": int(read.history("test/loss").x[-1]),
@@ -423,6 +345,10 @@ def test_backends(backend: str, tmp_path: Path, store_dir: Path) -> None:
     for name, expected in (("plain", expected_norms()), ("clipped", expected_norms(accumulated=2, clip=0.5))):
         for at, key in enumerate(("layer/out/kernel", "layer/out/bias")):
             assert found[name][f"grad/{key}"][-1] == pytest.approx(expected[-1][at], rel=1e-4)
+    for name, expected in (("plain", expected_gradients()), ("clipped", expected_gradients(2, 0.5))):
+        for at, key in enumerate(("out/kernel", "out/bias")):
+            edges, counts = found[name][f"grad/histogram/{key}"][-1]
+            assert bars(SimpleNamespace(edges=edges, counts=counts)) == counted(expected[-1][at])
     before_clipping = [norms[2] for norms in expected_norms(accumulated=2, clip=0.5)]
     assert found["clipped"]["grad/norm_preclip"] == pytest.approx(before_clipping, rel=1e-4)
     assert found["plain"]["grad/norm"] == pytest.approx([norms[2] for norms in expected_norms()], rel=1e-4)
@@ -430,6 +356,7 @@ def test_backends(backend: str, tmp_path: Path, store_dir: Path) -> None:
     assert found["2"]["within"] == ([2, 4, 6, 8] if executed_together else [1, 3, 5, 7])
     assert found["3"]["within"] == ([3, 6, 8] if executed_together else list(range(1, 9)))
     for part in (found["2"], found["3"]):
+        assert part["batches"] == part["within"], "with an update for each batch"
         assert (part["last"], part["test"]) == (8, 8)
         assert part["lr"] == pytest.approx(0.1 * 0.5**8)
         (aliases,) = part["aliases"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 import subprocess
 import sys
@@ -68,6 +69,12 @@ def test_larger_arrays_stay() -> None:
     assert number(values) is values
 
 
+def task(kind: str, index: int, **cluster: int) -> str:
+    """What TensorFlow's launchers tell a process."""
+    addresses = {name: [f"host{at}:1" for at in range(count)] for name, count in cluster.items()}
+    return json.dumps({"cluster": addresses, "task": {"type": kind, "index": index}})
+
+
 # -- ranks ------------------------------------------------------------------------------------------------------------
 
 
@@ -83,6 +90,16 @@ def test_larger_arrays_stay() -> None:
         ({"NODE_RANK": "1", "LOCAL_RANK": "2", "LOCAL_WORLD_SIZE": "4"}, 6),
         ({"RANK": "not a number"}, 0),
         ({"RANK": ""}, 0),
+        ({"TF_CONFIG": task("chief", 0, chief=1, worker=2)}, 0),
+        ({"TF_CONFIG": task("worker", 1, chief=1, worker=2)}, 2),
+        ({"TF_CONFIG": task("worker", 0, worker=2)}, 0),
+        ({"TF_CONFIG": task("worker", 1, worker=2)}, 1),
+        ({"TF_CONFIG": task("ps", 0, worker=2, ps=1)}, 2),
+        ({"TF_CONFIG": task("evaluator", 0, chief=1)}, 1),
+        ({"TF_CONFIG": "{}"}, 0),
+        ({"TF_CONFIG": "not JSON"}, 0),
+        ({"TF_CONFIG": '{"task": 3}'}, 0),
+        ({"TF_CONFIG": task("worker", 1, worker=2), "RANK": "0"}, 0),
     ],
 )
 def test_rank_from_the_launchers_variables(environ: dict[str, str], rank: int) -> None:
