@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+import weakref
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -15,7 +17,7 @@ from treering.artifacts.references import refer_to
 from treering.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable
 
     from treering.artifacts.manifest import Entry
 
@@ -28,7 +30,8 @@ class Draft:
     def __init__(self, base: Iterable[Entry] = ()) -> None:
         self.files: dict[str, Path] = {}
         self.kept: dict[str, Entry] = {entry.path: entry for entry in base}
-        self._own: tempfile.TemporaryDirectory[str] | None = None
+        self._own: str | None = None
+        self._forget: Callable[[], object] = _nothing
 
     def add_file(self, source: str | os.PathLike[str], name: str | None) -> str:
         """Take a file; returns its path inside."""
@@ -76,8 +79,9 @@ class Draft:
         if path in self.files or path in self.kept:
             raise UsageError(f"new_file() got {path!r}, which is there already; remove() it first")
         if self._own is None:
-            self._own = tempfile.TemporaryDirectory(prefix="treering-draft-")
-        place = Path(self._own.name, str(len(os.listdir(self._own.name))))
+            self._own = tempfile.mkdtemp(prefix="treering-draft-")
+            self._forget = weakref.finalize(self, shutil.rmtree, self._own, ignore_errors=True)
+        place = Path(self._own, str(len(os.listdir(self._own))))
         with place.open(mode, encoding=None if "b" in mode else encoding or "utf-8") as file:
             yield file
         self._put(path, place)
@@ -104,6 +108,8 @@ class Draft:
 
     def close(self) -> None:
         """Delete what `new_file` has made."""
-        if self._own is not None:
-            self._own.cleanup()
-            self._own = None
+        self._forget()
+        self._own = None
+
+
+def _nothing() -> None: ...

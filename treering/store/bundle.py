@@ -105,6 +105,7 @@ def _merge_run(store: Store, source: Store, run_id: str, merged: Merged) -> None
                 _copy(source.database, database, table, "run_id = :run_id", run_id)
             _copy_columns(source.database, database, run_id)
             _copy_versions(source.database, database, run_id)
+            _copy_events(source.database, database, run_id)
     (merged.updated if ours is not None else merged.added).append(run_id)
 
 
@@ -187,6 +188,21 @@ def _copy_versions(source: Database, target: Database, run_id: str) -> None:
                 for alias in aliases
             ],
         )
+
+
+def _copy_events(source: Database, target: Database, run_id: str) -> None:
+    """Copy what the run did in registries, behind what has happened there by now."""
+    names = [name for name in _names(source, "registry_events") if name != "id"]
+    rows = source.query(
+        f"SELECT {', '.join(names)} FROM registry_events WHERE run_id = :id ORDER BY id", {"id": run_id}
+    )
+    for row in rows:
+        values = dict(zip(names, row, strict=True))
+        known = "SELECT 1 FROM registry_events WHERE run_id = :run_id AND time_us = :time_us AND kind = :kind"
+        if not target.query(known, values):
+            numbered = "SELECT version FROM versions WHERE id = :version_id"  # the target may count on from another one
+            number = next((one for (one,) in target.query(numbered, values)), values["version"])
+            target.execute(_insert("registry_events", names), {**values, "version": number})
 
 
 def _copy_version(source: Database, target: Database, names: list[str], values: dict[str, Any]) -> None:
