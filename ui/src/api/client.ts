@@ -1,6 +1,7 @@
 /** Where the server is, and how it is asked. */
 
-const root = document.querySelector<HTMLMetaElement>('meta[name="treering-root"]')?.content ?? "";
+const page = typeof document === "undefined" ? null : document; // there is none in tests
+const root = page?.querySelector<HTMLMetaElement>('meta[name="treering-root"]')?.content ?? "";
 
 /** The prefix under which a proxy shows the server, such as "/tracking"; "" for none. */
 export const ROOT = root;

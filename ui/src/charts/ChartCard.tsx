@@ -1,0 +1,142 @@
+/** A chart with its title, what it stands for, and what can be done with it. */
+import { ActionIcon, Menu, Tooltip } from "@mantine/core";
+import { useElementSize } from "@mantine/hooks";
+import { memo, useCallback, useMemo, useSyncExternalStore } from "react";
+import { count, short } from "../format/numbers";
+import { Icon } from "../shell/Icons";
+import { Chart } from "./Chart";
+import styles from "./ChartCard.module.css";
+import type { Format } from "./export";
+import { type Drawn, type Picture, picture, type Settings } from "./lines";
+import type { SeriesStore } from "./store";
+import { placeText } from "./ticks";
+
+export interface CardSettings extends Omit<Settings, "scaleX"> {
+  x: string;
+}
+
+interface Props {
+  metric: string;
+  title: string;
+  store: SeriesStore;
+  runs: readonly Drawn[];
+  settings: CardSettings;
+  onZoom: (range: [number, number] | null) => void;
+  onOpen: (run: string) => void;
+  onFull?: ((metric: string) => void) | undefined;
+  height: number;
+}
+
+export const ChartCard = memo(function ChartCard(props: Props) {
+  const { metric, title, store, runs, settings, onZoom, onOpen, onFull, height } = props;
+  const { ref, width } = useElementSize<HTMLDivElement>();
+  const curves = useSyncExternalStore(
+    useCallback((ear) => store.subscribe(metric, ear), [store, metric]),
+    () => store.curves(metric),
+  );
+  const xKind = settings.x === "_time" ? "time" : settings.x === "_runtime" ? "seconds" : "number";
+  const scaleX = xKind === "time" ? 1e6 : 1;
+  const drawing = useMemo(() => picture(curves, runs, { ...settings, scaleX }), [curves, runs, settings, scaleX]);
+  const zoom = useCallback(
+    (range: [number, number] | null) => onZoom(range && [range[0] * scaleX, range[1] * scaleX]),
+    [onZoom, scaleX],
+  );
+  const ready = drawing.lines.length > 0;
+  return (
+    <section className={styles.card} aria-label={metric} data-chart={metric}>
+      <header className={styles.head}>
+        <h3 className={styles.title} title={metric}>
+          {title}
+        </h3>
+        <Note drawing={drawing} xKind={xKind} />
+        <Actions {...props} drawing={drawing} onFull={onFull} />
+      </header>
+      <div ref={ref} className={styles.body} style={{ height }}>
+        {ready && width > 40 ? (
+          <Chart
+            picture={drawing}
+            title={metric}
+            width={Math.floor(width)}
+            height={height}
+            xKind={xKind}
+            logX={settings.logX}
+            logY={settings.logY}
+            onZoom={zoom}
+            onOpen={onOpen}
+          />
+        ) : (
+          <Waiting store={store} metric={metric} runs={runs} />
+        )}
+      </div>
+    </section>
+  );
+});
+
+function Waiting({ store, metric, runs }: Pick<Props, "store" | "metric" | "runs">) {
+  const curves = store.curves(metric);
+  const answered = runs.length > 0 && runs.every((run) => curves.has(run.id));
+  return <div className={styles.waiting}>{answered ? "No points here for the runs that are drawn" : ""}</div>;
+}
+
+/** How many points the lines stand for, and what is not on the picture. */
+function Note({ drawing, xKind }: { drawing: Picture; xKind: "number" | "time" | "seconds" }) {
+  const { total, drawn, clipped, marks } = drawing;
+  if (!total) return null;
+  const notes = [`${total.toLocaleString("en")} points`];
+  if (drawn < total) notes.push(`${drawn.toLocaleString("en")} drawn: the smallest and largest of each pixel`);
+  for (const kind of ["NaN", "+Inf", "-Inf"] as const) {
+    const number = marks.filter((mark) => mark.kind === kind).length;
+    if (number) notes.push(`${number} × ${kind}, marked`);
+  }
+  const beyond = [clipped.high, clipped.low].filter((point) => point !== null);
+  return (
+    <>
+      {clipped.count > 0 && (
+        <Tooltip
+          label={`Left out: ${beyond.map((point) => `${short(point.value)} at ${placeText(point.x, xKind)}`).join(", ")}`}
+        >
+          <span className={styles.clipped}>{count(clipped.count)} clipped</span>
+        </Tooltip>
+      )}
+      {marks.length > 0 && <span className={styles.marked}>{marks.length} NaN/Inf</span>}
+      <Tooltip label={notes.join(" · ")}>
+        <span className={styles.note}>{count(total)} pts</span>
+      </Tooltip>
+    </>
+  );
+}
+
+function Actions({ metric, settings, onFull, drawing }: Props & { drawing: Picture }) {
+  const keep = (format: Format) => async () => {
+    const { save } = await import("./export");
+    const { logX, logY } = settings;
+    await save(format, { title: metric, picture: drawing, logX, logY, xName: settings.x });
+  };
+  return (
+    <span className={styles.actions}>
+      {onFull && (
+        <ActionIcon
+          variant="subtle"
+          color="gray"
+          size="sm"
+          aria-label={`Show ${metric} large`}
+          onClick={() => onFull(metric)}
+        >
+          <Icon name="expand" size={13} />
+        </ActionIcon>
+      )}
+      <Menu position="bottom-end" withinPortal>
+        <Menu.Target>
+          <ActionIcon variant="subtle" color="gray" size="sm" aria-label={`Save ${metric}`}>
+            <Icon name="download" size={13} />
+          </ActionIcon>
+        </Menu.Target>
+        <Menu.Dropdown>
+          <Menu.Item onClick={keep("png")}>Picture (PNG)</Menu.Item>
+          <Menu.Item onClick={keep("svg")}>Drawing (SVG)</Menu.Item>
+          <Menu.Item onClick={keep("csv")}>Numbers (CSV)</Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
+    </span>
+  );
+}

@@ -1,0 +1,65 @@
+/** Axes: their colours, and how places on them are written. */
+import type uPlot from "uplot";
+import { count, short } from "../format/numbers";
+import { duration } from "../format/time";
+
+const FONT = "11px system-ui, sans-serif";
+
+export function axes(host: HTMLElement, xKind: "number" | "time" | "seconds"): uPlot.Axis[] {
+  const style = getComputedStyle(host);
+  const colour = (name: string) => style.getPropertyValue(name).trim() || "#888888";
+  const shared: uPlot.Axis = {
+    stroke: colour("--dim"),
+    font: FONT,
+    grid: { stroke: colour("--grid"), width: 1 },
+    ticks: { show: false },
+  };
+  return [
+    {
+      ...shared,
+      size: 24,
+      gap: 4,
+      space: xKind === "time" ? 80 : 55,
+      values: (_self, splits) => labels(splits, xKind),
+    },
+    {
+      ...shared,
+      size: (_self, values) => 12 + 6.2 * Math.max(3, ...(values ?? []).map((text) => (text ?? "").length)),
+      gap: 4,
+      space: 32,
+      values: (_self, splits) => splits.map((value) => (value === null ? "" : tick(value))),
+    },
+  ];
+}
+
+function tick(value: number): string {
+  return Math.abs(value) >= 10_000 ? count(Math.abs(value)).replace(/^/, value < 0 ? "−" : "") : short(value, 6);
+}
+
+function labels(splits: readonly (number | null)[], xKind: "number" | "time" | "seconds"): string[] {
+  if (xKind === "seconds") return splits.map((value) => (value === null ? "" : value === 0 ? "0" : duration(value)));
+  if (xKind === "time") return times(splits);
+  return splits.map((value) => (value === null ? "" : tick(value)));
+}
+
+function times(splits: readonly (number | null)[]): string[] {
+  const known = splits.filter((value) => value !== null);
+  const step = known.length > 1 ? (known[1] as number) - (known[0] as number) : 0;
+  return splits.map((value) => {
+    if (value === null) return "";
+    const time = new Date(value * 1000);
+    if (step >= 86_400) return time.toLocaleDateString("en-CA").slice(5);
+    return time.toLocaleTimeString("en-GB", {
+      hour: "2-digit",
+      minute: "2-digit",
+      ...(step < 60 ? { second: "2-digit" } : {}),
+    });
+  });
+}
+
+/** A place on the axis, in full. */
+export function placeText(value: number, xKind: "number" | "time" | "seconds"): string {
+  if (xKind === "seconds") return duration(value);
+  if (xKind === "time") return new Date(value * 1000).toLocaleString("en-GB");
+  return short(value, 8);
+}

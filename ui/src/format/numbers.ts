@@ -1,0 +1,33 @@
+/** Numbers for people: short, and never so short that two of them look the same where it matters. */
+
+export function short(value: number, digits = 4): string {
+  if (Number.isNaN(value)) return "NaN";
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (Number.isInteger(value) && size < 1e7) return value.toLocaleString("en").replace("-", "−");
+  if (size >= 1e7 || size < 1e-4) {
+    const [front = "", power = ""] = value.toExponential(digits - 1).split("e");
+    const trimmed = front.includes(".") ? front.replace(/\.?0+$/, "") : front;
+    return `${trimmed}e${power.replace("+", "")}`.replaceAll("-", "−");
+  }
+  return Number(value.toPrecision(digits)).toLocaleString("en", { maximumSignificantDigits: digits }).replace("-", "−");
+}
+
+/** A number of things: 950, 12.3k, 4M. */
+export function count(value: number): string {
+  if (value < 10_000) return value.toLocaleString("en");
+  for (const [size, word] of [
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e3, "k"],
+  ] as const) {
+    if (value >= size) return `${Number((value / size).toPrecision(3))}${word}`;
+  }
+  return String(value);
+}
+
+export function percent(value: number): string {
+  const text = `${value > 0 ? "+" : "−"}${Math.abs(value).toPrecision(Math.abs(value) < 10 ? 2 : 3)} %`;
+  return Number.isFinite(value) ? text : "";
+}

@@ -1,0 +1,153 @@
+/** How curves are drawn. */
+import { ActionIcon, Checkbox, Popover, Select, Slider, TextInput, Tooltip } from "@mantine/core";
+import type { Band, Middle } from "../../charts/aggregate";
+import { type SmoothKind, share } from "../../charts/smooth";
+import { Icon } from "../../shell/Icons";
+import type { SetView, View } from "../../state/view";
+import styles from "./ProjectPage.module.css";
+
+interface Props {
+  view: View;
+  setView: SetView;
+  metrics: readonly string[];
+}
+
+const AXES = [
+  { value: "", label: "Own x axis" },
+  { value: "_step", label: "Step" },
+  { value: "_runtime", label: "Relative time" },
+  { value: "_time", label: "Wall time" },
+];
+const KINDS = [
+  { value: "none", label: "Raw" },
+  { value: "ema", label: "EMA" },
+  { value: "gauss", label: "Gaussian" },
+  { value: "mean", label: "Mean" },
+  { value: "median", label: "Median" },
+];
+
+export function ChartControls({ view, setView, metrics }: Props) {
+  const { kind, strength } = view.smooth;
+  return (
+    <div className={styles.controls} role="toolbar" aria-label="How curves are drawn">
+      <TextInput
+        className={styles.find ?? ""}
+        size="xs"
+        aria-label="Find charts"
+        placeholder="Find charts (regex)"
+        leftSection={<Icon name="search" size={13} />}
+        value={view.charts}
+        onChange={(event) => setView({ charts: event.currentTarget.value })}
+      />
+      <Select
+        className={styles.axis ?? ""}
+        aria-label="X axis"
+        searchable={metrics.length > 12}
+        allowDeselect={false}
+        data={[...AXES, ...metrics.map((key) => ({ value: key, label: key }))]}
+        value={view.x}
+        onChange={(x) => setView({ x: x ?? "", range: null })}
+      />
+      <Select
+        className={styles.kind ?? ""}
+        aria-label="Smoothing"
+        allowDeselect={false}
+        data={KINDS}
+        value={kind}
+        onChange={(next) => setView({ smooth: { kind: (next ?? "none") as SmoothKind, strength: strength || 40 } })}
+      />
+      {kind !== "none" && (
+        <Tooltip label={`over ${(100 * share(strength)).toPrecision(2)} % of the axis`}>
+          <Slider
+            className={styles.strength ?? ""}
+            size="sm"
+            thumbLabel="How much"
+            label={null}
+            value={strength}
+            onChange={(next) => setView({ smooth: { kind, strength: next } })}
+          />
+        </Tooltip>
+      )}
+      <More view={view} setView={setView} />
+      {view.range && (
+        <Tooltip label="See all of the x axis (Esc, double click)">
+          <ActionIcon
+            variant="light"
+            size={30}
+            aria-label="See all of the x axis"
+            onClick={() => setView({ range: null })}
+          >
+            <Icon name="reset" />
+          </ActionIcon>
+        </Tooltip>
+      )}
+    </div>
+  );
+}
+
+function More({ view, setView }: Pick<Props, "view" | "setView">) {
+  return (
+    <Popover position="bottom-end" withinPortal trapFocus>
+      <Popover.Target>
+        <Tooltip label="Axes, clipping, groups">
+          <ActionIcon variant="default" size={30} aria-label="More settings of charts">
+            <Icon name="settings" />
+          </ActionIcon>
+        </Tooltip>
+      </Popover.Target>
+      <Popover.Dropdown>
+        <div className={styles.settings}>
+          <Checkbox
+            size="xs"
+            label="Logarithmic y axis"
+            checked={view.logY}
+            onChange={() => setView({ logY: !view.logY })}
+          />
+          <Checkbox
+            size="xs"
+            label="Logarithmic x axis"
+            checked={view.logX}
+            onChange={() => setView({ logX: !view.logX })}
+          />
+          <Checkbox
+            size="xs"
+            label="Clip outliers (says what it clips)"
+            checked={view.clip}
+            onChange={() => setView({ clip: !view.clip })}
+          />
+          <Select
+            label="Runs drawn at most"
+            data={["10", "20", "50", "100", "200", "500"]}
+            value={String(view.most)}
+            allowDeselect={false}
+            onChange={(most) => setView({ most: Number(most) })}
+          />
+          <Select
+            label="Middle of a group"
+            data={[
+              { value: "mean", label: "Mean" },
+              { value: "median", label: "Median" },
+              { value: "iqm", label: "Mean of the middle half (IQM)" },
+            ]}
+            value={view.middle}
+            allowDeselect={false}
+            onChange={(middle) => setView({ middle: middle as Middle })}
+          />
+          <Select
+            label="Band of a group"
+            data={[
+              { value: "std", label: "Standard deviation" },
+              { value: "stderr", label: "Standard error" },
+              { value: "minmax", label: "Smallest to largest" },
+              { value: "ci", label: "95 % interval (bootstrap)" },
+              { value: "none", label: "None" },
+            ]}
+            value={view.band}
+            allowDeselect={false}
+            onChange={(band) => setView({ band: band as Band })}
+          />
+        </div>
+      </Popover.Dropdown>
+    </Popover>
+  );
+}

@@ -1,0 +1,37 @@
+import { expect, it } from "vitest";
+import { parseSearch, type Search, writeSearch } from "./search";
+import { readView, type View, writeView } from "./view";
+
+const through = (patch: Partial<View>): View =>
+  readView(
+    parseSearch(
+      writeSearch(Object.fromEntries(Object.entries(writeView(patch)).filter(([, text]) => text !== undefined))),
+    ),
+  );
+
+it("an empty address is the first view", () => {
+  expect(writeSearch(writeView(readView({})))).toBe("");
+});
+
+it.each<Partial<View>>([
+  { filter: "config.lr < 0.1 and name ~ 'a*' & x = 50%" },
+  {
+    sort: [
+      { field: "summary.val/loss", descending: true },
+      { field: "name", descending: false },
+    ],
+  },
+  { columns: ["config.a,b", "summary.50%"] },
+  { hidden: new Set(["a", "b"]), pinned: ["c"], baseline: "c" },
+  { group: ["config.lr"], middle: "iqm", band: "ci", most: 12 },
+  { x: "epoch", logX: true, logY: true, clip: true },
+  { smooth: { kind: "gauss", strength: 30 }, range: [1.5, 1e6] },
+  { charts: "loss|acc", folded: new Set(["train"]), side: "runs" },
+])("%j comes back", (patch) => {
+  expect(through(patch)).toMatchObject(patch);
+});
+
+it("what makes no sense counts for nothing", () => {
+  const broken: Search = { smooth: "x:y", range: "5:1", most: "-3", band: "<b>", side: "up" };
+  expect(readView(broken)).toEqual(readView({}));
+});

@@ -1,0 +1,147 @@
+/** What can be done with the runs that are selected. */
+import { Button, Modal, TagsInput, Textarea, TextInput } from "@mantine/core";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { send } from "../api/client";
+import type { RunRow } from "../api/types";
+import { Icon } from "../shell/Icons";
+import styles from "./BulkBar.module.css";
+
+interface Props {
+  runs: readonly RunRow[];
+  onDone: () => void;
+  onOnly: () => void;
+  project: string;
+}
+
+type Dialog = "tags" | "edit" | "delete" | null;
+
+export function BulkBar({ runs, onDone, onOnly, project }: Props) {
+  const [dialog, setDialog] = useState<Dialog>(null);
+  if (!runs.length) return null;
+  const close = () => setDialog(null);
+  return (
+    <div className={styles.bar} role="toolbar" aria-label="Selected runs">
+      <span className={styles.count}>{runs.length} selected</span>
+      <Button size="compact-xs" variant="default" onClick={onOnly}>
+        Draw only these
+      </Button>
+      <Button
+        size="compact-xs"
+        variant="default"
+        leftSection={<Icon name="tag" size={12} />}
+        onClick={() => setDialog("tags")}
+      >
+        Tag
+      </Button>
+      {runs.length === 1 && (
+        <Button
+          size="compact-xs"
+          variant="default"
+          leftSection={<Icon name="edit" size={12} />}
+          onClick={() => setDialog("edit")}
+        >
+          Name, notes
+        </Button>
+      )}
+      <Button
+        size="compact-xs"
+        variant="default"
+        color="red"
+        leftSection={<Icon name="trash" size={12} />}
+        onClick={() => setDialog("delete")}
+      >
+        Delete
+      </Button>
+      <Button size="compact-xs" variant="subtle" onClick={onDone}>
+        Clear
+      </Button>
+      {dialog && <Change key={dialog} dialog={dialog} runs={runs} project={project} onClose={close} onDone={onDone} />}
+    </div>
+  );
+}
+
+interface ChangeProps extends Pick<Props, "runs" | "project" | "onDone"> {
+  dialog: Exclude<Dialog, null>;
+  onClose: () => void;
+}
+
+const TITLES = { tags: "Tags", edit: "Name and notes", delete: "Delete" };
+
+function Change({ dialog, runs, project, onClose, onDone }: ChangeProps) {
+  const [first] = runs;
+  const shared = runs.map((run) => run.tags).reduce((all, tags) => all.filter((tag) => tags.includes(tag)));
+  const [tags, setTags] = useState<string[]>(shared);
+  const [name, setName] = useState(first?.name ?? "");
+  const [notes, setNotes] = useState(first?.notes ?? "");
+  const queries = useQueryClient();
+  const change = useMutation({
+    mutationFn: async () => {
+      for (const run of runs) await apply(dialog, run, { tags, shared, name, notes });
+    },
+    onSuccess: async () => {
+      onClose();
+      if (dialog === "delete") onDone();
+    },
+    onSettled: () => queries.invalidateQueries({ queryKey: ["runs", project] }),
+  });
+  const many = runs.length === 1 ? `the run ${first?.name}` : `${runs.length} runs`;
+  return (
+    <Modal opened onClose={onClose} title={TITLES[dialog]} size="sm">
+      <form
+        className={styles.form}
+        onSubmit={(event) => {
+          event.preventDefault();
+          change.mutate();
+        }}
+      >
+        {dialog === "tags" && (
+          <TagsInput data-autofocus label={`Tags of ${many}`} value={tags} onChange={setTags} maxTags={100} />
+        )}
+        {dialog === "edit" && (
+          <>
+            <TextInput
+              data-autofocus
+              label="Name"
+              value={name}
+              onChange={(event) => setName(event.currentTarget.value)}
+            />
+            <Textarea label="Notes" rows={5} value={notes} onChange={(event) => setNotes(event.currentTarget.value)} />
+          </>
+        )}
+        {dialog === "delete" && (
+          <p className={styles.warning}>Delete {many} with everything logged? This cannot be undone.</p>
+        )}
+        {change.error && (
+          <p role="alert" className={styles.error}>
+            {change.error.message}
+          </p>
+        )}
+        <div className={styles.buttons}>
+          <Button variant="default" size="xs" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit" size="xs" loading={change.isPending} {...(dialog === "delete" ? { color: "red" } : {})}>
+            {dialog === "delete" ? "Delete" : "Save"}
+          </Button>
+        </div>
+      </form>
+    </Modal>
+  );
+}
+
+interface Given {
+  tags: string[];
+  shared: string[];
+  name: string;
+  notes: string;
+}
+
+async function apply(dialog: Exclude<Dialog, null>, run: RunRow, { tags, shared, name, notes }: Given): Promise<void> {
+  const path = `/runs/${encodeURIComponent(run.id)}`;
+  if (dialog === "delete") return send("DELETE", path);
+  if (dialog === "edit") return send("PATCH", path, { name, notes });
+  // What all had and was taken away goes; what only some have stays with them.
+  const kept = run.tags.filter((tag) => !shared.includes(tag) || tags.includes(tag));
+  return send("PATCH", path, { tags: [...new Set([...kept, ...tags])] });
+}

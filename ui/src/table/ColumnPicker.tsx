@@ -1,0 +1,69 @@
+/** Choosing the columns of the table. */
+import { ActionIcon, Button, Checkbox, Popover, TextInput, Tooltip } from "@mantine/core";
+import { useState } from "react";
+import { Icon } from "../shell/Icons";
+import styles from "./ColumnPicker.module.css";
+import { columnOf, fieldOf, RUN_FIELDS, type ValueColumn } from "./columns";
+
+interface Props {
+  known: readonly ValueColumn[];
+  shown: readonly string[];
+  onChange: (fields: readonly string[] | null) => void;
+}
+
+export function ColumnPicker({ known, shown, onChange }: Props) {
+  const [search, setSearch] = useState("");
+  const wanted = search.trim().toLowerCase();
+  const byField = new Map(known.map((column) => [fieldOf(column), column]));
+  const parts: [string, string[]][] = [
+    ["Run", RUN_FIELDS],
+    ["Parameters", known.filter((column) => column.scope === "config").map(fieldOf)],
+    ["Results", known.filter((column) => column.scope === "summary").map(fieldOf)],
+  ];
+  const toggle = (field: string) =>
+    onChange(shown.includes(field) ? shown.filter((one) => one !== field) : [...shown, field]);
+  return (
+    <Popover position="bottom-start" withinPortal trapFocus>
+      <Popover.Target>
+        <Tooltip label="Columns">
+          <ActionIcon variant="default" size={30} aria-label="Columns">
+            <Icon name="columns" />
+          </ActionIcon>
+        </Tooltip>
+      </Popover.Target>
+      <Popover.Dropdown className={styles.box ?? ""}>
+        <TextInput
+          size="xs"
+          placeholder="Find a column"
+          aria-label="Find a column"
+          value={search}
+          onChange={(event) => setSearch(event.currentTarget.value)}
+        />
+        <div className={styles.list}>
+          {parts.map(([title, fields]) => {
+            const found = fields.filter((field) => field.toLowerCase().includes(wanted)).slice(0, 300);
+            return (
+              found.length > 0 && (
+                <fieldset key={title} className={styles.part}>
+                  <legend>{title}</legend>
+                  {found.map((field) => (
+                    <Checkbox
+                      key={field}
+                      size="xs"
+                      label={columnOf(field, byField).title}
+                      checked={shown.includes(field)}
+                      onChange={() => toggle(field)}
+                    />
+                  ))}
+                </fieldset>
+              )
+            );
+          })}
+        </div>
+        <Button size="compact-xs" variant="subtle" onClick={() => onChange(null)}>
+          Those that tell runs apart
+        </Button>
+      </Popover.Dropdown>
+    </Popover>
+  );
+}

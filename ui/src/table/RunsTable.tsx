@@ -1,0 +1,108 @@
+/** The runs table. Rows are asked for where it is scrolled to, columns are drawn where they are seen. */
+import { Checkbox } from "@mantine/core";
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useEffect, useMemo, useRef } from "react";
+import type { RunRow } from "../api/types";
+import type { Look } from "../charts/palette";
+import type { SetView, SortKey, View } from "../state/view";
+import type { Column } from "./columns";
+import { HeaderCell } from "./HeaderCell";
+import { Row } from "./Row";
+import styles from "./RunsTable.module.css";
+
+export const ROW = 30;
+export const NAME_WIDTH = 208;
+
+export interface TableProps {
+  project: string;
+  columns: readonly Column[];
+  total: number;
+  at: (index: number) => RunRow | undefined;
+  pinned: readonly RunRow[];
+  looks: ReadonlyMap<string, Look>;
+  baseline: RunRow | undefined;
+  selected: ReadonlySet<string>;
+  onSelect: (ids: ReadonlySet<string>) => void;
+  view: View;
+  setView: SetView;
+  onRange: (from: number, to: number) => void;
+  onFilter: (condition: string) => void;
+}
+
+export function RunsTable(props: TableProps) {
+  const { columns, total, at, onRange, pinned, view, setView, selected, onSelect } = props;
+  const scroller = useRef<HTMLDivElement>(null);
+  const rows = useVirtualizer({
+    count: total,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => ROW,
+    overscan: 12,
+  });
+  const items = rows.getVirtualItems();
+  const [first, last] = [items[0]?.index ?? 0, items.at(-1)?.index ?? 0];
+  useEffect(() => onRange(first, last), [first, last, onRange]);
+  const template = useMemo(
+    () => [NAME_WIDTH, ...columns.map((column) => column.width)].map((width) => `${width}px`).join(" "),
+    [columns],
+  );
+  const width = columns.reduce((sum, column) => sum + column.width, NAME_WIDTH);
+  const loaded = items.flatMap((item) => at(item.index) ?? []);
+  const all = loaded.length > 0 && loaded.every((run) => selected.has(run.id));
+  const sortBy = (field: string, descending: boolean | null, more: boolean) => {
+    const others: SortKey[] = more ? view.sort.filter((key) => key.field !== field) : [];
+    setView({ sort: descending === null ? others : [...others, { field, descending }] });
+  };
+  const shared = { ...props, template };
+  return (
+    <div
+      ref={scroller}
+      className={styles.scroller}
+      role="table"
+      aria-rowcount={total + 1}
+      aria-label="Runs"
+      tabIndex={0}
+    >
+      <div className={styles.inner} style={{ width: `max(100%, ${width}px)` }}>
+        <div role="rowgroup" className={styles.top}>
+          <div className={`${styles.row} ${styles.head}`} style={{ gridTemplateColumns: template }} role="row">
+            <div className={`${styles.cell} ${styles.name} ${styles.headCell}`} role="columnheader">
+              <Checkbox
+                size="xs"
+                aria-label="Select the runs on the screen"
+                checked={all}
+                indeterminate={!all && loaded.some((run) => selected.has(run.id))}
+                onChange={() => onSelect(all ? new Set() : new Set([...selected, ...loaded.map((run) => run.id)]))}
+              />
+              <button
+                type="button"
+                className={styles.sortName}
+                onClick={() => sortBy("name", sortedBy(view, "name") === false, false)}
+              >
+                Run
+              </button>
+              <span className={styles.total}>{total.toLocaleString("en")}</span>
+            </div>
+            {columns.map((column) => (
+              <HeaderCell key={column.field} column={column} {...props} sortBy={sortBy} loaded={loaded} />
+            ))}
+          </div>
+          {pinned.map((run) => (
+            <Row key={run.id} run={run} {...shared} isPinned />
+          ))}
+        </div>
+        <div role="rowgroup" className={styles.rows} style={{ height: rows.getTotalSize() }}>
+          {items.map((item) => {
+            const run = at(item.index);
+            return <Row key={run?.id ?? item.index} run={run} {...shared} top={item.start} index={item.index} />;
+          })}
+        </div>
+      </div>
+    </div>
+  );
+}
+
+/** Whether a view is sorted by a field: ascending (false), descending (true) or not (null). */
+export function sortedBy(view: View, field: string): boolean | null {
+  const key = view.sort.find((one) => one.field === field);
+  return key ? key.descending : null;
+}

@@ -1,0 +1,110 @@
+/** The runs of a project, page by page, wherever the table is scrolled to. */
+import { keepPreviousData, type QueryClient, useQueries, useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
+import { get } from "../api/client";
+import type { RunNews } from "../api/live";
+import type { RunRow, RunsPage } from "../api/types";
+import type { SortKey } from "../state/view";
+import type { ValueColumn } from "./columns";
+
+export const PAGE = 100;
+
+export interface RunsQuestion {
+  project: string;
+  filter: string;
+  sort: readonly SortKey[];
+  columns: readonly string[];
+}
+
+function orderOf(sort: readonly SortKey[]): string {
+  return sort.length ? sort.map((key) => (key.descending ? "-" : "") + key.field).join(",") : "-created";
+}
+
+function page(question: RunsQuestion, number: number) {
+  const { project, filter, sort, columns } = question;
+  const asked = columns.filter((column) => /^(config|summary)\./.test(column));
+  return {
+    queryKey: ["runs", project, { filter, order: orderOf(sort), asked, number }],
+    queryFn: ({ signal }: { signal: AbortSignal }) =>
+      get<RunsPage>(
+        "/runs",
+        {
+          project,
+          filter: filter || undefined,
+          order: orderOf(sort),
+          column: asked,
+          limit: PAGE,
+          offset: number * PAGE,
+          count: number === 0,
+        },
+        signal,
+      ),
+    placeholderData: keepPreviousData,
+  };
+}
+
+export interface FoundRuns {
+  total: number;
+  at: (index: number) => RunRow | undefined;
+  /** Those that are loaded, in order. */
+  first: readonly RunRow[];
+  error: unknown;
+  isLoading: boolean;
+}
+
+/** Runs with `from` up to `to` loaded; the first page always is. */
+export function useRuns(question: RunsQuestion, from: number, to: number): FoundRuns {
+  const numbers = useMemo(() => {
+    const last = Math.floor(Math.max(0, to) / PAGE);
+    const found = new Set([0]);
+    for (let number = Math.floor(Math.max(0, from) / PAGE); number <= last; number++) found.add(number);
+    return [...found];
+  }, [from, to]);
+  const results = useQueries({ queries: numbers.map((number) => page(question, number)) });
+  const pages = new Map(numbers.map((number, i) => [number, results[i]?.data]));
+  const head = pages.get(0);
+  return {
+    total: head?.total ?? 0,
+    at: (index) => pages.get(Math.floor(index / PAGE))?.runs[index % PAGE],
+    first: head?.runs ?? [],
+    error: results.find((result) => result.error)?.error,
+    isLoading: results[0]?.isLoading ?? true,
+  };
+}
+
+export interface ValueColumns {
+  runs: number;
+  columns: ValueColumn[];
+}
+
+export function useColumns(project: string) {
+  return useQuery({
+    queryKey: ["columns", project],
+    queryFn: ({ signal }) => get<ValueColumns>("/columns", { project }, signal),
+  });
+}
+
+/** Write what happened into the pages that are loaded; tells whether the run is in none of them. */
+export function applyNews(queries: QueryClient, project: string, news: RunNews): boolean {
+  let known = false;
+  queries.setQueriesData<RunsPage>({ queryKey: ["runs", project] }, (old) => {
+    const at = old?.runs.findIndex((run) => run.id === news.id) ?? -1;
+    if (!old || at < 0) return old;
+    known = true;
+    const before = old.runs[at] as RunRow;
+    const runs = old.runs.slice();
+    runs[at] = renewed(before, news);
+    return { ...old, runs };
+  });
+  return !known;
+}
+
+function renewed(run: RunRow, news: RunNews): RunRow {
+  const values = { ...run.values };
+  for (const [key, value] of Object.entries(news.summary)) {
+    if (`summary.${key}` in values) values[`summary.${key}`] = value;
+  }
+  const { name, state, updated_us, ended_us, attempt } = news;
+  const duration_s = ((ended_us ?? updated_us) - run.created_us) / 1e6;
+  return { ...run, name, state, updated_us, ended_us, attempt, duration_s, values };
+}
