@@ -45,7 +45,8 @@ export function complete(
   const before = text.slice(0, at);
   const words = [...before.matchAll(WORD)];
   const last = words.at(-1);
-  const writing = last && last.index + last[0].length === at && !/\s$/.test(before) ? last : undefined;
+  const isWord = last !== undefined && !/^[(),]$/.test(last[0]);
+  const writing = isWord && last.index + last[0].length === at && !/\s$/.test(before) ? last : undefined;
   const done = (writing ? words.slice(0, -1) : words).map((word) => word[0]);
   const typed = writing?.[0] ?? "";
   const candidates = expected(done, columns, tags);
