@@ -135,3 +135,73 @@ def test_where_the_bytes_are(call: Call, store_dir: Path, tmp_path: Path) -> Non
     code, _, err = call("store", "s3://bucket")
     assert code == 1
     assert "has packs already" in err
+
+
+def test_rules_at_the_prompt(call: Call) -> None:
+    for number in range(4):
+        artifact = treering.Artifact("m", metadata={"val_loss": [3.0, 1.0, 2.0, 4.0][number]})
+        artifact.add(str(number), "x")
+        artifact.save("p")
+    assert call("keep")[1].startswith("All versions are kept")
+    code, out, _ = call("keep", "m", "--last", "1", "--best", "1", "--metric", "val_loss", "--mode", "min")
+    assert (code, out.splitlines()[1]) == (
+        0,
+        "p/m\tthe last 1, the best 1 by val_loss (min) and what has an alias\t2",
+    )
+    assert [(one["name"], one["leaving"]) for one in data(call("keep", "--json"))] == [("m", [0, 2])]
+    plan = call("gc", "--plan")[1]
+    assert "m:v0 would go: m keeps the last 1, the best 1 by val_loss (min) and what has an alias" in plan
+    assert call("keep", "m", "--everything")[1].startswith("All versions of m are kept")
+    assert "would go" not in call("gc", "--plan")[1]
+    for arguments, said in (
+        (("--last", "1"), "no collection"),
+        (("m", "--everything", "--last", "1"), "leave one of them out"),
+        (("m", "--metric", "loss"), "say best=3"),
+        (("nothing", "--last", "1"), "no artifact 'nothing'"),
+    ):
+        code, _, err = call("keep", *arguments)
+        assert code in {1, 2}
+        assert said in err
+
+
+def test_a_registry_at_the_prompt(call: Call) -> None:
+    for number in range(2):
+        artifact = treering.Artifact("m", "model")
+        artifact.add(str(number), "x")
+        artifact.save("p")
+        assert data(call("registry", "link", f"m:v{number}", "shop", "--json"))["version"] == number
+    out = call("registry", "stage", "shop:v1", "production", "--note", "why not")[1]
+    assert out == "model-registry/shop:v1 is in production\n"
+    assert call("registry", "ls")[1].splitlines()[1].split("\t")[-2:] == ["", "v1"]
+    assert data(call("registry", "ls", "--json"))[0]["stages"] == {"production": 1}
+    assert [line.split("\t")[1] for line in call("registry", "ls", "shop")[1].splitlines()] == [
+        "stage",
+        "production",
+        "",
+    ]
+    assert data(call("show", "model-registry/shop:production", "--json"))["stage"] == "production"
+    assert call("registry", "unstage", "shop:production")[1] == "model-registry/shop:v1 is in no stage\n"
+    assert call("registry", "stages", "a", "b")[1] == "a\nb\n"
+    events = [line.split("\t")[3] for line in call("registry", "events", "shop", "--last", "2")[1].splitlines()]
+    assert events == ["what", "shop:v1 put into production: why not", "shop:v1 taken out of production"]
+    assert [one["kind"] for one in data(call("registry", "events", "--json"))][-1] == "stages"
+    code, _, err = call("registry", "ls", "nothing")
+    assert (code, "has no 'nothing'" in err) == (1, True)
+
+
+def test_one_tensor(call: Call, tmp_path: Path) -> None:
+    numpy_format = pytest.importorskip("safetensors.numpy")
+    numpy_format.save_file({"layer/w": np.eye(3, dtype="f4"), "b": np.zeros(2)}, tmp_path / "m.safetensors")
+    artifact = treering.Artifact("m", "model")
+    artifact.add_file(tmp_path / "m.safetensors")
+    artifact.add("words", "note")
+    artifact.save("p")
+    out = call("get", "m", tmp_path / "out", "--tensor", "layer/w")[1]
+    assert out == f"layer/w (3 x 3, float32) of m.safetensors is in {tmp_path}/out/layer.w.npy\n"
+    assert np.array_equal(np.load(tmp_path / "out" / "layer.w.npy"), np.eye(3))
+    (one,) = data(call("get", "m", tmp_path / "out", "--tensor", "b", "--path", "*.safetensors", "--json"))
+    assert (one["shape"], one["dtype"]) == ([2], "float64")
+    assert call("get", "m", tmp_path / "one", "--path", "*.txt")[0] == 0
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["note.txt"]
+    assert "none called 'x': " in call("get", "m", tmp_path, "--tensor", "x")[2]
+    assert "no file of tensors" in call("get", "m", tmp_path, "--tensor", "x", "--path", "note.txt")[2]
