@@ -187,7 +187,9 @@ class Continuous:
             if self.kind == "log_normal":
                 number = math.log(number) if number > 0 else -math.inf
             return _NORMAL.cdf((number - self.a) / self.b)
-        return _inside(number, axis.low, axis.high)
+        slack = 0.0 if self.q is None else self.q / 2  # a value may have been rounded out of the range
+        place = _inside(number, axis.low - slack, axis.high + slack)
+        return None if place is None else min(max(place, axis.low), axis.high)
 
 
 Distribution = Constant | Categorical | IntUniform | Continuous

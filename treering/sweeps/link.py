@@ -49,8 +49,7 @@ class TrialRun(Run):
     def __init__(self, recording: Recording, ticket: Ticket) -> None:
         super().__init__(recording)
         self._link = Link(self, ticket)
-        #: Whoever trains asks `should_stop` and stops in his own way; `log` need not raise.
-        self.stops_by_itself = False
+        self._asked = False
 
     def take_over(self, params: Mapping[str, Any]) -> None:
         """Begin as the trial: its parameters win over what the program sets."""
@@ -60,7 +59,8 @@ class TrialRun(Run):
 
     @property
     def should_stop(self) -> bool:
-        """Whether the sweep wants this training to end."""
+        """Whether the sweep wants this training to end; whoever asks ends it in his own way, and `log` never does."""
+        self._asked = True
         return self._link.stop_wanted
 
     def log(
@@ -79,7 +79,7 @@ class TrialRun(Run):
         super().log(data, step, commit, time_s=time_s)
         link = self._link
         link.note(data)
-        if link.stop_wanted and not self.stops_by_itself and not self.ended:
+        if link.stop_wanted and not self._asked and not self.ended:
             raise TrialStopped(link.reason)
 
 

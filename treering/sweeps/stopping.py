@@ -181,9 +181,9 @@ def _prune(rule: EarlyStop, sign: float, trial: Trial, before: int, trials: Sequ
     from optuna.study import StudyDirection
     from optuna.trial import TrialState
 
-    pruner = _pruner(rule)
     direction = StudyDirection.MINIMIZE if sign > 0 else StudyDirection.MAXIMIZE
     with _quiet():
+        pruner = _pruner(rule)
         study = optuna.create_study(direction=direction, pruner=pruner)
         for one in trials:
             if one.number != trial.number and one.state == "finished" and one.curve:

@@ -80,7 +80,7 @@ class _Reader:
     def read(self, node: Node, place: Place) -> Any:
         """Return the data of a node."""
         self._parts += 1
-        self._marks.setdefault(place, Mark(node.start_mark.line + 1, node.start_mark.column + 1))
+        self._marks.setdefault(place, _mark(node))
         if id(node) in self._open or self._parts > _MAX_PARTS:
             self._findings.error(place, "an alias that contains itself, or makes the file too large; write it out")
             return None
@@ -110,10 +110,10 @@ class _Reader:
                 continue
             here = (*place, key)
             if key in found:
-                first = self._marks[here]
+                first, self._marks[here] = self._marks[here], _mark(key_node)
                 self._findings.error(here, f"given twice, first in line {first.line}; delete one of the two")
                 continue
-            self._marks[here] = Mark(key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+            self._marks[here] = _mark(key_node)
             found[key] = self.read(value_node, here)
         return {**below, **found}
 
@@ -145,3 +145,7 @@ class _Reader:
         except ValueError as error:
             self._findings.error(place, f"{node.value!r} cannot be read ({error}); put it in quotes")
             return None
+
+
+def _mark(node: Node) -> Mark:
+    return Mark(node.start_mark.line + 1, node.start_mark.column + 1)
