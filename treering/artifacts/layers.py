@@ -30,7 +30,7 @@ __all__ = ["Layer", "Layers", "can_have_layers", "layers_of", "read_layer"]
 _TORCH = (".pt", ".pth", ".ckpt", ".bin")
 _HDF5 = (".h5", ".hdf5")
 _BLOCK = 1 << 20
-_MAX_THINGS = 1_000_000
+_MAX_THINGS = 300_000
 _MAX_DEPTH = 50
 # By the name of the storage's class, or of the dtype: how NumPy reads it, and what safetensors calls it.
 _TORCH_KINDS = {
