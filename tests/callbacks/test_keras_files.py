@@ -13,6 +13,7 @@ import pytest
 keras = pytest.importorskip("keras")
 
 from keras_models import INPUTS, TARGETS, build, fit
+from overwriting import check_one_path
 from readings import OneRun, Runs
 
 import treering
@@ -124,6 +125,18 @@ def test_the_folder_of_checkpoints_is_as_without_us(tmp_path: Path) -> None:
         saver = keras.callbacks.ModelCheckpoint(tmp_path / name / "{epoch}.weights.h5", save_weights_only=True)
         fit(build(), saver, *ours, epochs=2)
     assert sorted(os.listdir(tmp_path / "with")) == sorted(os.listdir(tmp_path / "without"))
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.weights.h5"])
+def test_five_files_at_one_path_are_five_versions(name: str, tmp_path: Path, only_run: OneRun) -> None:
+    model, path = build(), tmp_path / name
+
+    def save(number: int) -> Path:
+        model.set_weights([np.full(one.shape, number, "float32") for one in model.get_weights()])
+        model.save(path) if path.suffix == ".keras" else model.save_weights(path)
+        return path
+
+    check_one_path(save, only_run)
 
 
 def test_checkpoints_of_our_own(tmp_path: Path, only_run: OneRun) -> None:

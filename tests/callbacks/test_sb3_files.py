@@ -16,6 +16,7 @@ stable_baselines3 = pytest.importorskip("stable_baselines3")
 import gymnasium
 import torch
 from cartpoles import SMALL, cartpole
+from overwriting import check_one_path
 from readings import OneRun, Runs
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common import logger as sb3_logger
@@ -146,6 +147,17 @@ def test_files_are_taken_wherever_the_callback_stands(
     for step in (20, 40, 60):
         assert versions[f"step-{step}"].read() == (tmp_path / f"rl_model_{step}_steps.zip").read_bytes()
     assert versions["last"] is versions["step-60"]
+
+
+def test_five_files_at_one_path_are_five_versions(tmp_path: Path, only_run: OneRun) -> None:
+    model, path = PPO("MlpPolicy", cartpole(), **SMALL), tmp_path / "model.zip"
+
+    def save(number: int) -> Path:
+        model.num_timesteps = number
+        model.save(path)
+        return path
+
+    check_one_path(save, only_run)
 
 
 def test_a_model_with_its_statistics_and_its_replay_buffer_is_one_version(tmp_path: Path, only_run: OneRun) -> None:

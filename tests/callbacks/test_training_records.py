@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from overwriting import check_one_path
 from readings import OneRun
 
 import treering
@@ -161,6 +162,35 @@ def test_a_path_that_is_written_over_gives_intact_versions(tmp_path: Path, only_
         training.checkpoint(path, step=step)
         path.write_text("rubbish")
     assert set(aliases(only_run())) == {f"content {step}" for step in range(1, 6)}
+
+
+@pytest.mark.parametrize("writer", ["torch.save", "safetensors"])
+def test_five_files_at_one_path_are_five_versions(writer: str, tmp_path: Path, only_run: OneRun) -> None:
+    torch = pytest.importorskip("torch")
+    safetensors = pytest.importorskip("safetensors.torch")
+    path = tmp_path / "model"
+
+    def save(number: int) -> Path:
+        state = {"weight": torch.full((1000,), float(number))}
+        if writer == "torch.save":
+            torch.save(state, path)
+        else:
+            safetensors.save_file(state, path)
+        return path
+
+    check_one_path(save, only_run, linkable=writer == "safetensors")
+
+
+def test_twenty_equal_checkpoints_take_the_room_of_one(tmp_path: Path, only_run: OneRun, store_dir: Path) -> None:
+    training = Training("toy", checkpoints="all")
+    content = np.random.default_rng(0).bytes(5_000_000)
+    for step in range(20):
+        path = tmp_path / f"{step}.bin"
+        path.write_bytes(content)
+        training.checkpoint(path, step=step)
+    names = {alias for version in only_run().versions() for alias in version.aliases}
+    assert {f"step-{step}" for step in range(20)} <= names
+    assert sum(path.stat().st_size for path in store_dir.rglob("*") if path.is_file()) < 6_000_000
 
 
 def test_a_folder_and_a_group_of_files(tmp_path: Path, only_run: OneRun) -> None:
