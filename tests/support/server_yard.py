@@ -14,6 +14,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import uvicorn
 
 TOKEN = "secret-token-of-these-tests-0123456789abcdef"
 
@@ -59,25 +63,28 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def serve(listener: socket.socket, place: str) -> None:
-    """What a server does until it is killed."""
+def server_for(place: str) -> uvicorn.Server:
+    """A server that has not begun; it opens the store when it is first asked for something."""
     from treering.server.options import ServerOptions
     from treering.server.serve import make_server
 
-    make_server(ServerOptions(place if "://" in place else Path(place), TOKEN)).run(sockets=[listener])
+    return make_server(ServerOptions(place if "://" in place else Path(place), TOKEN))
 
 
 def main() -> None:
     """Import all that a server needs, start no thread, and take orders."""
-    import uvicorn
+    import psycopg  # noqa: F401
+    import sqlalchemy.dialects.postgresql.psycopg  # noqa: F401
     import uvicorn.lifespan.on
     import uvicorn.loops.auto
     import uvicorn.protocols.http.auto  # noqa: F401
 
-    import treering.server.app  # noqa: F401
+    import treering.server.app
+    import treering.store.schema  # noqa: F401
 
     output = Path(sys.argv[1])
     servers: dict[int, int] = {}
+    made: dict[str, uvicorn.Server] = {}
     for line in sys.stdin:
         order = json.loads(line)
         port = order["port"]
@@ -91,12 +98,14 @@ def main() -> None:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(("127.0.0.1", port))
             listener.listen(64)
+            # Before the fork: it takes longer than all that a server does between two kills.
+            server = made[order["place"]] = made.get(order["place"]) or server_for(order["place"])
             pid = os.fork()
             if not pid:
                 file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
                 os.dup2(file, 1)
                 os.dup2(file, 2)
-                serve(listener, order["place"])
+                server.run(sockets=[listener])
                 os._exit(0)
             listener.close()
             servers[port] = pid

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,8 +61,15 @@ class Source:
         from treering.store.blobs import Blobs
 
         if self.folder is None:
-            raise StoreError("this store has no folder, so its media and files cannot be read here")
+            return self._objects()
         return Blobs(self.folder / "blobs")
+
+    def _objects(self) -> Blobs:
+        """Return the media of a database without a folder: they are in its object store."""
+        from treering.artifacts.depot import Depot
+        from treering.artifacts.media_objects import ObjectBlobs
+
+        return ObjectBlobs(Depot(self.database, None).backend, Path(tempfile.gettempdir()))
 
 
 class _ReadOnly(Sqlite):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from treering.artifacts.backends import Folder, open_backend
@@ -9,8 +10,6 @@ from treering.artifacts.packs import pack_key
 from treering.errors import StoreError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from treering.artifacts.backends import Backend
     from treering.store.database import Database
 
@@ -42,7 +41,8 @@ class Depot:
     def _open(self) -> Backend:
         rows = self.database.query("SELECT value FROM store_info WHERE key = :key", {"key": URL_KEY})
         if rows:
-            return open_backend(self.scratch, rows[0][0])
+            # A store without a folder is read from anywhere; only what is written needs a place on its way.
+            return open_backend(self.folder / "blobs" if self.folder is not None else Path(), rows[0][0])
         return Folder(self.scratch)
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from fastapi.responses import FileResponse, Response, StreamingResponse
 
 from treering.api._versions import versions_of
 from treering.artifacts import Artifact, ArtifactFile
+from treering.artifacts.media_objects import ObjectBlobs
 from treering.artifacts.names import check_path
 from treering.errors import NotFound
 from treering.server import shapes
@@ -80,20 +82,32 @@ def media(
 
 
 @router.get("/runs/{run_id}/blobs/{digest}", response_class=FileResponse, responses=_BYTES)
-def blob(library: Open, run_id: RunId, digest: Annotated[str, Path(max_length=64)]) -> FileResponse:
+def blob(library: Open, run_id: RunId, digest: Annotated[str, Path(max_length=64)]) -> Response:
     """Return the bytes of a medium."""
     if not _DIGEST.fullmatch(digest):
         raise NotFound("a blob's name is 64 hexadecimal digits")
-    path = library.by_id(run_id).source.blobs.path(digest)
+    blobs = library.by_id(run_id).source.blobs
+    if isinstance(blobs, ObjectBlobs):
+        pieces = blobs.pieces(digest)
+        first = next(pieces, b"")
+        kind = shown_type(first[:_HEAD_BYTES])
+        length = {"Content-Length": str(blobs.size(digest))}
+        answer = StreamingResponse(chain((first,), pieces), headers={**_headers_of(digest, kind), **length})
+        answer.headers["Content-Type"] = kind or "application/octet-stream"
+        return answer
+    path = blobs.path(digest)
     try:
         with path.open("rb") as file:
             kind = shown_type(file.read(_HEAD_BYTES))
     except OSError:
         raise NotFound(f"blob {digest} is not in the store") from None
+    return FileResponse(path, media_type=kind or "application/octet-stream", headers=_headers_of(digest, kind))
+
+
+def _headers_of(digest: str, kind: str | None) -> dict[str, str]:
     # Named by its content, it never changes.
-    headers = {**_LOCKED, "ETag": f'"{digest}"', "Cache-Control": "private, max-age=31536000, immutable"}
-    headers["Content-Disposition"] = _disposition(digest, shown=kind is not None)
-    return FileResponse(path, media_type=kind or "application/octet-stream", headers=headers)
+    forever = {"ETag": f'"{digest}"', "Cache-Control": "private, max-age=31536000, immutable"}
+    return {**_LOCKED, **forever, "Content-Disposition": _disposition(digest, shown=kind is not None)}
 
 
 @router.get("/artifacts")
