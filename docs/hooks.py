@@ -9,6 +9,8 @@ from treering import settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import click
+
 
 def command_reference() -> str:
     """Each command of `treering`, with its help, arguments and options."""
@@ -23,10 +25,19 @@ def command_reference() -> str:
         if command is not None:
             own = click.Context(command, info_name=name, parent=context)
             parts += [f"## `treering {name}`\n", f"```text\n{command.get_help(own)}\n```\n"]
-            for below, part in (command.commands if isinstance(command, click.Group) else {}).items():
-                inner = click.Context(part, info_name=below, parent=own)
-                parts += [f"### `treering {name} {below}`\n", f"```text\n{part.get_help(inner)}\n```\n"]
+            parts += _commands_below(command, own)
     return "\n".join(parts)
+
+
+def _commands_below(command: click.Command, context: click.Context) -> list[str]:
+    import click
+
+    parts: list[str] = []
+    for name, below in (command.commands if isinstance(command, click.Group) else {}).items():
+        inner = click.Context(below, info_name=name, parent=context)
+        parts += [f"### `{inner.command_path}`\n", f"```text\n{below.get_help(inner)}\n```\n"]
+        parts += _commands_below(below, inner)
+    return parts
 
 
 GENERATED: dict[str, Callable[[], str]] = {

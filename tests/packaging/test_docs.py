@@ -86,6 +86,10 @@ def test_commands_exist() -> None:
         for name, rest in COMMAND.findall(shown):
             command = commands.get(name)
             assert command is not None, f"{page} shows `treering {name}`"
+            for word in rest.split():
+                if isinstance(command, click.Group) and not word.startswith("-"):
+                    command = command.commands.get(word)
+                    assert command is not None, f"{page} shows `treering {name} {word}`"
             known = {option for parameter in command.params for option in parameter.opts}
             unknown = set(re.findall(r"(?<!\S)--?[a-z][a-z-]*", rest)) - known
             assert not unknown, f"{page} shows {unknown} of `treering {name}`"
