@@ -16,8 +16,10 @@ from treering.alerts import Watcher, load_targets, targets_file
 from treering.errors import NotFound, StoreError, TreeringError, UsageError
 from treering.server import (
     routes_alerts,
+    routes_episodes,
     routes_files,
     routes_live,
+    routes_media,
     routes_pages,
     routes_project,
     routes_runs,
@@ -91,6 +93,8 @@ def create_api(options: ServerOptions) -> FastAPI:
         routes_project,
         routes_series,
         routes_files,
+        routes_media,
+        routes_episodes,
         routes_live,
         routes_write,
         routes_upload,
