@@ -147,6 +147,7 @@ def ray(session: nox.Session) -> None:
     """Ray Tune, Train and RLlib, which want older releases of others than the rest of the tests."""
     session.install("-e", ".[ray,rllib]", tested_version("torch"), *groups("core-test"))
     files = [f"tests/callbacks/{FRAMEWORKS[name][0]}" for name in ("ray", "rllib")]
+    files.append("tests/sweeps/test_sweep_ray.py")
     session.run("pytest", *files, *session.posargs, env={"TREERING_NO_SKIP": "1"})
 
 
