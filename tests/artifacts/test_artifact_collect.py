@@ -1,4 +1,7 @@
-"""Collecting beside saves and deletions in any order: what a version needs never goes, and what nobody needs does."""
+"""Collecting and repacking beside saves and deletions in any order.
+
+What a version needs never goes, and what nobody needs does.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,15 @@ import time
 from collections.abc import Generator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import treering
-from treering.artifacts import collecting
+from treering.artifacts import collecting, repacking
 from treering.artifacts.checking import verify_store
 from treering.artifacts.collecting import collect, plan
 from treering.artifacts.committing import ChunksGone, Request, commit
@@ -26,7 +31,16 @@ from treering.artifacts.storing import Storing
 from treering.errors import UsageError
 from treering.store import Store
 
-PIECES = [random.Random(number).randbytes(900) for number in range(4)]
+
+def checkpoint(number: int) -> bytes:
+    """Return numbers that are near to those of the number before, so that they are stored as differences."""
+    values = np.random.default_rng(0).standard_normal(2000)
+    for step in range(number):
+        values += 0.001 * np.random.default_rng(step).standard_normal(2000)
+    return values.astype(np.float32).tobytes()
+
+
+PIECES = [random.Random(0).randbytes(900), *(checkpoint(number) for number in range(6))]
 
 
 def open_store(folder: Path) -> Store:
@@ -40,7 +54,7 @@ def saving(store: Store, name: str, pieces: list[int]) -> Generator[None, None, 
     depot = Depot(store.database, store.folder)
     request = Request(id=f"{random.getrandbits(64):x}", name=name, project="p")
     for _ in range(10):
-        with Storing(depot, pack_bytes=2000) as storing:
+        with Storing(depot, pack_bytes=20_000) as storing:
             entries: list[Entry] = []
             for at, piece in enumerate(pieces):
                 found: list[bytes] = []
@@ -76,12 +90,11 @@ class Interleaving:
         self.draw = draw
         self.running: list[tuple[Generator[None, None, str], list[int]]] = []
         self.expected: dict[str, list[int]] = {}
-        self.names = 0
 
     def begin(self) -> None:
-        self.names += 1
+        name = f"m{self.draw.randrange(3)}"
         pieces = [self.draw.randrange(len(PIECES)) for _ in range(self.draw.randint(1, 3))]
-        self.running.append((saving(self.store, f"m{self.names}", pieces), pieces))
+        self.running.append((saving(self.store, name, pieces), pieces))
 
     def go_on(self) -> None:
         if not self.running:
@@ -113,8 +126,23 @@ class Interleaving:
             patch.setattr(collecting._Sweep, "packs", interrupted)
             collect(Depot(self.store.database, self.store.folder), grace_s=0.0)
 
+    def repack(self) -> None:
+        """Repack, with anything going on between the reading and the transaction."""
+        replace = repacking._Version._replace
+
+        def interrupted(version: repacking._Version, *given: Any) -> None:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(repacking._Version, "_replace", replace)
+                for _ in range(self.draw.randrange(4)):
+                    self.draw.choice([self.go_on, self.go_on, self.delete, self.collect, self.repack])()
+            replace(version, *given)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(repacking._Version, "_replace", interrupted)
+            repacking.repack(Depot(self.store.database, self.store.folder))
+
     def walk(self, steps: int) -> None:
-        acts = [self.begin] * 3 + [self.go_on] * 10 + [self.delete] * 3 + [self.collect] * 2
+        acts = [self.begin] * 3 + [self.go_on] * 10 + [self.delete] * 2 + [self.collect] * 2 + [self.repack]
         for _ in range(steps):
             self.draw.choice(acts)()
 
@@ -134,6 +162,7 @@ def test_any_interleaving(seed: int, tmp_path_factory: pytest.TempPathFactory) -
     collect(Depot(store.database, store.folder), grace_s=0.0)
     assert store.database.query("SELECT COUNT(*) FROM pack_chunks") == [(0,)]
     assert store.database.query("SELECT COUNT(*) FROM packs") == [(0,)]
+    assert store.database.query("SELECT COUNT(*) FROM chunk_bases") == [(0,)]
     store.close()
 
 

@@ -8,7 +8,6 @@ deleted after it.
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING
 
@@ -16,9 +15,11 @@ import msgspec
 
 from treering.artifacts import index
 from treering.artifacts.changing import forget_version
+from treering.artifacts.coding import DIFFERENCE
 from treering.artifacts.lookup import used_by
 from treering.artifacts.manifest import decode_manifest
-from treering.artifacts.packs import PACK_BYTES, PackedChunk, PackFile
+from treering.artifacts.moving import Mover, enter, forget_chunk, forget_empty
+from treering.artifacts.packs import PACK_BYTES, PackedChunk
 from treering.artifacts.reading import ChunkReader
 from treering.artifacts.retention import Leaving, leaving
 from treering.artifacts.storing import GRACE_S
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from treering.artifacts.depot import Depot
+    from treering.artifacts.moving import Written
     from treering.store.database import Database
 
 __all__ = ["Expiring", "Plan", "collect", "plan"]
@@ -116,13 +118,17 @@ class _Sweep:
                 "SELECT id, version_id, data FROM manifests WHERE id > :id ORDER BY id LIMIT 20", {"id": self._newest}
             )
             if not rows:
-                return
+                break
             for number, version_id, data in rows:
                 if version_id in gone:
                     self._skipped.add(version_id)
                 else:
                     self._take(version_id, data)
                 self._newest = number
+        # What a living chunk is a difference to lives with it.
+        for chunk_id, base in self.database.query("SELECT id, base FROM chunk_bases"):
+            if bytes(chunk_id) in self.live:
+                self.live.add(bytes(base))
 
     def _take(self, version_id: str, data: bytes) -> None:
         entries = decode_manifest(data, f"version {version_id}")
@@ -239,29 +245,31 @@ def collect(depot: Depot, *, grace_s: float = GRACE_S, now_us: int | None = None
         done.expiring = _described(database, sweep.expired)
         for facts, _ in sweep.expired:
             forget_version(database, facts, "expired")
-        _enter_rewritten(database, written)
+        entered = enter(database, written)
         dead = [(chunk, pack) for pack in packs for chunk in pack.dead if chunk.id not in sweep.live]
         removed = _forget_chunks(database, dead)
         done.dead_chunks, done.dead_bytes = len(removed), sum(chunk.stored for chunk in removed)
-        empty = _forget_empty(database, packs)
+        gone = forget_empty(database, [*(pack.number for pack in packs), *entered])
+        empty = [pack for pack in packs if pack.number in gone]
         if removed:
             index.raise_epoch(database)
-    for pack in empty:
-        depot.backend.delete(depot.key(pack.name))
+    unused = [one.pack for one, number in zip(written, entered, strict=True) if number in gone]
+    for name in [pack.name for pack in empty] + [pack.name for pack in unused]:
+        depot.backend.delete(depot.key(name))
     done.packs = [pack.name for pack in empty if not pack.live]
     done.rewritten = [pack.name for pack in empty if pack.live]
-    done.freed_bytes = sum(pack.size for pack in empty) - sum(pack.size for pack in written)
+    done.freed_bytes = sum(pack.size for pack in empty) - sum(
+        one.pack.size for one in written if one.pack not in unused
+    )
     done.strangers, stranger_bytes = _delete_strangers(sweep)
     done.freed_bytes += stranger_bytes
     return done
 
 
-def _rewrite(depot: Depot, anew: list[_Pack]) -> list[PackFile]:
+def _rewrite(depot: Depot, anew: list[_Pack]) -> list[Written]:
     """Copy living chunks, as they are packed, into new packs; they are not in the index yet."""
-    finished: list[PackFile] = []
-    pack: PackFile | None = None
     reader = ChunkReader(depot)
-    try:
+    with Mover(depot) as mover:
         for old in anew:
             for chunk in sorted(old.live, key=lambda chunk: chunk.offset):
                 try:
@@ -269,21 +277,9 @@ def _rewrite(depot: Depot, anew: list[_Pack]) -> list[PackFile]:
                 except NotFound:  # another collection was faster
                     break
                 # A damaged chunk stays where it is: `verify` names it, and nothing here makes it worse.
-                if not _is_sound(reader, chunk, data):
-                    continue
-                if pack is None:
-                    pack = PackFile(depot.scratch / "incoming" / f"{os.urandom(8).hex()}.pack")
-                pack.add(chunk.id, chunk.size, chunk.codec, data)
-                if pack.size >= PACK_BYTES:
-                    finished.append(_put(depot, pack))
-                    pack = None
-        if pack is not None:
-            finished.append(_put(depot, pack))
-    except BaseException:
-        if pack is not None:
-            pack.abandon()
-        raise
-    return finished
+                if _is_sound(reader, chunk, data):
+                    mover.add(chunk, old.number, data)
+        return mover.finish()
 
 
 def _is_sound(reader: ChunkReader, chunk: PackedChunk, data: bytes) -> bool:
@@ -294,45 +290,11 @@ def _is_sound(reader: ChunkReader, chunk: PackedChunk, data: bytes) -> bool:
     return True
 
 
-def _put(depot: Depot, pack: PackFile) -> PackFile:
-    pack.close()
-    key = depot.key(pack.name)
-    depot.backend.put(key, pack.path)
-    # The old pack goes right after; a loss of power must not find neither.
-    depot.backend.sync([key])
-    return pack
-
-
-def _enter_rewritten(database: Database, packs: list[PackFile]) -> None:
-    """Let chunks be found in their new packs, those that are still in the index."""
-    for pack in packs:
-        number = index.insert_pack(database, pack.name, pack.size, [], synced=True)
-        database.execute_many(
-            "UPDATE pack_chunks SET pack = :pack, start = :offset, stored = :stored, codec = :codec WHERE id = :id",
-            [{**chunk._asdict(), "pack": number} for chunk in pack.chunks],
-        )
-
-
 def _forget_chunks(database: Database, dead: list[tuple[PackedChunk, _Pack]]) -> list[PackedChunk]:
     """Take chunks out of the index; returns those that were there."""
-    return [
-        chunk
-        for chunk, pack in dead
-        if database.execute(
-            "DELETE FROM pack_chunks WHERE id = :id AND pack = :pack", {"id": chunk.id, "pack": pack.number}
-        )
-    ]
-
-
-def _forget_empty(database: Database, packs: list[_Pack]) -> list[_Pack]:
-    """Take packs without chunks out of the index; returns them."""
-    empty: list[_Pack] = []
-    for pack in packs:
-        values = {"pack": pack.number}
-        if not database.query("SELECT 1 FROM pack_chunks WHERE pack = :pack LIMIT 1", values):
-            database.execute("DELETE FROM packs WHERE number = :pack", values)
-            empty.append(pack)
-    return empty
+    # What is a difference goes first, so that nothing is one to the rest.
+    dead = sorted(dead, key=lambda one: one[0].codec != DIFFERENCE)
+    return [chunk for chunk, pack in dead if forget_chunk(database, chunk, pack.number)]
 
 
 def _delete_strangers(sweep: _Sweep) -> tuple[list[str], int]:

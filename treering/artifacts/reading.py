@@ -166,12 +166,12 @@ class ChunkReader:
             decode(chunk.codec, stored, target)
             return
         base = base_of(stored)
-        before = self._base(base.ids)[base.skip : base.skip + chunk.size]
+        before = self.joined(base.ids)[base.skip : base.skip + chunk.size]
         if len(before) != chunk.size:
             raise CorruptData("what it is a difference to is too short")
         decode(DIFFERENCE, stored, target, before)
 
-    def _base(self, ids: tuple[bytes, ...]) -> memoryview:
+    def joined(self, ids: tuple[bytes, ...]) -> memoryview:
         """Return chunks as one piece; neighbouring differences want the same ones."""
         found: list[memoryview] = []
         for one in ids:
