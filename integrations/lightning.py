@@ -174,7 +174,7 @@ class Stage:
             epoch: as Lightning put it among the metrics, if it did.
         """
         trainer = self.trainer
-        done = trainer.global_step if self._loaded_step is None else self._loaded_step
+        done = (trainer.global_step or self._known_step()) if self._loaded_step is None else self._loaded_step
         state = trainer.state.stage
         section = None if state is None else SECTIONS.get(state.value)
         row: dict[str, object] = {}
@@ -209,6 +209,11 @@ class Stage:
             names = list(named_rates(every[number].param_groups, [None] * groups, within))
             self._rate_names[optimizer] = names
         return names
+
+    def _known_step(self) -> int:
+        """Where the training is though the Trainer does not know: it fitted in other processes, or another one did."""
+        is_late = self.trainer.state.fn != "fit" and self._training.run is not None
+        return self._training.step if is_late else 0
 
     def _place(self, section: str | None, step: int | None, done: int, row: dict[str, object]) -> str | None:
         """Put into a row, to which Lightning gave no epoch, what it can be drawn over; returns its section."""

@@ -209,6 +209,9 @@ class Training(Checkpoints):
             # Two trainings that go on from one checkpoint at the same time: the second may not write the first's run.
             self.warn(f"{error}. This training goes on in a run of its own, forked off at step {resumed}")
             self._run = self._init(fork_from=(wanted, resumed))
+        if self._is_shared and wanted is None and self._run.attempt > 1:
+            self.step = self._run.step - 1
+            self._run.rewind(self.step)  # what is late replaces nothing, whatever step it has
         self._ours = True
         remember(self._run)
 
