@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import warnings
@@ -80,7 +81,7 @@ def test_steps_are_updates_and_each_evaluation_is_a_row(tmp_path: Path, only_run
     fit = trainer(
         tmp_path, TreeringCallback(), gradient_accumulation_steps=2, max_steps=2, eval_strategy="steps", eval_steps=1
     )
-    with pytest.warns(TreeringWarning, match="logs 2 times the loss"):
+    with pytest.warns(TreeringWarning, match="logs 2 times the loss") if LARGE else contextlib.nullcontext():
         fit.train()
     run = only_run()
     assert run.history("train/loss").x.tolist() == [1, 2]
@@ -157,6 +158,8 @@ def test_gradients_are_watched_if_wanted(tmp_path: Path, only_run: OneRun) -> No
     assert points(run, "grad/norm_preclip") == logged
 
 
+# Transformers 4 divides what it adds up by itself; 5 takes it for granted that the model has.
+LARGE = not transformers.__version__.startswith("4.")
 TOKENS: Any = [{"input_ids": [number % 4] * 4, "labels": [number % 4] * 4} for number in range(8)]
 LLAMA: Any = {**SHAPE, "vocab_size": 8, "max_position_embeddings": 8, "pad_token_id": 7}
 LOSSES: list[tuple[str, Callable[[], Any], Any, bool]] = [
@@ -192,11 +195,13 @@ def test_a_loss_that_is_n_times_too_large_is_told(
             warnings.simplefilter("always")
             fit.train()
         told = [str(one.message) for one in caught if issubclass(one.category, TreeringWarning)]
-        assert [("logs 2 times the loss" in text) for text in told] == [True] * (is_large and accumulated == 2)
+        assert [("logs 2 times the loss" in text) for text in told] == [True] * (
+            is_large and LARGE and accumulated == 2
+        )
     one, two = recorded()
     (alone,), (summed,) = one.history("train/loss").values, two.history("train/loss").values
     assert one.config["transformers"].get("train") is None
-    if is_large:
+    if is_large and LARGE:
         assert two.config["transformers"]["train"] == {"loss_factor": 2}
         (per_item,) = two.history("train/loss_per_item").values
         assert (summed, per_item) == (pytest.approx(2 * alone, rel=1e-3), pytest.approx(alone, rel=1e-3))
