@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["count_on_device", "count_on_host", "counts_of", "norms_of", "plain", "sample_of"]
+__all__ = ["Sample", "count_on_device", "count_on_host", "counts_of", "norms_of", "plain"]
 
 # Of a larger tensor so many pieces, evenly spaced, stand for all, where a copy of all would cost too much memory. A
 # piece is what memory brings at once: single elements, as far apart, would take sixteen times as long.
@@ -22,11 +22,17 @@ _PIECES, _PIECE = 256, 16
 _WHOLE = _PIECES * _PIECE
 # Elements a pass: what a pass needs beside them stays small, and on the host in the cache.
 _HOST_BLOCK, _DEVICE_BLOCK = 1 << 14, 1 << 24
+_USUAL = {torch.Tensor, torch.nn.Parameter}
 _LOW = {torch.float16, torch.bfloat16}
 
 
 def plain(tensor: torch.Tensor) -> torch.Tensor:
-    """Return the values that this process has of a tensor: of a sharded one its shard, of a sparse one what is set."""
+    """Return the values that this process has of a tensor: of a sharded one its shard, of a sparse one what is set.
+
+    For use without autograd: the usual tensor is returned as it is.
+    """
+    if type(tensor) in _USUAL and tensor.layout is torch.strided and not tensor.is_complex():
+        return tensor
     tensor = tensor.detach()
     to_local = getattr(tensor, "to_local", None)
     if to_local is not None:
@@ -57,15 +63,65 @@ def _together(parts: list[torch.Tensor]) -> torch.Tensor:
     return torch.stack(parts)
 
 
-def sample_of(tensor: torch.Tensor) -> tuple[torch.Tensor, float]:
-    """Return up to 4,096 elements, flat, and how many times as large the norm of all is about."""
-    flat = tensor.view(-1) if tensor.is_contiguous() else tensor.reshape(-1)
-    size = flat.numel()
-    if size <= _WHOLE:
-        return flat, 1.0
-    distance = ((size - _PIECE) // (_PIECES - 1) - 1) | 1  # odd: not from the same few columns of a matrix each time
-    picked = flat.as_strided((_PIECES, _PIECE), (distance, 1)).reshape(-1)
-    return picked, float((size / _WHOLE) ** 0.5)
+class Sample:
+    """Up to 4,096 elements of each of several tensors; taken twice, they say how much the tensors changed.
+
+    Args:
+        tensors: on one device.
+    """
+
+    def __init__(self, tensors: Sequence[torch.Tensor]) -> None:
+        sizes = [tensor.numel() for tensor in tensors]
+        large = [at for at, size in enumerate(sizes) if size > _WHOLE]
+        small = [at for at, size in enumerate(sizes) if size <= _WHOLE]
+        # How many times as large the norm of each whole tensor is about, in the order in which norms come.
+        self._factors = [(at, (max(sizes[at], _WHOLE) / _WHOLE) ** 0.5) for at in large + small]
+        self._large = [(tensors[at], _is_dense(tensors[at]), _distance(sizes[at])) for at in large]
+        self._small = [tensors[at] for at in small]
+        self._sizes = [sizes[at] for at in small]
+
+    def take(self) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """Copy the elements as they are now: of large tensors, in pieces, and all of small ones."""
+        # In as few calls as there can be: here a call costs more than what it does.
+        large = [
+            (tensor if dense else tensor.reshape(-1)).as_strided((_PIECES, _PIECE), (distance, 1))
+            for tensor, dense, distance in self._large
+        ]
+        small = [tensor if tensor.ndim == 1 else tensor.reshape(-1) for tensor in self._small]
+        return torch.cat(large) if large else None, torch.cat(small) if small else None
+
+    def norms(self, large: torch.Tensor | None, small: torch.Tensor | None) -> torch.Tensor:
+        """The 2-norm of the elements of each tensor, (n,), in an order that `whole` knows."""
+        library: Any = torch
+        parts: list[torch.Tensor] = []
+        if large is not None:
+            rows = large.view(-1, _WHOLE)
+            low = rows.dtype in _LOW
+            parts.append(library.linalg.vector_norm(rows, dim=1, dtype=torch.float32 if low else None))
+        if small is not None:
+            parts.append(norms_of(torch.split(small, self._sizes)))
+        return torch.cat(parts)
+
+    def let_go(self) -> None:
+        """Keep the tensors no longer."""
+        self._large, self._small = [], []
+
+    def whole(self, norms: Sequence[float]) -> list[float]:
+        """What `norms` gave, as norms of the whole tensors, about, in the tensors' order."""
+        found = [0.0] * len(norms)
+        for (at, factor), norm in zip(self._factors, norms, strict=True):
+            found[at] = norm * factor
+        return found
+
+
+def _is_dense(tensor: torch.Tensor) -> bool:
+    """Whether the elements lie side by side in memory, in whichever order."""
+    return tensor.is_contiguous() or (tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last))  # noqa: PLR2004
+
+
+def _distance(size: int) -> int:
+    """From one piece of a tensor to the next; odd, so as not to be from the same few columns of a matrix each time."""
+    return ((size - _PIECE) // (_PIECES - 1) - 1) | 1
 
 
 def counts_of(tensor: torch.Tensor) -> ExponentCounts | torch.Tensor:
@@ -75,7 +131,7 @@ def counts_of(tensor: torch.Tensor) -> ExponentCounts | torch.Tensor:
 
 def count_on_host(tensor: torch.Tensor) -> ExponentCounts:
     """Count in one pass over the values."""
-    flat: npt.NDArray[np.float32] = tensor.reshape(-1).to(torch.float32).numpy()
+    flat: npt.NDArray[np.float32] = tensor.detach().reshape(-1).to(torch.float32).numpy()
     bits = flat.view(np.uint32)
     counts = np.zeros(CODES, np.int64)
     codes = np.empty(min(_HOST_BLOCK, bits.size), np.intp)  # what bincount counts without a copy

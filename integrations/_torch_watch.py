@@ -25,7 +25,7 @@ from treering._pace import Pace
 from treering.errors import UsageError
 from treering.integrations import _torch_lanes
 from treering.integrations._torch_scale import ScaleCounter
-from treering.integrations._torch_tensors import counts_of, norms_of, plain, sample_of
+from treering.integrations._torch_tensors import Sample, counts_of, norms_of, plain
 from treering.integrations.torch import group_rates
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 __all__ = ["TorchWatch"]
 
 _BUDGET = 0.02
+# Of the budget; the rest is for what a look does to the steps around it, which it does not see: their memory is out of
+# the caches.
+_OWN_SHARE = 0.75
 # From so many histograms on they get rarer: they are large, and a training can be long.
 _MANY_HISTOGRAMS = 100
 _CLOSE_TIMEOUT_S = 10.0
@@ -96,8 +99,9 @@ class TorchWatch:
         for meter in self._meters:
             if meter.optimizer() is optimizer and meter.is_due:
                 every = [one.grad for group in optimizer.param_groups for one in group["params"]]
-                gradients = [plain(one) for one in every if one is not None]
-                meter.norm_before_clipping = norms_of(gradients).norm() if gradients else None
+                with torch.no_grad():
+                    gradients = [plain(one) for one in every if one is not None]
+                    meter.norm_before_clipping = norms_of(gradients).norm() if gradients else None
 
     def settle(self, timeout_s: float) -> None:
         clerk().wait(timeout_s)
@@ -185,7 +189,8 @@ class Look:
     with_histograms: bool = False
     norm_before_clipping: object = None
     parameters: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
-    factors: list[float] = field(default_factory=list[float])
+    sample: Sample | None = None
+    before: tuple[torch.Tensor | None, torch.Tensor | None] = (None, None)
     numbers: dict[str, torch.Tensor] = field(default_factory=dict[str, torch.Tensor])
     histograms: dict[str, ExponentCounts | torch.Tensor] = field(default_factory=dict[str, Any])
 
@@ -209,6 +214,7 @@ class Meter:
         self._step_s: float | None = None
         self._looked_at = 0
         self._device_s = 0.0
+        self._writing_s = 0.0
         self._seen_step: int = watch.run.step
         self._since, self._steps_follow = 0, False
         self._scale = ScaleCounter(watch.options.get("scaler"))
@@ -222,7 +228,7 @@ class Meter:
         """Take the watch's options."""
         options = self._watch.options
         every, histograms = options.get("every", "auto"), options.get("histograms", False)
-        budget = options.get("budget", _BUDGET) / (2 if histograms else 1)
+        budget = _OWN_SHARE * options.get("budget", _BUDGET) / (2 if histograms else 1)
         self._pace = Pace(None if every == "auto" else every, budget)
         self._histogram_pace = Pace(None if every == "auto" else every, budget, _MANY_HISTOGRAMS)
         self._pace.due_at = self._histogram_pace.due_at = self._updates + 1
@@ -283,7 +289,8 @@ class Meter:
         look = self._look
         if look is not None:
             self._look = None
-            self._guarded(self._finish, look)
+            with torch.no_grad():
+                self._guarded(self._finish, look)
 
     def _guarded(self, do: Callable[..., None], *arguments: Any) -> None:
         try:
@@ -315,7 +322,8 @@ class Meter:
     # -- a look, on the training thread -------------------------------------------------------------------------------
 
     def _begin(self, optimizer: torch.optim.Optimizer) -> None:
-        self._guarded(self._measure, optimizer)
+        with torch.no_grad():
+            self._guarded(self._measure, optimizer)
 
     def _measure(self, optimizer: torch.optim.Optimizer) -> None:
         began_s = time.perf_counter()
@@ -338,9 +346,8 @@ class Meter:
         if isinstance(look.norm_before_clipping, torch.Tensor):
             look.numbers["before clipping"] = look.norm_before_clipping.detach()
         if len({one.device for one in look.parameters}) == 1:
-            picked = [sample_of(one) for one in look.parameters]
-            look.factors = [factor for _, factor in picked]
-            look.numbers["before"] = torch.cat([values for values, _ in picked])
+            look.sample = Sample(look.parameters)
+            look.before = look.sample.take()
         look.spent_s = time.perf_counter() - began_s
         if self._watch.options.get("histograms") and self._updates >= self._histogram_pace.due_at:
             self._count(look, gradients)
@@ -373,18 +380,20 @@ class Meter:
 
     def _finish(self, look: Look) -> None:
         began_s = time.perf_counter()
-        before = look.numbers.pop("before", None)
-        if before is not None:
-            pieces = [sample_of(one)[0] for one in look.parameters]
-            sizes = [piece.numel() for piece in pieces]
-            look.numbers["weights"] = norms_of(torch.split(before, sizes))
-            look.numbers["changes"] = norms_of(torch.split(torch.cat(pieces) - before, sizes))
-        look.parameters = []
+        if look.sample is not None:
+            look.numbers["weights"] = look.sample.norms(*look.before)
+            changes = [
+                None if now is None or then is None else now - then
+                for now, then in zip(look.sample.take(), look.before, strict=True)
+            ]
+            look.numbers["changes"] = look.sample.norms(*changes)
+            look.sample.let_go()
+        look.parameters, look.before = [], (None, None)
         ready = look.lane.mark()
         if not clerk().give(lambda: self._guarded(self._write, look, ready)):
             self._watch.trouble(RuntimeError("the device is so far behind that what it was asked for is not fetched"))
         now_s = time.perf_counter()
-        cost_s = look.spent_s + now_s - began_s
+        cost_s = look.spent_s + now_s - began_s + self._writing_s
         self._pace.spent(self._updates, max(cost_s, self._device_s), self._step_s)
         self._ended_s, self._looked_at = now_s, self._updates
 
@@ -396,6 +405,7 @@ class Meter:
     # -- the same look, on the clerk's thread -------------------------------------------------------------------------
 
     def _write(self, look: Look, ready: Any) -> None:
+        began_s = time.thread_time()
         on_device = {name: one for name, one in look.histograms.items() if isinstance(one, torch.Tensor)}
         names = list(look.numbers)
         flat = [look.numbers[name].reshape(-1) for name in names]
@@ -408,6 +418,7 @@ class Meter:
         self._run.log_beside(to_row(measured, self.label), look.step, look.time_ns)
         for finding in self._judge.judge(measured):
             self._run.log_event(finding.kind, finding.message, level=finding.level, **finding.fields)
+        self._writing_s = time.thread_time() - began_s  # it had Python's lock, which the training may have waited for
 
     def _to_measured(
         self, look: Look, numbers: dict[str, list[float]], histograms: dict[str, ExponentCounts]
@@ -428,8 +439,8 @@ class Meter:
             look.names,
             norms,
             math.sqrt(sum(norm * norm for norm in norms)),
-            changes=[one * factor for one, factor in zip(numbers.get("changes", ()), look.factors, strict=True)],
-            weights=[one * factor for one, factor in zip(numbers.get("weights", ()), look.factors, strict=True)],
+            changes=() if look.sample is None else look.sample.whole(numbers["changes"]),
+            weights=() if look.sample is None else look.sample.whole(numbers["weights"]),
             shown=[layers and _is_shown(name, look.options) for name in look.names],
             broken=[name for name, one in zip(look.names, broken, strict=False) if not math.isfinite(one)],
             skipped=skipped,
