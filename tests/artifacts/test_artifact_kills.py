@@ -1,12 +1,14 @@
-"""Processes killed in the middle of saving, collecting and downloading: versions are whole or not there, for ever."""
+"""Processes killed while they save, collect, repack and download: versions are whole or not there, for ever."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from artifact_yard import COLLECT, DOWNLOAD, PUT, RECOVER, SAVE, Order, Yard, content, open_yard
+from artifact_yard import COLLECT, DOWNLOAD, PUT, RECOVER, REPACK, SAVE, Order, content, open_yard
+from victims import Victims
 
 import treering
 from treering.artifacts.checking import verify_store
@@ -14,11 +16,11 @@ from treering.artifacts.depot import Depot
 from treering.store import Store
 
 KILLS = 25
-ACTS = [SAVE, PUT, SAVE, COLLECT, DOWNLOAD, PUT, RECOVER, SAVE]
+ACTS = [SAVE, PUT, REPACK, SAVE, COLLECT, REPACK, DOWNLOAD, PUT, RECOVER, SAVE]
 
 
 @pytest.fixture(scope="module")
-def yard(tmp_path_factory: pytest.TempPathFactory) -> Yard:
+def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victims]:
     with open_yard(tmp_path_factory.mktemp("yard")) as opened:
         yield opened
 
@@ -43,7 +45,7 @@ def check(store: Path) -> dict[tuple[int, int], str]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_killed_at_any_moment(seed: int, yard: Yard, store_dir: Path) -> None:
+def test_killed_at_any_moment(seed: int, yard: Victims, store_dir: Path) -> None:
     """A hundred kills in all; after each the store is whole and holds what was acknowledged."""
     draw = random.Random(seed)
     with treering.init("p", id="first", dir=store_dir, settings={"console": False, "system_interval_s": 0}):
@@ -52,7 +54,7 @@ def test_killed_at_any_moment(seed: int, yard: Yard, store_dir: Path) -> None:
     acknowledged: set[tuple[int, int]] = set()
     for kill in range(KILLS):
         act, number = draw.choice(ACTS), 100 * seed + kill
-        done = yard.kill(Order(act, str(store_dir), number, draw.uniform(0.0, 0.15)))
+        done, _ = yard.kill(Order(act, str(store_dir), number, draw.uniform(0.0, 0.15)))
         if act in {SAVE, PUT}:
             acknowledged |= {(number, turn) for turn in range(done)}
         if draw.random() < 0.5:

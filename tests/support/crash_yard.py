@@ -1,33 +1,23 @@
 """Processes that log at full speed until they are killed.
 
-Each is forked off one process that has everything imported, so that a kill costs little more than what it kills. The
-victim writes into shared memory how many `log()` calls have returned. Run as a program, this file takes orders on
-stdin, one a line.
+What a victim has done is how many `log()` calls have returned. Run as a program, this file takes orders on stdin, one a
+line; see `victims`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import gc
-import json
-import mmap
-import os
-import signal
-import subprocess
-import sys
-import time
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from programs import BARE
+from victims import STARTED, Victims, opened, serve
 
 #: What a victim does with its life.
 LOG, FINISH, RECOVER = "log", "finish", "recover"
-_WORDS = 2  # rows acknowledged, moment reached
-_STARTED, _BEFORE_END = 1, 2
+_BEFORE_END = STARTED + 1  # a moment
 
 
 @dataclass(frozen=True)
@@ -65,33 +55,19 @@ class Killed:
 class Yard:
     """Where they live and die."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
+    def __init__(self, victims: Victims) -> None:
+        self._victims = victims
 
     def kill(self, order: Order) -> Killed:
         """Start a victim and kill it."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(asdict(order)) + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        assert answer, "the crash yard itself died"
-        rows, status, output = json.loads(answer)
-        assert os.WIFSIGNALED(status) or status == 0, output
-        return Killed(rows, os.WIFSIGNALED(status))
+        return Killed(*self._victims.kill(order))
 
 
 @contextlib.contextmanager
 def open_yard(folder: Path) -> Iterator[Yard]:
     """Start the process that all victims are forked off; what they print goes to a file in `folder`."""
-    command = [sys.executable, __file__, str(folder / "output.txt")]
-    environ = {**os.environ, **BARE, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ) as process:
-        try:
-            yield Yard(process)
-        finally:
-            assert process.stdin is not None
-            process.stdin.close()
+    with opened(__file__, folder) as victims:
+        yield Yard(victims)
 
 
 def row(number: int) -> dict[str, Any]:
@@ -148,7 +124,7 @@ def live(order: Order, words: memoryview[int]) -> None:
     if order.small:
         be_small()
     if order.act == RECOVER:
-        words[1] = _STARTED
+        words[1] = STARTED
         recover_folder(Path(order.store))
         return
     run = treering.init(
@@ -156,7 +132,7 @@ def live(order: Order, words: memoryview[int]) -> None:
         settings={"flush_interval_s": 0.01 if order.small else 0.05},
     )  # fmt: skip
     log, number = run.log, run.step
-    words[1] = _STARTED
+    words[1] = STARTED
     while order.act == LOG or number < order.rows:
         log(row(number))
         number += 1
@@ -166,41 +142,6 @@ def live(order: Order, words: memoryview[int]) -> None:
 
 
 # -- in the process that forks and kills ------------------------------------------------------------------------------
-
-
-def execute(order: Order, output: Path) -> tuple[int, int, str]:
-    """Fork a victim, kill it at the right moment; rows acknowledged, exit status, what it printed."""
-    shared = mmap.mmap(-1, 8 * _WORDS)
-    words = memoryview(shared).cast("Q")
-    pid = os.fork()
-    if not pid:
-        file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(file, 1)
-        os.dup2(file, 2)
-        try:
-            live(order, words)
-            os._exit(0)
-        except BaseException:
-            import traceback
-
-            traceback.print_exc()
-            sys.stderr.flush()
-            os._exit(1)
-    moment = _BEFORE_END if order.act == FINISH else _STARTED
-    status = None
-    while words[1] < moment and status is None:
-        time.sleep(0.0005)
-        status = _ended(pid)
-    if status is None:
-        time.sleep(order.delay_s)
-        os.kill(pid, signal.SIGKILL)
-        status = os.waitpid(pid, 0)[1]
-    return words[0], status, output.read_text(encoding="utf-8", errors="replace")
-
-
-def _ended(pid: int) -> int | None:
-    found, status = os.waitpid(pid, os.WNOHANG)
-    return status if found else None
 
 
 def main() -> None:
@@ -214,11 +155,7 @@ def main() -> None:
     from treering import start, uploading  # noqa: F401
     from treering.store import recover, superseded  # noqa: F401
 
-    gc.freeze()
-    output = Path(sys.argv[1])
-    for line in sys.stdin:
-        answer = execute(Order(**json.loads(line)), output)
-        print(json.dumps(answer), flush=True)
+    serve(Order, live, lambda order: _BEFORE_END if order.act == FINISH else STARTED)
 
 
 if __name__ == "__main__":
