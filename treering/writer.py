@@ -13,6 +13,7 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from treering._ahead import make_ready
 from treering.errors import CorruptData, TreeringError, TreeringWarning
 from treering.journal import Journal, Page, Position
 from treering.records import HISTORY, OPERATION, STREAMS, Operation, Row
@@ -34,6 +35,8 @@ __all__ = ["Background", "Writer"]
 BATCH_BYTES = 1 << 20
 _BEGINNING = Position(0, 0)
 _ARTIFACTS = ("version", "use")
+# What the first checkpoint takes is loaded when a run has been going on for so long: short ones do without.
+_AHEAD_S = 5.0
 # After a failure the store is tried again this much later, and twice as late each time up to the second figure.
 _RETRY_S, _MAX_RETRY_S = 1.0, 30.0
 
@@ -324,6 +327,7 @@ class Background(threading.Thread):
 
     def run(self) -> None:
         """Move records until `close`."""
+        ahead_at_s = time.monotonic() + _AHEAD_S
         while True:
             self._tick()
             closing = self._closing  # asked first: what comes before `close` must still be moved
@@ -331,6 +335,8 @@ class Background(threading.Thread):
             if closing:
                 break
             delay_s = self._interval_s
+            if time.monotonic() > ahead_at_s:
+                make_ready()  # the training thread would else do it, with its first checkpoint
             if failed:
                 self._failures += 1
                 delay_s = min(_RETRY_S * 2 ** (self._failures - 1), _MAX_RETRY_S)
