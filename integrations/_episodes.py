@@ -50,7 +50,8 @@ class Episodes:
         self._clock = clock
         self._returns: npt.NDArray[np.float64] = np.zeros(environments)
         self._lengths = np.zeros(environments, dtype=np.int64)
-        self._aside: list[npt.ArrayLike] = []
+        self._aside: npt.NDArray[np.float64] = np.empty((STEPS_ASIDE, environments))
+        self._count = 0
         self._started = np.full(environments, clock())
         self._recent: deque[float] = deque(maxlen=EPISODES_IN_MEAN)
 
@@ -69,8 +70,13 @@ class Episodes:
             which: mask of the environments whose step belongs to an episode; None for all.
         """
         if which is None:
-            self._aside.append(np.array(rewards))
-            if len(self._aside) >= STEPS_ASIDE:
+            shape = rewards.shape if isinstance(rewards, np.ndarray) else np.shape(rewards)
+            if shape != self._returns.shape:
+                self._add_up()
+                self._fit(shape)
+            self._aside[self._count] = rewards
+            self._count += 1
+            if self._count == STEPS_ASIDE:
                 self._add_up()
             return
         self._add_up()
@@ -80,18 +86,18 @@ class Episodes:
         self._lengths[which] += 1
 
     def _add_up(self) -> None:
-        if not self._aside:
-            return
-        aside, self._aside = self._aside, []  # first, lest rewards that are none are met again and again
-        given = np.asarray(aside, dtype=np.float64)
-        self._fit(given.shape[1:])
-        for rewards in given:  # one after the other, as a program would add them: np.sum rounds in another order
-            self._returns += rewards
-        self._lengths += len(given)
+        if self._count:
+            given, self._count = self._aside[: self._count], 0
+            given[0] += self._returns
+            # One after the other, as a program would add them: np.sum rounds in another order.
+            self._returns = np.add.accumulate(given)[-1]
+            self._lengths += len(given)
 
     def _fit(self, shape: tuple[int, ...]) -> None:
+        """Make room for several rewards at once, or for a single one again."""
         if len(shape) != self._returns.ndim:
             self._returns = np.zeros((self.environments, *shape[1:]))
+            self._aside = np.empty((STEPS_ASIDE, *self._returns.shape))
 
     def end(self, env: int) -> Episode:
         """Return the episode that environment `env` has just ended, and begin its next."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from treering._framework import framework
 from treering.integrations.torch import describe_model, describe_optimizer, named_rates
-from treering.training import Score, Training, metric_name
+from treering.training import Score, Training, metric_name, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -195,8 +195,8 @@ class Stage:
             if series is None:
                 series = names[name] = series_name(name, section)
             self.series[name] = series
-            row[series] = value
-        self._training.log(row, step=done)
+            row[series] = value if type(value) is float else number(value)
+        self._training.put(row, done)
         self.pace.leave_out()
 
     def _names_of_rates(self, optimizer: int, groups: int) -> list[str]:

@@ -23,6 +23,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, cast
 
 from treering._adopted import close_previous, give_back, opened_by_adapters, opening, remember
+from treering._ahead import make_ready_soon
 from treering._checkpoints import Checkpoints
 from treering._guard import Guard, state_after
 from treering._lazy import LazyRun
@@ -87,6 +88,7 @@ class Training(Checkpoints):
         self._errors_told = 0
         self._warned: set[str] = set()
         self._not_finite: set[str] = set()
+        self._series: dict[str | None, dict[str, str]] = {}
         self._watch: Watch | None = None
 
     def __getstate__(self) -> dict[str, object]:
@@ -289,6 +291,8 @@ class Training(Checkpoints):
         run = self.run
         if run is None:
             return
+        if self.options.get("checkpoints", True) is not False:
+            make_ready_soon()
         if opened := opened_by_adapters.get(run.id):
             opened.training = True
         if run.state != "running":
@@ -363,24 +367,32 @@ class Training(Checkpoints):
             prefix: section of the names that have none, `"train"`.
             **axes: what else the row can be drawn over, `epoch=3`; None is left out.
         """
+        names = self._series.get(prefix)
+        if names is None:
+            names = self._series[prefix] = {}
+        row: dict[str, object] = {}
+        for name, value in values.items():
+            full = names.get(name)
+            if full is None:
+                full = names[name] = metric_name(name, prefix)
+            row[full] = value if type(value) is float else number(value)
+        for name, axis in axes.items():
+            if axis is not None:
+                row[name] = axis  # noqa: PERF403  # a comprehension is a call
+        self.put(row, step)
+
+    def put(self, row: dict[str, object], step: int) -> None:
+        """Record one row as it is: full names, no tensors. Belongs to `Training` from now on."""
+        # Comes with each step of a training whose own work has driven all of this out of the caches: what is not
+        # executed costs nothing, so the usual case goes through without a call.
         run = self._run
         if run is None or run.ended:
             run = self.run
             if run is None:
                 return
-        # Called at each step of a training whose own work has driven all of this out of the caches: what is not
-        # executed costs nothing, so the common case goes through without a call.
-        row: dict[str, object] = {}
-        for name, value in values.items():
-            if type(value) is not float:
-                value = number(value)  # noqa: PLW2901  # the same value, as it is recorded
-            full = metric_name(name, prefix)
-            row[full] = value
+        for name, value in row.items():
             if type(value) is float and value - value != 0.0:  # NaN and infinities
-                self._first_not_finite(full, value, step)
-        for name, axis in axes.items():
-            if axis is not None:
-                row[name] = axis  # noqa: PERF403  # a comprehension is a call
+                self._first_not_finite(name, value, step)
         if self.errors > self._errors_told:
             self._errors_told = self.errors
             row["treering/errors"] = self.errors
