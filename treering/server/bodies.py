@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Message, Receive
 
-__all__ = ["Rule", "drain", "give_again", "limited", "read_whole", "rule_for", "too_large"]
+__all__ = ["Listening", "Rule", "give_again", "limited", "read_whole", "rule_for", "too_large"]
 
 #: A body that is refused is still taken in so far, since a client that is sending does not hear an answer.
 _DRAIN_BYTES = 16 << 20
@@ -142,15 +142,25 @@ def limited(receive: Receive, max_bytes: int) -> Receive:
     return counted
 
 
-async def drain(receive: Receive) -> None:
-    """Take in and throw away what is left of a refused body, within bounds."""
+class Listening:
+    """Receives a body, and remembers whether it has ended."""
 
-    async def rest() -> None:
-        size, more = 0, True
-        while more and size < _DRAIN_BYTES:
-            message = await receive()
-            size += len(message.get("body", b""))
-            more = message["type"] == "http.request" and message.get("more_body", False)
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._ended = False
 
-    with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(rest(), _DRAIN_S)
+    async def __call__(self) -> Message:
+        """Return the next message."""
+        message = await self._receive()
+        self._ended |= message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+    async def drain(self) -> None:
+        """Take in and throw away what is left of a refused body, within bounds."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._drain(), _DRAIN_S)
+
+    async def _drain(self) -> None:
+        size = 0
+        while not self._ended and size < _DRAIN_BYTES:
+            size += len((await self()).get("body", b""))

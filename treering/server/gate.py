@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from treering.server.bodies import drain, give_again, limited, read_whole, rule_for, too_large
+from treering.server.bodies import Listening, give_again, limited, read_whole, rule_for, too_large
 from treering.server.options import LOOPBACK_NAMES
 from treering.server.refusals import Refusal
 from treering.server.tokens import Tokens
@@ -82,13 +82,14 @@ class Gate:
                 message = {**message, "headers": self._completed(message.get("headers", []))}
             await send(message)
 
+        listening = Listening(receive)
         try:
             path = self._check(scope)
             if scope["method"] not in _SAFE_METHODS:
-                receive = await self._take_body(scope, path, receive)
+                receive = await self._take_body(scope, path, listening)
         except Refusal as refusal:
-            if refusal.status in _HEARD_AFTER_THE_BODY:
-                await drain(receive)
+            if refusal.status in _HEARD_AFTER_THE_BODY and scope["method"] not in _SAFE_METHODS:
+                await listening.drain()
             await _refuse(refusal, scope, send_with_headers)
         else:
             await self._inside(scope, receive, send_with_headers)
@@ -238,6 +239,8 @@ async def _refuse(refusal: Refusal, scope: Scope, send: Send) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if refusal.status == 401:  # noqa: PLR2004  # HTTP's own number
         headers.append((b"www-authenticate", b"Bearer"))
+    if refusal.status == 405:  # noqa: PLR2004  # the same
+        headers.append((b"allow", ", ".join(sorted(_METHODS)).encode()))
     headers.append((b"connection", b"close"))  # what is left of the body is not read
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
