@@ -151,8 +151,8 @@ class ChunkReader:
                     self.decode(chunk, data[chunk.offset - start :][: chunk.stored], target)
                 if blake3(target).digest() != chunk.id:
                     raise CorruptData("it does not match its digest")
-            except CorruptData as error:
-                raise CorruptData(
+            except (CorruptData, NotFound) as error:
+                raise type(error)(
                     f"chunk {chunk.id.hex()[:12]} is damaged, in pack {key}, byte {chunk.offset}: {error}"
                 ) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 import time
@@ -23,6 +24,8 @@ __all__ = ["LOCK", "Saver"]
 #: Name of the lock in the folder of a run's pins; who holds it is saving them.
 LOCK = "lock"
 _RETRY_S, _MAX_RETRY_S = 1.0, 30.0
+# Threads that a thread starts have its priority, too.
+_NICE = 15
 
 
 class Saver:
@@ -97,6 +100,7 @@ class Saver:
     def _run(self) -> None:
         store: Store | None = None
         failures = 0
+        _give_way()
         try:
             while (request := self._next()) is not None:
                 try:
@@ -111,6 +115,7 @@ class Saver:
                         return
                     continue
                 self._done()
+                self._repack(store, request)
         finally:
             if store is not None:
                 with contextlib.suppress(TreeringError):
@@ -162,8 +167,25 @@ class Saver:
         if filed is None:
             self._on_failed(request.id, "somebody else has taken it over")
 
+    def _repack(self, store: Store, request: Request) -> None:
+        """Take the numbers of what was saved apart, until there is something to save, or the end."""
+        from treering.artifacts.depot import Depot
+        from treering.artifacts.repacking import repack_lately
+
+        try:
+            repack_lately(Depot(store.database, store.folder), request.id, lambda: bool(self._queue) or self._closing)
+        except Exception as error:  # it is stored as well as before
+            self._warn(f"repacking artifact {request.name!r}", error)
+
     def _note(self, size: int) -> None:
         self.progress = size
+
+
+def _give_way() -> None:
+    """Let the training have the processor first, where threads have priorities of their own (Linux)."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 def _stop_keeper() -> None:

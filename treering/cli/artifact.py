@@ -9,7 +9,7 @@ import click
 
 from treering.api import Api
 from treering.cli import _format as fmt
-from treering.cli._artifact_care import gc, keep, lineage, store, verify
+from treering.cli._artifact_care import gc, keep, lineage, repack, store, verify
 from treering.cli._artifact_common import facts_of, progress_bar, title, words
 from treering.cli._artifact_diff import diff
 from treering.cli._artifact_registry import registry
@@ -213,5 +213,5 @@ def put(
         click.echo(f"{title(artifact)} ({fmt.size(artifact.size)}, {fmt.size(artifact.stored)} of them new)")
 
 
-for _part in (diff, keep, gc, verify, lineage, store, registry):
+for _part in (diff, keep, gc, repack, verify, lineage, store, registry):
     command.add_command(_part)
