@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 import yaml
-from programs import BARE
 
 import treering
 from treering.errors import UsageError
@@ -48,14 +47,6 @@ HOSTILE = [
     "%PATH%",
     "a=b",
 ]
-
-
-@pytest.fixture
-def bare(store_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A store whose runs record nothing but what they are given."""
-    for name, value in BARE.items():
-        monkeypatch.setenv(name, value)
-    return store_dir
 
 
 def script(folder: Path, text: str) -> Path:

@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-ray = pytest.importorskip("ray")
-
+import ray
 from ray.cluster_utils import Cluster
 
 import treering

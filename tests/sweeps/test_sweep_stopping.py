@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from programs import BARE
 
 import treering
 from treering.sweeps.config import config_of
@@ -121,14 +120,6 @@ STOPPING = {
     "parameters": {"level": {"values": [0.2, 0.1, 0, 5, 6]}},
     "early_terminate": {"type": "hyperband", "min_iter": 2, "eta": 3},
 }
-
-
-@pytest.fixture
-def bare(store_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A store whose runs record nothing but what they are given."""
-    for name, value in BARE.items():
-        monkeypatch.setenv(name, value)
-    return store_dir
 
 
 def wait_for_orders(run: Any) -> None:
