@@ -73,7 +73,7 @@ def test_killed_at_any_moment(seed: int, yard: Victims, store_dir: Path) -> None
 
 
 def test_an_interrupted_download_goes_on(store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from treering.artifacts import reading
+    from treering.artifacts import leasing, reading
 
     source = tmp_path / "large.bin"
     source.write_bytes(random.Random(1).randbytes(24 << 20))
@@ -99,3 +99,4 @@ def test_an_interrupted_download_goes_on(store_dir: Path, tmp_path: Path, monkey
     assert asked - left < batches + 1 - 1  # those that had come are not read again
     assert (tmp_path / "out" / "large.bin").read_bytes() == source.read_bytes()
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["large.bin"]
+    assert leasing._keeper is None  # nobody is left behind by the save
