@@ -91,7 +91,7 @@ def test_steps_are_updates_and_each_evaluation_is_a_row(tmp_path: Path, only_run
     assert points(run, "train/loss") == [(row["step"], row["loss"]) for row in logged]
     assert points(run, "grad/norm") == [(row["step"], row["grad_norm"]) for row in logged]
     assert set(run.metrics) == {
-        *("epoch", "train/loss", "train/loss_per_item", "grad/norm", "lr/0", "lr/1"),
+        *("epoch", "train/loss", "grad/norm", "lr/0", "lr/1", *(["train/loss_per_item"] if LARGE else [])),
         *("eval/loss", "eval/runtime", "eval/samples_per_second", "eval/steps_per_second", "treering/overhead_ms"),
     }
 
@@ -179,6 +179,7 @@ LOSSES: list[tuple[str, Callable[[], Any], Any, bool]] = [
 def test_a_loss_that_is_n_times_too_large_is_told(
     tmp_path: Path, recorded: Runs, build: Callable[[], Any], data: Any, is_large: bool
 ) -> None:
+    large = is_large and LARGE
     for accumulated in (1, 2):
         torch.manual_seed(0)
         fit = trainer(
@@ -195,18 +196,16 @@ def test_a_loss_that_is_n_times_too_large_is_told(
             warnings.simplefilter("always")
             fit.train()
         told = [str(one.message) for one in caught if issubclass(one.category, TreeringWarning)]
-        assert [("logs 2 times the loss" in text) for text in told] == [True] * (
-            is_large and LARGE and accumulated == 2
-        )
+        assert [("logs 2 times the loss" in text) for text in told] == [True] * (large and accumulated == 2)
     one, two = recorded()
     (alone,), (summed,) = one.history("train/loss").values, two.history("train/loss").values
     assert one.config["transformers"].get("train") is None
-    if is_large and LARGE:
+    if large:
         assert two.config["transformers"]["train"] == {"loss_factor": 2}
         (per_item,) = two.history("train/loss_per_item").values
         assert (summed, per_item) == (pytest.approx(2 * alone, rel=1e-3), pytest.approx(alone, rel=1e-3))
     else:
-        assert summed == pytest.approx(alone, rel=1e-3)
+        assert summed == pytest.approx(alone, rel=2e-3)
         assert two.config["transformers"].get("train") is None
         assert "train/loss_per_item" not in two.metrics
 
