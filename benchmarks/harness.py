@@ -36,6 +36,7 @@ MEASURES = (
     "artifacts",
     "watch",
     "callback_overhead",
+    "server_write",
 )
 
 #: What a measure's modules hold: `FIGURES`, `PARAMETERS[size]`, `REPEATS[size]`, `rep(bench)`, `child(...)`.
