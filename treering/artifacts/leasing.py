@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["keep", "let_go"]
+__all__ = ["keep", "let_go", "stop", "stop_when_idle"]
 
 _MAX_FILES = 32
 _lock = threading.Lock()
 _keeper: tuple[subprocess.Popen[bytes], socket.socket] | None = None
+#: Of the groups that are kept.
+_keys: set[str] = set()
 
 
 def keep(key: str, files: Sequence[tuple[Path, Path]]) -> list[bool]:
@@ -42,7 +44,9 @@ def keep(key: str, files: Sequence[tuple[Path, Path]]) -> list[bool]:
         if leased:
             targets = [str(files[number][1]) for number in leased]
             found = [descriptor for descriptor in descriptors if descriptor is not None]
-            if not _send("\0".join(["K", key, *targets]), found):
+            if _send("\0".join(["K", key, *targets]), found):
+                _keys.add(key)
+            else:
                 leased = []
     finally:
         for descriptor in descriptors:
@@ -53,6 +57,7 @@ def keep(key: str, files: Sequence[tuple[Path, Path]]) -> list[bool]:
 
 def let_go(key: str) -> None:
     """Say that files need not be kept any longer."""
+    _keys.discard(key)
     if _keeper is not None:
         _send(f"D\0{key}", [], start=False)
 
@@ -132,8 +137,15 @@ def stop() -> None:
                 process.wait(5.0)
 
 
+def stop_when_idle() -> None:
+    """Let the keeper end unless somebody still has files kept."""
+    if not _keys:
+        stop()
+
+
 def _forget_in_child() -> None:
     global _keeper, _lock  # the parent's
+    _keys.clear()
     if _keeper is not None:
         with contextlib.suppress(OSError):
             _keeper[1].close()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from treering.artifacts.manifest import Entry, Reference
 from treering.artifacts.names import check_path
+from treering.artifacts.web import WebFile
 from treering.errors import CorruptData, NotFound, StoreError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from obstore.store import ObjectStore
 
@@ -105,13 +108,11 @@ def _too_many(uri: str, max_objects: int) -> UsageError:
 
 
 def _remote(uri: str, max_objects: int) -> list[tuple[str, Entry]]:
-    scheme = urlsplit(uri).scheme.lower()
-    if scheme in {"http", "https"} or not uri.endswith("/"):
-        try:
+    if _is_web(uri):
+        return [("", _remote_entry(uri, WebFile(uri).head()))]
+    if not uri.endswith("/"):
+        with contextlib.suppress(NotFound):
             return [("", _remote_entry(uri, _Object(uri).head()))]
-        except NotFound:
-            if scheme in {"http", "https"}:
-                raise
     found = list(_below(uri, max_objects))
     if not found:
         raise NotFound(f"add_reference() found nothing at {uri}")
@@ -123,14 +124,21 @@ def _below(uri: str, max_objects: int) -> Iterator[tuple[str, Entry]]:
     for number, (key, size, etag) in enumerate(_Object(f"{base}/").list()):
         if number >= max_objects:
             raise _too_many(uri, max_objects)
-        yield key, _remote_entry(f"{base}/{key}", (size, etag))
+        yield key, _remote_entry(f"{base}/{key}", (size, _etag(etag)))
+
+
+def _is_web(uri: str) -> bool:
+    return urlsplit(uri).scheme.lower() in {"http", "https"}
+
+
+def _etag(etag: str | None) -> str:
+    return f"etag:{etag}" if etag else ""
 
 
 def _remote_entry(uri: str, known: tuple[int, str]) -> Entry:
-    size, etag = known
+    size, check = known
     from blake3 import blake3
 
-    check = f"etag:{etag}" if etag else ""
     return Entry("", size, blake3(check.encode()).digest() if check else b"", reference=Reference(uri, check))
 
 
@@ -148,7 +156,7 @@ class _Object:
         folder, _, self._key = parts.path.lstrip("/").rpartition("/")
         if uri.endswith("/"):
             folder, self._key = parts.path.strip("/"), ""
-        plain = parts.scheme == "http" or _endpoint_is_plain(parts.scheme)
+        plain = _endpoint_is_plain(parts.scheme)
         options: dict[str, Any] = {"client_options": {"allow_http": True}} if plain else {}
         try:
             self._store: ObjectStore = open_url(f"{parts.scheme}://{parts.netloc}/{folder}", options)
@@ -156,14 +164,14 @@ class _Object:
             raise UsageError(f"{uri!r} cannot be opened: {error}") from error
 
     def head(self) -> tuple[int, str]:
-        """Return size in bytes and ETag ("" when there is none)."""
+        """Return size in bytes, and what to compare later."""
         try:
             found = self._obstore.head(self._store, self._key)
         except FileNotFoundError:
             raise NotFound(f"there is nothing at {self._uri}") from None
         except self._obstore.exceptions.BaseError as error:
             raise StoreError(f"{self._uri} cannot be reached: {error}") from error
-        return found["size"], found["e_tag"] or ""
+        return found["size"], _etag(found["e_tag"])
 
     def list(self) -> Iterator[tuple[str, int, str]]:
         """Yield (key below it, size, ETag)."""
@@ -175,11 +183,12 @@ class _Object:
         except self._obstore.exceptions.BaseError as error:
             raise StoreError(f"{self._uri} cannot be listed: {error}") from error
 
-    def blocks(self) -> Iterator[bytes]:
-        """Yield its bytes."""
+    @contextmanager
+    def opened(self) -> Generator[tuple[str, Iterator[bytes]]]:
+        """Lend what to compare, and its bytes."""
         try:
-            for block in self._obstore.get(self._store, self._key).stream(min_chunk_size=_BLOCK):
-                yield bytes(block)
+            found = self._obstore.get(self._store, self._key)
+            yield _etag(found.meta["e_tag"]), (bytes(block) for block in found.stream(min_chunk_size=_BLOCK))
         except FileNotFoundError:
             raise NotFound(f"there is nothing at {self._uri} any more") from None
         except self._obstore.exceptions.BaseError as error:
@@ -214,12 +223,10 @@ def fetch(entry: Entry, place: Path) -> None:
             part.unlink()
             raise CorruptData(f"{source}, which {entry.path!r} refers to, has changed since it was added")
     else:
-        remote = _Object(reference.uri)
-        if reference.check:
-            _, etag = remote.head()
-            if reference.check != f"etag:{etag}":
+        remote = WebFile(reference.uri) if _is_web(reference.uri) else _Object(reference.uri)
+        with remote.opened() as (check, blocks):
+            if reference.check not in {"", check}:
                 raise CorruptData(f"{reference.uri}, which {entry.path!r} refers to, has changed since it was added")
-        with part.open("wb", buffering=0) as file:
-            for block in remote.blocks():
-                file.write(block)
+            with part.open("wb") as file:
+                file.writelines(blocks)
     part.replace(place)

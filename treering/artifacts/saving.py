@@ -137,8 +137,16 @@ def save_now(
     except BaseException:
         _let_go(folder, request)
         raise
+    finally:
+        _stop_keeper()
     assert filed is not None  # noqa: S101  # only a pending one may be filed by somebody else
     return filed
+
+
+def _stop_keeper() -> None:
+    from treering.artifacts.leasing import stop_when_idle
+
+    stop_when_idle()
 
 
 def _save(
