@@ -21,6 +21,7 @@ from treering.artifacts.manifest import decode_manifest
 from treering.artifacts.moving import Mover, enter, forget_chunk, forget_empty
 from treering.artifacts.packs import PACK_BYTES, PackedChunk
 from treering.artifacts.reading import ChunkReader
+from treering.artifacts.rechecking import recheck
 from treering.artifacts.retention import Leaving, leaving
 from treering.artifacts.storing import GRACE_S
 from treering.errors import CorruptData, NotFound
@@ -232,6 +233,7 @@ def collect(depot: Depot, *, grace_s: float = GRACE_S, now_us: int | None = None
         StoreError: the store cannot be written; what was done so far is whole.
     """
     database = depot.database
+    recheck(depot)
     sweep = _Sweep(depot, grace_s, now_us if now_us is not None else time.time_ns() // 1000)
     sweep.mark()
     packs = sweep.packs()

@@ -21,6 +21,7 @@ from treering.artifacts.coding import compress
 from treering.artifacts.cutting import MAX_CHUNK, cut
 from treering.artifacts.manifest import Entry, file_digest
 from treering.artifacts.packs import PACK_BYTES, PackFile
+from treering.artifacts.rechecking import recheck
 from treering.errors import StoreError
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Storing:
 
     def __init__(self, depot: Depot, *, pack_bytes: int = PACK_BYTES) -> None:
         self.depot = depot
+        recheck(depot)
         self.epoch = index.epoch(depot.database)
         #: Bytes that this save has added to packs.
         self.stored = 0
