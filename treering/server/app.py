@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 __all__ = ["API", "create_api", "create_app"]
 
 API = "/api/v1"
+# What the gate, or any route, may answer instead.
+_REFUSALS = (400, 401, 403, 404, 405, 409, 413, 415, 421, 422, 429, 503)
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 422: "bad_request"}
 
 
@@ -77,7 +79,7 @@ def create_api(options: ServerOptions) -> FastAPI:
         docs_url=None,  # both load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
-        responses={status: {"model": shapes.ErrorAnswer} for status in (400, 401, 403, 404, 421, 422, 503)},
+        responses={status: {"model": shapes.ErrorAnswer} for status in _REFUSALS},
     )
     app.state.options = options
     app.state.tokens = Tokens(options.token)
@@ -127,8 +129,11 @@ def _translate_errors(app: FastAPI) -> None:
         return answer(422, "bad_request", told)
 
     async def http(_request: Request, error: Exception) -> Response:
-        status, detail = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, "")
-        return answer(status, _CODES.get(status, "error"), str(detail))
+        if not isinstance(error, HTTPException):
+            return answer(500, "error", "")
+        told = answer(error.status_code, _CODES.get(error.status_code, "error"), str(error.detail))
+        told.headers.update(error.headers or {})  # what a wrong method may be replaced by
+        return told
 
     async def too_deep(_request: Request, _error: Exception) -> Response:
         return answer(400, "bad_request", "the request is nested too deeply")

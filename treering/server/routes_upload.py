@@ -152,7 +152,7 @@ async def put_version(inbox: Box, request: Request, run_id: RunId, version_id: V
 
 @router.get(
     "/versions/find",
-    response_class=shapes.Packed,
+    response_class=Response,  # so that failures are described as JSON
     responses={200: {"content": {ROWS_TYPE: {"schema": {"type": "object"}}}}},
 )
 def find_version(inbox: Box, name: str, project: str | None = None) -> shapes.Packed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from treering.delivery import ROWS_TYPE, Progress, RunDocument, fingerprint, read_document
@@ -97,7 +97,7 @@ def beat(inbox: Box, run_id: RunId) -> shapes.RunProgress:
 
 @router.get(
     "/runs/{run_id}/document",
-    response_class=shapes.Packed,
+    response_class=Response,  # so that failures are described as JSON
     responses={200: {"content": {ROWS_TYPE: {"schema": _DOCUMENT}}}},
 )
 def document(inbox: Box, run_id: RunId) -> shapes.Packed:

@@ -277,7 +277,7 @@ class FiledRow(BaseModel):
 class SeriesQuery(BaseModel):
     """Many metrics of many runs over one x axis, for a wall of charts."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     runs: Annotated[list[_Name], Field(max_length=1000)]
     keys: Annotated[list[_Name], Field(max_length=1000)]
