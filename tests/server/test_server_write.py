@@ -114,6 +114,17 @@ def test_a_later_attempt_supersedes_what_came_before_it(place: Path | str, serve
             assert list(run.history("a").values) == [0, 1, 0.5]
 
 
+def test_what_people_write_on_the_server_stays(taking: Any) -> None:
+    with Client(taking.url, TOKEN) as client, taking.client() as web:
+        client.put_run("renamed", document(1, tags=["a"], notes="mine"))
+        assert web.patch("/api/v1/runs/renamed", json={"name": "theirs", "tags": ["b"]}).status_code == 200
+        client.put_run("renamed", document(2, tags=["a"], notes="new", config={"lr": 1}))
+        found = web.get("/api/v1/runs/renamed").json()
+        assert (found["name"], found["tags"], found["notes"], found["config"]) == ("theirs", ["b"], "new", {"lr": 1})
+        client.put_run("renamed", document(3, name="mine after all", tags=["a"], notes="new"))
+        assert web.get("/api/v1/runs/renamed").json()["name"] == "mine after all"
+
+
 def test_another_run_of_the_same_id_is_refused(taking: Any) -> None:
     with Client(taking.url, TOKEN) as client:
         client.put_run("mine", document())

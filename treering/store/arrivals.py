@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from treering.delivery import Progress
 from treering.errors import NotFound
-from treering.store.arriving_documents import apply_document, give_back
+from treering.store.arriving_documents import GIVEN_HERE_TOO, apply_document, give_back
 from treering.store.history import HistoryWriter, PreparedRows
 from treering.store.runs import RunWriter
+from treering.store.values import decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -55,6 +56,7 @@ class Arrival:
         self._generation: int | None = None
         self._lapsed = self._stale = False
         self._version, self._fingerprint = 0, ""
+        self._said: bytes | None = None
         # What an earlier attempt logged comes before this row; it may be superseded.
         self._newest_first_row = 0
 
@@ -79,10 +81,12 @@ class Arrival:
         if self.database.dialect == "postgresql":
             self.database.query("SELECT pg_advisory_xact_lock(7463, hashtext(:id))", {"id": self.run_id})
         found = self.database.query(
-            "SELECT generation, version, fingerprint, stale, lapsed FROM deliveries WHERE run_id = :id",
+            "SELECT generation, version, fingerprint, said, stale, lapsed FROM deliveries WHERE run_id = :id",
             {"id": self.run_id},
         )
-        generation, self._version, self._fingerprint, stale, lapsed = found[0] if found else (0, 0, "", 0, 0)
+        generation, self._version, self._fingerprint, self._said, stale, lapsed = (
+            found[0] if found else (0, 0, "", None, 0, 0)
+        )
         self._stale, self._lapsed = bool(stale), bool(lapsed)
         if generation != self._generation or not generation:
             self._load()
@@ -99,15 +103,17 @@ class Arrival:
     def _mark(self) -> None:
         generation = (self._generation or 0) + 1
         self.database.execute(
-            "INSERT INTO deliveries (run_id, generation, version, fingerprint, stale, lapsed, seen_us) "
-            "VALUES (:id, :generation, :version, :fingerprint, :stale, :lapsed, :now) ON CONFLICT (run_id) DO UPDATE "
-            "SET generation = excluded.generation, version = excluded.version, fingerprint = excluded.fingerprint, "
-            "stale = excluded.stale, lapsed = excluded.lapsed, seen_us = excluded.seen_us",
+            "INSERT INTO deliveries (run_id, generation, version, fingerprint, said, stale, lapsed, seen_us) "
+            "VALUES (:id, :generation, :version, :fingerprint, :said, :stale, :lapsed, :now) ON CONFLICT (run_id) "
+            "DO UPDATE SET generation = excluded.generation, version = excluded.version, fingerprint = "
+            "excluded.fingerprint, said = excluded.said, stale = excluded.stale, lapsed = excluded.lapsed, "
+            "seen_us = excluded.seen_us",
             {
                 "id": self.run_id,
                 "generation": generation,
                 "version": self._version,
                 "fingerprint": self._fingerprint,
+                "said": self._said,
                 "stale": int(self._stale),
                 "lapsed": int(self._lapsed),
                 "now": time.time_ns() // 1000,
@@ -172,7 +178,9 @@ class Arrival:
         with self._changing():
             if self.run.exists and document.version <= self._version:
                 return self._progress()
-            self._stale = apply_document(self.run, self.history, document, stale=self._stale)
+            before = decode(self._said) if self._said is not None else {}
+            apply_document(self.run, self.history, document, stale=self._stale, said=before)
+            self._stale, self._said = False, encode({name: getattr(document, name) for name in GIVEN_HERE_TOO})
             if document.uses or document.aliases:
                 from treering.artifacts.receiving import link_versions
 

@@ -15,16 +15,20 @@ from treering.store.superseded import restate
 from treering.store.values import encode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from treering.delivery import AttemptPart, RunDocument
     from treering.store.database import Database
     from treering.store.history import HistoryWriter
     from treering.store.runs import RunWriter
 
-__all__ = ["OtherRun", "apply_document", "check_document", "check_id", "give_back"]
+__all__ = ["GIVEN_HERE_TOO", "OtherRun", "apply_document", "check_document", "check_id", "give_back"]
 
 _STATES = ENDED | {"running"}
 _LONGEST = 1000
 _LAST_US = 253_402_300_799_000_000  # the year 9999, beyond which no calendar of Python's goes
+#: What people change in a dashboard while the run's writer goes on.
+GIVEN_HERE_TOO = ("name", "notes", "tags")
 _PLAIN = ("name", "notes", "tags", "group_name", "job_type")
 _ATTEMPT = ("state", "started_us", "ended_us", "from_step", "first_row", "dropped_rows")
 _PACKED = ("failure", "config_changes", "process")
@@ -84,7 +88,14 @@ def _check_int64(name: str, value: int | None) -> None:
         raise UsageError(f"{name} is {value}; it takes an integer of 64 bits")
 
 
-def apply_document(run: RunWriter, history: HistoryWriter, document: RunDocument, *, stale: bool) -> bool:
+def apply_document(
+    run: RunWriter,
+    history: HistoryWriter,
+    document: RunDocument,
+    *,
+    stale: bool,
+    said: Mapping[str, Any] | None = None,
+) -> None:
     """Write what a checked document says; inside a transaction.
 
     Args:
@@ -92,9 +103,8 @@ def apply_document(run: RunWriter, history: HistoryWriter, document: RunDocument
         history: loaded.
         document: newer than the one before.
         stale: the statistics count rows that are superseded.
-
-    Returns:
-        Whether they still do.
+        said: what the document before gave of `GIVEN_HERE_TOO`; what the writer has not changed since stays as
+            somebody may have set it here.
 
     Raises:
         OtherRun: another run has this id.
@@ -107,6 +117,9 @@ def apply_document(run: RunWriter, history: HistoryWriter, document: RunDocument
     changed = {name: getattr(document, name) for name in _PLAIN if run.row[name] != getattr(document, name)}
     if document.tags == list(run.row["tags"] or ()):
         changed.pop("tags", None)
+    for name in GIVEN_HERE_TOO:
+        if said and said.get(name) == getattr(document, name):
+            changed.pop(name, None)
     run.apply_set(changed, 0)
     _set(run, config=document.config or None, summary_set=document.summary_set or None, failure=document.failure)
     _set(run, attempt=document.attempt, next_step=document.next_step, definitions=document.definitions or None)
@@ -122,7 +135,6 @@ def apply_document(run: RunWriter, history: HistoryWriter, document: RunDocument
     if ended:
         history.compact()
     run.save(final=True)
-    return False
 
 
 def _set(run: RunWriter, **values: Any) -> None:

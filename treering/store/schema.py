@@ -310,6 +310,7 @@ Table(
     Column("generation", BigInteger, nullable=False),  # raised by each change, so that a server knows those of others
     Column("version", BigInteger, nullable=False),  # of the run's document; older ones come too late
     Column("fingerprint", String, nullable=False),  # of that document
+    Column("said", LargeBinary),  # name, notes and tags in that document; others may have been given here
     Column("stale", Integer, nullable=False, server_default="0"),  # 1: the statistics are to be made anew
     Column("lapsed", Integer, nullable=False, server_default="0"),  # 1: it was given up as lost
     Column("seen_us", BigInteger, nullable=False),

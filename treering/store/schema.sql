@@ -224,6 +224,7 @@ CREATE TABLE deliveries (
     generation BIGINT NOT NULL,
     version BIGINT NOT NULL,
     fingerprint VARCHAR NOT NULL,
+    said BLOB,
     stale INTEGER DEFAULT '0' NOT NULL,
     lapsed INTEGER DEFAULT '0' NOT NULL,
     seen_us BIGINT NOT NULL,
