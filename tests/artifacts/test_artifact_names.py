@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import treering
+from treering.artifacts.manifest import Entry, Reference, encode_manifest
 from treering.artifacts.names import check_path, check_together, parse_reference
 from treering.errors import UsageError
+from treering.store import Store
 
 HOSTILE = {
     "../x": r"'\.' or '\.\.'",
@@ -144,7 +146,33 @@ def test_a_download_through_a_link_that_lies_there(tmp_path: Path, store_dir: Pa
     (target / "sub").symlink_to(outside)
     with pytest.raises(UsageError, match="through a link"):
         artifact.download(target)
+    refers = treering.Artifact("refers")
+    (tmp_path / "source").write_text("x")
+    refers.add_reference((tmp_path / "source").as_uri(), "sub/file.txt")
+    refers.save("p")
+    with pytest.raises(UsageError, match="through a link"):
+        refers.download(target)
     assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["../evil", "/tmp/evil", "a/../../evil", "C:evil", "a\0b", "con", "a\uff0f..\uff0fb"])
+@pytest.mark.parametrize("refers", [False, True])
+def test_a_list_of_files_that_was_tampered_with(path: str, refers: bool, tmp_path: Path, store_dir: Path) -> None:
+    """Whoever can write to the store must not be able to write elsewhere through those who read it."""
+    (tmp_path / "secret").write_text("x")
+    artifact = treering.Artifact("a")
+    artifact.add("x", "f")
+    artifact.save("p")
+    (own,) = artifact._content()
+    uri = (tmp_path / "secret").as_uri()
+    evil = Entry(path, 1, own.digest, reference=Reference(uri) if refers else None)
+    with Store.open(store_dir) as store:
+        store.database.execute("UPDATE manifests SET data = :data", {"data": encode_manifest([own, evil])})
+    with pytest.raises(UsageError, match="cannot be kept in an artifact"):
+        treering.Api(store_dir).version("a").download(tmp_path / "folder" / "out")
+    found = {path.name for path in tmp_path.rglob("*") if store_dir not in path.parents}
+    assert found <= {"folder", "out", "f.txt", "secret", "store"}
+    assert not Path("/tmp/evil").exists()
 
 
 def test_references_in_words() -> None:

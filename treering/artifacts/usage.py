@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
 from treering.artifacts.reading import ChunkReader, matching
 from treering.artifacts.references import fetch
-from treering.artifacts.writing import write_entries
+from treering.artifacts.writing import places_for, write_entries
 from treering.errors import CorruptData, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from treering.api import ApiRun
     from treering.artifacts.home import Home
@@ -39,9 +39,9 @@ def download(
     stored = [entry for entry in chosen if entry.reference is None]
     with home.depot() as depot:
         write_entries(depot, stored, folder, what, progress)
-    for entry in chosen:
-        if entry.reference is not None:
-            fetch(entry, folder / entry.path)
+    referred = [entry for entry in chosen if entry.reference is not None]
+    for entry, place in zip(referred, places_for(folder, referred, what), strict=True):
+        fetch(entry, Path(place))
 
 
 def remove_others(entries: Sequence[Entry], folder: Path) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from treering.artifacts.depot import Depot
     from treering.artifacts.manifest import Entry
 
-__all__ = ["write_entries"]
+__all__ = ["places_for", "write_entries"]
 
 _BATCH_BYTES = 8 << 20
 # What a thread reads, checks and writes at a time: little enough to stay in the processor's cache.
@@ -67,7 +67,7 @@ def write_entries(
         StoreError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    places = _places(folder, entries, what)
+    places = places_for(folder, entries, what)
     reader = ChunkReader(depot)
     reader.locate({chunk_id for entry in entries for chunk_id, _ in entry.pieces()})
     tell = progress or _nothing
@@ -94,7 +94,12 @@ def write_entries(
 def _nothing(_size: int) -> None: ...
 
 
-def _places(folder: Path, entries: Sequence[Entry], what: str) -> list[str]:
+def places_for(folder: Path, entries: Sequence[Entry], what: str) -> list[str]:
+    """Return where files go below a folder; the folders that they are in are made.
+
+    Raises:
+        UsageError: a path that leads out of the folder, by itself or through a link that lies there.
+    """
     root = os.path.realpath(folder)
     places: list[str] = []
     safe: set[str] = {root}
