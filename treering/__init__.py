@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from treering.api import Api
     from treering.artifacts import Artifact
     from treering.checkpoints import load_checkpoint
+    from treering.credentials import login
     from treering.media import Histogram, Image, Table, Text, Video
     from treering.settings import Settings
     from treering.sweeps import agent, sweep
@@ -71,6 +72,7 @@ __all__ = [
     "log_artifact",
     "log_event",
     "log_model",
+    "login",
     "run",
     "save",
     "summary",
@@ -93,6 +95,7 @@ _LAZY = {
     "Text": "treering.media",
     "Video": "treering.media",
     "load_checkpoint": "treering.checkpoints",
+    "login": "treering.credentials",
     "agent": "treering.sweeps",
     "sweep": "treering.sweeps",
     "unwatch": "treering.watching",

@@ -73,14 +73,15 @@ def server_for(place: str) -> uvicorn.Server:
 
 def main() -> None:
     """Import all that a server needs, start no thread, and take orders."""
+    import blake3  # noqa: F401
+    import pcodec  # noqa: F401
     import psycopg  # noqa: F401
     import sqlalchemy.dialects.postgresql.psycopg  # noqa: F401
-    import uvicorn.lifespan.on
-    import uvicorn.loops.auto
-    import uvicorn.protocols.http.auto  # noqa: F401
+    import zstandard  # noqa: F401
 
     import treering.server.app
-    import treering.store.schema  # noqa: F401
+    import treering.store.schema
+    import treering.store.superseded  # noqa: F401
 
     output = Path(sys.argv[1])
     servers: dict[int, int] = {}
