@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from blake3 import blake3
 
@@ -45,9 +45,29 @@ _ENTER_S = 10.0
 GRACE_S = 3600.0
 
 
+_Result = TypeVar("_Result")
+
+
 class _Finished(NamedTuple):
     pack: PackFile
     put_s: float
+
+
+class _Workers(ThreadPoolExecutor):
+    """Threads that work; when Python ends, and threads take nothing new, whoever has work does it himself."""
+
+    def submit(self, fn: Callable[..., _Result], /, *args: Any, **kwargs: Any) -> Future[_Result]:
+        try:
+            return super().submit(fn, *args, **kwargs)
+        except RuntimeError:
+            if self._shutdown:  # it is not Python that ends
+                raise
+        future: Future[_Result] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # as in a thread: whoever asks for the result gets it
+            future.set_exception(error)
+        return future
 
 
 class Storing:
@@ -74,8 +94,8 @@ class Storing:
         self._names: list[str] = []
         self._entered_s = time.monotonic()
         self._blocks: deque[Future[None]] = deque()
-        self._worker = ThreadPoolExecutor(1, "treering-pack")
-        self._uploader = ThreadPoolExecutor(_UPLOADS, "treering-upload") if depot.backend.remote else None
+        self._worker = _Workers(1, "treering-pack")
+        self._uploader = _Workers(_UPLOADS, "treering-upload") if depot.backend.remote else None
         self._small: list[memoryview] = []
         self._small_bytes = 0
         self._small_done: list[Callable[[bytes], None]] = []
