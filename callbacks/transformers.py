@@ -11,17 +11,16 @@ each checkpoint folder.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from treering._framework import framework
-from treering.integrations.torch import describe_model, named_rates
-from treering.integrations.transformers import LARGE_LOSS, LossWatch, is_json, newest_folder, run_in
+from treering.integrations import transformers as integration
+from treering.integrations.torch import named_rates
+from treering.integrations.transformers import LARGE_LOSS, LossWatch
 from treering.resuming import newest_checkpoint
-from treering.training import Options, Score, Training, metric_name
+from treering.training import Options, Training
 
 with framework("transformers", extra="transformers"):
-    import transformers
     from transformers.integrations import integration_utils
     from transformers.trainer_callback import ExportableState, TrainerCallback
 
@@ -53,14 +52,19 @@ class TreeringCallback(TrainerCallback, ExportableState):
 
     Args:
         run: a run from `treering.init`; without it the active run is used, or one is opened when training starts.
+        include_optimizer_state: whether a version has the optimizer's state with it, twice as large as the model for
+            Adam; without it `checkpoint` leads to a training that begins with a fresh optimizer.
         **options: see `treering.training.Options`.
     """
 
-    def __init__(self, run: Run | None = None, **options: Unpack[Options]) -> None:
+    def __init__(
+        self, run: Run | None = None, *, include_optimizer_state: bool = True, **options: Unpack[Options]
+    ) -> None:
+        self.include_optimizer_state = include_optimizer_state
         self.treering_run: dict[str, Any] = {}
         """What the checkpoint that this callback was built again from says of its run."""
         self._whole = self._training = Training("transformers", run, **options)
-        self._trained = False
+        self._trained, self._logged_at = False, 0
         self._losses: LossWatch | None = None
         self._rates: list[object] = []
         self._sizes: dict[str, int] = {}
@@ -79,7 +83,8 @@ class TreeringCallback(TrainerCallback, ExportableState):
 
     def state(self) -> dict[str, Any]:
         """What the Trainer puts into its checkpoints, to build this callback from it again."""
-        options = {name: value for name, value in self._whole.options.items() if is_json(value)}
+        options = {name: value for name, value in self._whole.options.items() if integration.is_json(value)}
+        options["include_optimizer_state"] = self.include_optimizer_state
         return {"args": options, "attributes": {"treering_run": self._training.state()}}
 
     def on_train_begin(
@@ -95,13 +100,14 @@ class TreeringCallback(TrainerCallback, ExportableState):
             # Resumed from a checkpoint written without this callback, the Trainer finds no place for its state.
             places = cast("dict[str, Any]", state.stateful_callbacks)
             saved = places.setdefault(type(self).__name__, self.state())
-            resumed = run_in(saved) if state.global_step > 0 else {}
+            resumed = integration.run_in(saved) if state.global_step > 0 else {}
             self._whole.framework_rank = 0 if state.is_world_process_zero else 1
             self._training = self._whole.trial() if state.is_hyper_param_search else self._whole
             if self._trained and resumed.get("run") != self._training.chosen_id:
                 self._training.renew()
             self._trained = True
             self._training.begin(step=state.global_step, resumed=resumed)
+            self._logged_at = 0
             self._configure(args, state, model)
             self._sizes.clear()
             self._note_size("train", train_dataloader)
@@ -110,6 +116,9 @@ class TreeringCallback(TrainerCallback, ExportableState):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         control.should_training_stop |= self._training.should_stop  # a sweep's early stopping
+        if not self._logged_at and not control.should_log:
+            with self._training.guard("on_step_end"):
+                self._log_own(state, kwargs.get("optimizer"))  # the first one
 
     def on_pre_optimizer_step(
         self,
@@ -150,19 +159,23 @@ class TreeringCallback(TrainerCallback, ExportableState):
             if "loss" in row:
                 row |= named_rates(optimizer.param_groups if optimizer is not None else (), self._rates)
                 row |= self._hidden(float(row["loss"]))
+                self._logged_at = state.global_step
             self._training.log(row, step=state.global_step, prefix="train", epoch=epoch, tokens=tokens or None)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         with self._training.guard("on_save"):
-            folder = newest_folder(args, state)
+            folder = integration.newest_folder(args, state)
             if folder is not None:
-                score = self._score(args, state, folder)
-                self._training.checkpoint(folder, step=state.global_step, score=score, metadata={"epoch": state.epoch})
+                files = integration.saved_files(folder, optimizer_state=self.include_optimizer_state)
+                score = integration.score_of(args, state, folder, self._evaluated)
+                self._training.checkpoint(files, step=state.global_step, score=score, metadata={"epoch": state.epoch})
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         with self._training.guard("on_train_end"):
+            if self._logged_at != state.global_step:
+                self._log_own(state, kwargs.get("optimizer"))
             self._watch_losses(args)
             self._training.end()
 
@@ -187,13 +200,8 @@ class TreeringCallback(TrainerCallback, ExportableState):
             self._training.hyperparameters(state.trial_params or {})
             if state.trial_name and not self._training.options.get("name"):
                 run.name = state.trial_name
-        self._training.configure("version", transformers.__version__)
-        self._training.configure("args", cast("Any", args).to_dict())
-        if model is not None:
-            model = getattr(model, "module", model)
-            self._training.configure("model", {**describe_model(model), "config": getattr(model, "config", None)})
-            if adapters := getattr(model, "peft_config", None):
-                self._training.configure("peft", adapters)
+        for part, values in integration.describe(args, model):
+            self._training.configure(part, values)
 
     def _watch_losses(self, args: TrainingArguments, model: Any = None) -> None:
         if self._losses is not None:
@@ -202,6 +210,14 @@ class TreeringCallback(TrainerCallback, ExportableState):
         if model is not None and self._training.run is not None:
             self._losses = LossWatch(getattr(model, "module", model), args)
             self._losses.step = self._training.step + 1
+
+    def _log_own(self, state: TrainerState, optimizer: torch.optim.Optimizer | None) -> None:
+        """Log the loss of an update that the Trainer's `logging_steps` leaves out."""
+        loss = None if self._losses is None else self._losses.of_update(state.global_step)
+        if loss is not None:
+            self._logged_at = state.global_step
+            rates = named_rates(optimizer.param_groups if optimizer is not None else (), self._rates)
+            self._training.log({"loss": loss, **rates}, step=state.global_step, prefix="train", epoch=state.epoch)
 
     def _hidden(self, logged: float) -> dict[str, object]:
         """What the logged loss does not say: that some were NaN, and that it is a sum where a mean is expected."""
@@ -223,19 +239,6 @@ class TreeringCallback(TrainerCallback, ExportableState):
         if hasattr(dataset, "__len__") and self._sizes.get(part) != len(dataset):
             self._sizes[part] = len(dataset)
             self._training.configure("examples", dict(self._sizes))
-
-    def _score(self, args: TrainingArguments, state: TrainerState, folder: Path) -> Score | None:
-        metric = args.metric_for_best_model
-        if metric is None:
-            return None
-        metric = metric if metric.startswith("eval_") else f"eval_{metric}"
-        step, values = self._evaluated
-        return Score(
-            metric_name(metric),
-            values.get(metric) if step == state.global_step else None,
-            mode="max" if args.greater_is_better else "min",
-            best=Path(state.best_model_checkpoint or "").name == folder.name,
-        )
 
 
 # Names in `report_to` are looked up when a Trainer is built; this adds one, and takes none that is there.

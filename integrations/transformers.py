@@ -15,14 +15,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from treering._framework import framework
+from treering.integrations.torch import describe_model
+from treering.training import Score, metric_name
 
 with framework("torch", extra="transformers"):
     import torch
+with framework("transformers", extra="transformers"):
+    import transformers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from transformers import TrainerState, TrainingArguments
 
-__all__ = ["LARGE_LOSS", "Found", "LossWatch", "is_json", "loss_factor", "newest_folder", "run_in"]
+__all__ = [
+    "LARGE_LOSS",
+    "Found",
+    "LossWatch",
+    "describe",
+    "is_json",
+    "loss_factor",
+    "newest_folder",
+    "run_in",
+    "saved_files",
+    "score_of",
+]
 
 #: For `str.format` with the factor of a `Found`.
 LARGE_LOSS = (
@@ -62,6 +79,8 @@ class LossWatch:
         self.step = 0
         """The update that is being computed; set by whoever made this."""
         self._factor = loss_factor(model, args.gradient_accumulation_steps)
+        # The Trainer divides itself where it does not take it that the model does.
+        self._divisor = 1 if _takes_loss_options(model) else args.gradient_accumulation_steps
         self._alone = args.world_size == 1 and args.n_gpu <= 1
         self._nan_steps = 0
         self._told = False
@@ -111,6 +130,11 @@ class LossWatch:
         told, self._told = self._told, True
         return Found({**row, "loss_per_item": logged / self._factor}, first, None if told else self._factor)
 
+    def of_update(self, step: int) -> float | None:
+        """Return what the Trainer would log for one update alone, if that is not more than this process knows."""
+        self._add_up()
+        return self._sums[step] / self._divisor if self._alone and step in self._sums else None
+
     def remove(self) -> None:
         """Let the model go."""
         if self._handle is not None:
@@ -120,6 +144,17 @@ class LossWatch:
 def _is_mean(logged: float, sums: dict[int, float]) -> bool:
     """Tell whether a logged loss is the mean over updates of what the losses of their batches add up to."""
     return math.isclose(logged, sum(sums.values()) / len(sums), rel_tol=_CLOSE, abs_tol=1e-4)
+
+
+def describe(args: TrainingArguments, model: Any) -> Iterator[tuple[str, object]]:
+    """Yield the parts of a run's config: version, arguments, the model with its sizes, its adapters."""
+    yield "version", transformers.__version__
+    yield "args", cast("Any", args).to_dict()
+    if model is not None:
+        model = getattr(model, "module", model)
+        yield "model", {**describe_model(model), "config": getattr(model, "config", None)}
+        if adapters := getattr(model, "peft_config", None):
+            yield "peft", adapters
 
 
 def loss_factor(model: torch.nn.Module, accumulation: int) -> int:
@@ -133,14 +168,22 @@ def loss_factor(model: torch.nn.Module, accumulation: int) -> int:
         model: the bare model.
         accumulation: batches to an update.
     """
-    model = cast("Any", model).get_base_model() if hasattr(model, "get_base_model") else model
-    accepts: bool | None = getattr(model, "accepts_loss_kwargs", None)
-    if accepts is None:
-        parameters = inspect.signature(model.forward).parameters.values()
-        accepts = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
-    if accumulation <= 1 or not accepts:
+    if accumulation <= 1 or not _takes_loss_options(model):
         return 1
-    return 1 if _divides_by_items(model) else accumulation
+    return 1 if _divides_by_items(_base(model)) else accumulation
+
+
+def _base(model: torch.nn.Module) -> torch.nn.Module:
+    return cast("Any", model).get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def _takes_loss_options(model: torch.nn.Module) -> bool:
+    base = _base(model)
+    accepts: bool | None = getattr(base, "accepts_loss_kwargs", None)
+    if accepts is None:
+        parameters = inspect.signature(base.forward).parameters.values()
+        accepts = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
+    return accepts
 
 
 def _divides_by_items(model: torch.nn.Module) -> bool:
@@ -177,3 +220,27 @@ def is_json(value: object) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+def saved_files(folder: Path, *, optimizer_state: bool) -> Path | list[Path]:
+    """Return a checkpoint's folder, or all in it but the optimizer's state."""
+    if optimizer_state:
+        return folder
+    return sorted(path for path in folder.iterdir() if path.stem != "optimizer")
+
+
+def score_of(
+    args: TrainingArguments, state: TrainerState, folder: Path, evaluated: tuple[int, Mapping[str, Any]]
+) -> Score | None:
+    """Return what the checkpoint just saved is judged by, with the step and values of the last evaluation."""
+    metric = args.metric_for_best_model
+    if metric is None:
+        return None
+    metric = metric if metric.startswith("eval_") else f"eval_{metric}"
+    step, values = evaluated
+    return Score(
+        metric_name(metric),
+        values.get(metric) if step == state.global_step else None,
+        mode="max" if args.greater_is_better else "min",
+        best=Path(state.best_model_checkpoint or "").name == folder.name,
+    )

@@ -103,6 +103,25 @@ def test_learning_rates_are_those_of_their_step(tmp_path: Path, only_run: OneRun
         assert points(run, group) == [(step, pytest.approx(0.1 * (5 - step) / 4)) for step in (1, 2, 3, 4)]
 
 
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_the_first_and_the_last_step_are_logged_whatever_the_interval(
+    tmp_path: Path, recorded: Runs, accumulated: int
+) -> None:
+    for every in (1, 3):
+        callback = TreeringCallback(name=f"every {every}")
+        fit = trainer(tmp_path, callback, logging_steps=every, max_steps=5, gradient_accumulation_steps=accumulated)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TreeringWarning)  # of a loss that is two times too large
+            fit.train()
+    each, some = recorded()
+    assert each.history("train/loss").x.tolist() == [1, 2, 3, 4, 5]
+    assert some.history("train/loss").x.tolist() == [1, 3, 5]
+    for step in (1, 5):
+        assert dict(some.history("train/loss"))[step] == pytest.approx(dict(each.history("train/loss"))[step], rel=1e-3)
+        assert dict(some.history("lr/0"))[step] == dict(each.history("lr/0"))[step]
+    assert [row["step"] for row in fit.state.log_history if "loss" in row] == [3], "the Trainer's own log is as it was"
+
+
 def test_what_stands_for_the_whole_training(tmp_path: Path, only_run: OneRun) -> None:
     fit = trainer(tmp_path, TreeringCallback())
     output = fit.train()
@@ -282,6 +301,15 @@ def test_best_and_last(tmp_path: Path, only_run: OneRun) -> None:
     read = {one.path: aliases["best"].read(one.path) for one in aliases["best"].files()}
     assert read == {path.name: path.read_bytes() for path in (tmp_path / "checkpoint-2").iterdir()}
     assert "model.safetensors" in {one.path for one in aliases["last"].files()}
+
+
+def test_the_optimizers_state_may_be_left_out(tmp_path: Path, only_run: OneRun) -> None:
+    options = {"max_steps": 1, "save_strategy": "steps", "save_steps": 1}
+    trainer(tmp_path, TreeringCallback(include_optimizer_state=False), **options).train()
+    (version,) = only_run().versions()
+    written = {path.name for path in (tmp_path / "checkpoint-1").iterdir()}
+    assert {one.path for one in version.files()} == written - {"optimizer.pt"} != written
+    assert "scheduler.pt" in written
 
 
 def test_best_and_last_with_accumulated_gradients_and_one_folder_kept(tmp_path: Path, only_run: OneRun) -> None:
