@@ -222,10 +222,15 @@ class Recording:
         deadline = time.monotonic() + _SAVE_TIMEOUT_S
         print(f"treering: saving {saver.waiting} artifacts of run {self.start.id} ...", file=sys.stderr)  # noqa: T201  # a long wait explained
         while time.monotonic() < deadline and saver.is_busy:
-            if saver.close(0.5):
-                return
+            # Before it is waited for, so that something is seen of whatever takes longer than a moment.
             if sys.stderr.isatty():
-                print(f"\rtreering: {saver.progress / 1e6:,.0f} MB ", end="", file=sys.stderr)  # noqa: T201  # the same
+                print(f"\r\x1b[Ktreering: {saver.describe()}", end="", file=sys.stderr, flush=True)  # noqa: T201  # the same
+            if saver.close(0.5):
+                break
+        if sys.stderr.isatty():
+            print(file=sys.stderr)  # noqa: T201  # the same
+        if not saver.waiting:
+            return
         self.warn_once(
             "unsaved artifacts",
             f"{saver.waiting} artifacts of run {self.start.id} are not saved yet; their files are secured, and the "

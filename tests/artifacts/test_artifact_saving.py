@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -191,6 +193,59 @@ def test_a_full_disk_in_the_middle(tmp_path: Path, store_dir: Path) -> None:
             assert api.version("m").read() == random.Random(1).randbytes(6 << 20)
             assert api.run("r").history("after").values.tolist() == [1]
         assert not any((folder / "store" / "blobs" / "incoming").iterdir())
+
+
+def test_the_end_waits_and_shows_how_far_it_is(
+    slow_saves: threading.Event,
+    store_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """... for so long as it may; then the next command saves the rest."""
+    from treering import recording
+
+    monkeypatch.setattr(recording, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(recording, "_SAVE_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    data = filled(tmp_path / "weights.bin", 1)
+    run = treering.init("p", id="r", settings={"flush_interval_s": 0.01, "system_interval_s": 0})
+    logged = [run.log_artifact(tmp_path / "weights.bin", name=name) for name in ("m", "n")]
+    with pytest.warns(
+        treering.TreeringWarning, match="2 artifacts of run r are not saved yet; their files are secured"
+    ):
+        run.finish()
+    said = capsys.readouterr().err
+    assert "treering: saving 2 artifacts of run r ..." in said
+    assert "m: ░░░░░░░░░░░░░░░░░░░░ 0 of 6 MB, 1 more to save" in said
+    with pytest.raises(TimeoutError):
+        logged[0].wait(0.1)
+    slow_saves.set()
+    wait_for(lambda: logged[1].state == "saved")
+    for name in ("m", "n"):
+        assert treering.Api(store_dir).version(name).read() == data
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_how_far_a_save_is(store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from treering.artifacts.alone import save_alone
+
+    filled(tmp_path / "large", 1, 20 << 20)
+    filled(tmp_path / "small", 2, 1000)
+    artifact = treering.Artifact("m")
+    artifact.add_dir(tmp_path)
+    told: list[tuple[int, int]] = []
+    save_alone(artifact, "p", store_dir, lambda read, total: told.append((read, total)))
+    assert {total for _, total in told} == {artifact.size}
+    assert told[-1][0] == artifact.size
+    assert [read for read, _ in told] == sorted(read for read, _ in told)
+    assert len({read for read, _ in told}) > 3  # within a file, too
 
 
 def test_the_call_does_not_wait_for_the_save(slow_saves: threading.Event, store_dir: Path, tmp_path: Path) -> None:

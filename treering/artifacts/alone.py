@@ -23,7 +23,7 @@ def save_alone(
     artifact: Artifact,
     project: str | None,
     folder: str | os.PathLike[str] | None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
     *,
     stage: str = "",
 ) -> None:
@@ -33,7 +33,7 @@ def save_alone(
         artifact: the draft.
         project: default what the settings say.
         folder: of the store; default what the settings say.
-        progress: told how many bytes have been read so far.
+        progress: told how many bytes have been read so far, and how many there are.
         stage: of a registry, to put it into.
     """
     from treering.settings import find_store, resolve

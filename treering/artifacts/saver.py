@@ -24,6 +24,7 @@ __all__ = ["LOCK", "Saver"]
 #: Name of the lock in the folder of a run's pins; who holds it is saving them.
 LOCK = "lock"
 _RETRY_S, _MAX_RETRY_S = 1.0, 30.0
+_BAR = 20
 # Threads that a thread starts have its priority, too.
 _NICE = 15
 
@@ -57,8 +58,8 @@ class Saver:
         self._closing = False
         self._thread: threading.Thread | None = None
         self._lease: Lease | None = None
-        #: Bytes of the present version that have been read.
-        self.progress = 0
+        #: Bytes of the present version that have been read, and of how many.
+        self.progress, self.total = 0, 0
 
     def add(self, request: Request) -> None:
         """Save a version that is in the table of pending ones."""
@@ -76,6 +77,15 @@ class Saver:
     def waiting(self) -> int:
         """Number of versions that are not saved yet."""
         return len(self._queue)
+
+    def describe(self) -> str:
+        """Say on one line how far it is."""
+        waiting = list(self._queue)
+        name = f"{waiting[0].name}: " if waiting else ""
+        more = f", {len(waiting) - 1} more to save" if len(waiting) > 1 else ""
+        share = self.progress / self.total if self.total else 0.0
+        bar = "█" * int(share * _BAR) + "░" * (_BAR - int(share * _BAR))
+        return f"{name}{bar} {self.progress / 1e6:,.0f} of {self.total / 1e6:,.0f} MB{more}"
 
     @property
     def is_busy(self) -> bool:
@@ -156,7 +166,7 @@ class Saver:
     def _save(self, store: Store, request: Request) -> None:
         from treering.artifacts.saving import drop_pending, save_pending
 
-        self.progress = 0
+        self.progress, self.total = 0, 0
         try:
             filed = save_pending(store.database, store.folder, request, self._note, self._on_filed)
         except (PinGone, NotFound) as error:
@@ -177,8 +187,8 @@ class Saver:
         except Exception as error:  # it is stored as well as before
             self._warn(f"repacking artifact {request.name!r}", error)
 
-    def _note(self, size: int) -> None:
-        self.progress = size
+    def _note(self, size: int, total: int) -> None:
+        self.progress, self.total = size, total
 
 
 def _give_way() -> None:

@@ -86,7 +86,7 @@ def save_pending(
     database: Database,
     folder: Path,
     request: Request,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
     on_filed: Callable[[str, Filed], None] | None = None,
 ) -> Filed | None:
     """Store and commit a pending version.
@@ -95,7 +95,7 @@ def save_pending(
         database: the store's, open for writing.
         folder: of the store.
         request: one of `pending_of`.
-        progress: told how many bytes have been read so far.
+        progress: told how many bytes have been read so far, and how many there are.
         on_filed: told the version's id and what became of it as soon as it is visible; that it also survives a loss of
             power takes longer.
 
@@ -123,7 +123,7 @@ def save_now(
     request: Request,
     files: Mapping[str, Path],
     kept: Iterable[Entry] = (),
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Filed:
     """Pin, store and commit in one, for whoever waits for it anyway.
 
@@ -153,7 +153,7 @@ def _save(
     depot: Depot,
     folder: Path,
     request: Request,
-    progress: Callable[[int], None] | None,
+    progress: Callable[[int, int], None] | None,
     on_filed: Callable[[str, Filed], None] | None,
     *,
     pending: bool,
@@ -191,30 +191,38 @@ def _let_go(folder: Path, request: Request) -> None:
         shutil.rmtree(folder / request.folder, ignore_errors=True)
 
 
-def _store(storing: Storing, folder: Path, pins: Sequence[Pin], progress: Callable[[int], None] | None) -> list[Entry]:
+def _store(
+    storing: Storing, folder: Path, pins: Sequence[Pin], progress: Callable[[int, int], None] | None
+) -> list[Entry]:
+    total = sum(pin.size for pin in pins if pin.entry is None)
+
+    def tell() -> None:
+        if progress is not None:
+            progress(storing.read, total)
+
     entries = [pin.entry for pin in pins if pin.entry is not None]
-    for pin in pins:
-        if pin.name:
-            entries.append(_store_large(storing, folder, pin))
-            if progress is not None:
-                progress(storing.read)
+    entries += [_store_large(storing, folder, pin, tell) for pin in pins if pin.name]
     entries += _store_small(storing, folder, [pin for pin in pins if not pin.name and pin.entry is None])
-    if progress is not None:
-        progress(storing.read)
+    tell()
     return entries
 
 
-def _store_large(storing: Storing, folder: Path, pin: Pin) -> Entry:
+def _store_large(storing: Storing, folder: Path, pin: Pin, tell: Callable[[], None]) -> Entry:
     while True:
         descriptor, path = open_pin(folder, pin)
         try:
-            entry = storing.add(partial(_read_into, descriptor))
+            entry = storing.add(partial(_read_told, descriptor, tell))
             if is_intact(folder, pin, descriptor, path):
                 if entry.size != pin.size:
                     raise PinGone(f"{pin.path!r} has {entry.size:,} bytes and had {pin.size:,} when it was logged")
                 return msgspec.structs.replace(entry, path=pin.path)
         finally:
             os.close(descriptor)
+
+
+def _read_told(descriptor: int, tell: Callable[[], None], view: memoryview) -> int:
+    tell()  # of what came before
+    return _read_into(descriptor, view)
 
 
 def _read_into(descriptor: int, view: memoryview) -> int:

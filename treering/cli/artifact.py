@@ -201,7 +201,7 @@ def put(
     with progress_bar(artifact.size, "Storing", quiet=as_json) as advance:
         done = 0
 
-        def tell(read: int) -> None:
+        def tell(read: int, _total: int) -> None:
             nonlocal done
             advance(read - done)
             done = read
