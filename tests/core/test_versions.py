@@ -218,6 +218,6 @@ def test_damage_to_a_kept_file_is_found(store: Path, source: Path, tmp_path: Pat
         run.log_artifact(source / "weights.bin", name="m")
     (pack,) = (store / "blobs").rglob("*.pack")
     pack.write_bytes(pack.read_bytes().replace(b"weights", b"wEights"))
-    with pytest.raises(treering.TreeringError, match=r"does not match its digest in pack packs/"):
+    with pytest.raises(treering.TreeringError, match=r"in pack packs/.*does not match its digest"):
         find(store, "m").download(tmp_path / "out")
     assert not (tmp_path / "out" / "weights.bin").exists()
