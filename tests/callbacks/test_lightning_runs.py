@@ -54,14 +54,14 @@ def test_nothing_is_opened_where_nothing_is_logged(tmp_path: Path, store_dir: Pa
 
 
 def test_a_logger_is_a_run(tmp_path: Path, recorded: Runs) -> None:
-    for fold in range(2):
+    for fold in range(3):
         trainer(tmp_path, TreeringLogger(name=f"fold {fold}"), max_epochs=1).fit(Module(), batches(2))
     logger = TreeringLogger(name="thrice")
     for _ in range(3):
         trainer(tmp_path, logger, max_epochs=1).fit(Module(), batches(2))
     runs = recorded()
-    assert [run.name for run in runs] == ["fold 0", "fold 1", "thrice"]
-    assert runs[2].history("train/loss").x.tolist() == [1, 2] * 3
+    assert [run.name for run in runs] == ["fold 0", "fold 1", "fold 2", "thrice"]
+    assert runs[3].history("train/loss").x.tolist() == [1, 2] * 3
     assert {run.state for run in runs} == {"finished"}
 
 

@@ -22,7 +22,7 @@ from stable_baselines3.common.callbacks import (
 )
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecNormalize
 
 import treering
 from treering.api import ApiRun
@@ -110,8 +110,13 @@ def test_every_episode_of_monitor_and_both_updates_are_there(tmp_path: Path, onl
     assert run.history("train/n_updates").values.tolist() == [1, 2]
 
 
-def test_four_environments_have_their_index(tmp_path: Path, only_run: OneRun) -> None:
-    env = make_vec_env("CartPole-v1", n_envs=4, seed=0, monitor_dir=str(tmp_path))
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # of Python 3.12 on
+@pytest.mark.parametrize("kind", [DummyVecEnv, SubprocVecEnv])
+def test_four_environments_have_their_index(kind: type[Any], tmp_path: Path, only_run: OneRun) -> None:
+    options = {"start_method": "fork"} if kind is SubprocVecEnv else {}  # its environments live in processes of theirs
+    env = make_vec_env(
+        "CartPole-v1", n_envs=4, seed=0, monitor_dir=str(tmp_path), vec_env_cls=kind, vec_env_kwargs=options
+    )
     PPO("MlpPolicy", env, **SMALL).learn(256, callback=TreeringCallback())
     env.close()
     run, expected = only_run(), monitored(tmp_path)

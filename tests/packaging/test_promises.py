@@ -1,0 +1,40 @@
+"""The list of what adapters promise names tests that exist, and a promise has at least one."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+ROWS = [
+    line.strip("|\n ").split(" | ")
+    for line in (TESTS / "callbacks" / "README.md").read_text(encoding="utf-8").splitlines()
+    if line.startswith("| ") and not line.startswith(("| ---", "| promise"))
+]
+
+
+@cache
+def names_in(file: str) -> frozenset[str]:
+    tree = ast.parse((TESTS / file).read_text(encoding="utf-8"))
+    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
+def test_each_promise_has_its_tests(row: list[str]) -> None:
+    promise, tests = row
+    named = re.findall(r"`(\w+/test_\w+\.py)::(test_\w+)`", tests)
+    assert named, f"{promise}: no test"
+    assert len(named) == tests.count("`") // 2
+    assert [name for file, name in named if name not in names_in(file)] == []
+
+
+def test_every_adapter_has_promises() -> None:
+    named = {Path(file).stem for row in ROWS for file in re.findall(r"callbacks/(test_\w+)\.py", row[1])}
+    written = {path.stem for path in (TESTS / "callbacks").glob("test_*.py")}
+    frameworks = {path.stem for path in (TESTS.parent / "callbacks").glob("*.py")} - {"__init__"}
+    assert {f"test_{framework}" for framework in frameworks} <= named
+    assert named <= written
