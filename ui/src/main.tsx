@@ -17,7 +17,8 @@ const queries = new QueryClient({
       // What changes is pushed; what was read stays good until then.
       staleTime: 60_000,
       refetchOnWindowFocus: false,
-      retry: (count, error) => count < 3 && !(error instanceof ApiError && error.status >= 400 && error.status < 500),
+      // Who is refused, or finds nobody, is told so at once.
+      retry: (count, error) => count < 2 && !(error instanceof ApiError && error.status < 500),
     },
   },
 });

@@ -81,7 +81,7 @@ function create(host: HTMLDivElement, latest: Latest): Live {
         x: { time: false, distr: logX ? 3 : 1, range: () => latest.current.picture.x },
         y: { distr: logY ? 3 : 1, range: () => latest.current.picture.y },
       },
-      axes: axes(host, xKind),
+      axes: axes(host, { xKind, logX, logY }),
       series: [{}, { show: true, paths: () => null, points: { show: false } }],
       cursor: { x: false, y: false, points: { show: false }, drag: { x: true, y: false, setScale: false, dist: 5 } },
       hooks: {

@@ -25,7 +25,7 @@ interface Props {
   onFold: (section: string) => void;
   onZoom: (range: [number, number] | null) => void;
   onOpen: (run: string) => void;
-  onFull: (metric: string) => void;
+  onFull?: ((metric: string) => void) | undefined;
   /** Metrics on the screen, with their x axes. */
   onShown: (keys: ReadonlyMap<string, string>) => void;
 }

@@ -5,7 +5,23 @@ import { duration } from "../format/time";
 
 const FONT = "11px system-ui, sans-serif";
 
-export function axes(host: HTMLElement, xKind: "number" | "time" | "seconds"): uPlot.Axis[] {
+const MINUTE = 60;
+const HOUR = 3600;
+const DAY = 86_400;
+const SPANS = [
+  ...[1, 2, 5, 10, 15, 30],
+  ...[1, 2, 5, 10, 15, 30].map((count) => count * MINUTE),
+  ...[1, 2, 3, 6, 12].map((count) => count * HOUR),
+  ...[1, 2, 5, 10, 20, 50, 100, 500].map((count) => count * DAY),
+];
+
+interface Kind {
+  xKind: "number" | "time" | "seconds";
+  logX: boolean;
+  logY: boolean;
+}
+
+export function axes(host: HTMLElement, { xKind, logX, logY }: Kind): uPlot.Axis[] {
   const style = getComputedStyle(host);
   const colour = (name: string) => style.getPropertyValue(name).trim() || "#888888";
   const shared: uPlot.Axis = {
@@ -20,16 +36,25 @@ export function axes(host: HTMLElement, xKind: "number" | "time" | "seconds"): u
       size: 24,
       gap: 4,
       space: xKind === "time" ? 80 : 55,
-      values: (_self, splits) => labels(splits, xKind),
+      ...(xKind === "number" || logX ? {} : { incrs: SPANS }),
+      values: (_self, splits) => labels(logX ? splits.map(round) : splits, xKind),
     },
     {
       ...shared,
       size: (_self, values) => 12 + 6.2 * Math.max(3, ...(values ?? []).map((text) => (text ?? "").length)),
       gap: 4,
       space: 32,
-      values: (_self, splits) => splits.map((value) => (value === null ? "" : tick(value))),
+      values: (_self, splits) =>
+        (logY ? splits.map(round) : splits).map((value) => (value === null ? "" : tick(value))),
     },
   ];
+}
+
+/** On a logarithmic axis only 1, 2 and 5 and their tenfolds are written: others stand too close, or are its odd ends. */
+function round(value: number | null): number | null {
+  if (value === null || !(value > 0)) return null;
+  const front = value / 10 ** Math.floor(Math.log10(value) + 1e-9);
+  return [1, 2, 5].some((good) => Math.abs(front - good) < 1e-6) ? value : null;
 }
 
 function tick(value: number): string {

@@ -32,6 +32,7 @@ const PATHS = {
   bars: "M5 20V10M12 20V4M19 20v-7",
   compare: "M9 4v16M15 4v16M4 8h5M15 16h5",
   copy: "M8 8h12v12H8zM4 16V4h12",
+  bell: "M6 16V11a6 6 0 0 1 12 0v5l1.500 2h-15zM10 20.500h4",
   warning: "M12 4 2.500 20h19zM12 10v4M12 17h.01",
 } as const;
 

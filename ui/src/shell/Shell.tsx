@@ -18,6 +18,11 @@ export function Shell() {
         </Link>
         <Crumbs />
         <div className={styles.tools} id="page-tools" />
+        <Tooltip label="Alerts">
+          <ActionIcon variant="subtle" color="gray" aria-label="Alerts" component={Link} to="/alerts">
+            <Icon name="bell" />
+          </ActionIcon>
+        </Tooltip>
         <ColourButton />
       </header>
       <main id="page" className={styles.page} tabIndex={-1}>
@@ -59,7 +64,7 @@ function Crumbs() {
 }
 
 function ColourButton() {
-  const { setColorScheme } = useMantineColorScheme();
+  const { setColorScheme } = useMantineColorScheme({ keepTransitions: true }); // switching them off would write a style element
   const now = useComputedColorScheme("light");
   const other = now === "dark" ? "light" : "dark";
   return (

@@ -3,6 +3,7 @@ import { nameOf, segment } from "./links";
 
 const NAMES = [
   "digits",
+  "alerts",
   "api",
   "assets",
   "login",
@@ -26,6 +27,8 @@ describe("parts of addresses", () => {
   });
 
   it("never names a route of the server", () => {
-    expect(NAMES.map(segment).filter((part) => /^(api|assets|login|healthz|\.+)$|[/\\%?#]/.test(part))).toEqual([]);
+    expect(NAMES.map(segment).filter((part) => /^(alerts|api|assets|login|healthz|\.+)$|[/\\%?#]/.test(part))).toEqual(
+      [],
+    );
   });
 });

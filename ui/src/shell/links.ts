@@ -1,7 +1,7 @@
 /** Addresses of pages. They are kept: people put them into mails and papers. */
 
-// The server answers these itself, so no project may be found there.
-const RESERVED = new Set(["api", "assets", "healthz", "login"]);
+// The server answers these itself, or they are pages of ours, so no project may be found there.
+const RESERVED = new Set(["alerts", "api", "assets", "healthz", "login"]);
 
 /** A name as one part of a path. What a server or proxy could take for something else is written ~XX. */
 export function segment(name: string): string {

@@ -56,7 +56,7 @@ export function FilterBar({ value, onChange, columns, tags, error }: Props) {
           className={styles.input ?? ""}
           aria-label="Filter runs"
           aria-invalid={error !== null}
-          placeholder="Filter: config.lr < 0.01 and state = finished"
+          placeholder="Filter: config.lr < 0.01"
           leftSection={<Icon name="filter" size={13} />}
           rightSection={
             text ? (

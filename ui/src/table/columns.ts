@@ -39,9 +39,9 @@ export const RUN_FIELDS = Object.keys(RUN_COLUMNS);
 const MOST_DEFAULTS = 12;
 
 /** What tells runs apart: metrics that vary, then parameters that differ; few enough to be read. */
-export function defaults(known: readonly ValueColumn[], sawTags: boolean): string[] {
+export function defaults(known: readonly ValueColumn[], sawTags: boolean, isOnlyOne = false): string[] {
   const chosen = (scope: string) =>
-    known.filter((column) => column.scope === scope && column.differs && !column.key.startsWith("_"));
+    known.filter((column) => column.scope === scope && (column.differs || isOnlyOne) && !column.key.startsWith("_"));
   const metrics = chosen("summary")
     .filter((column) => column.numbers > 0)
     .sort((a, b) => weight(b) - weight(a) || a.key.localeCompare(b.key));

@@ -1,6 +1,6 @@
 /** The runs of a project, page by page, wherever the table is scrolled to. */
 import { keepPreviousData, type QueryClient, useQueries, useQuery } from "@tanstack/react-query";
-import { useMemo } from "react";
+import { useMemo, useRef } from "react";
 import { get } from "../api/client";
 import type { RunNews } from "../api/live";
 import type { RunRow, RunsPage } from "../api/types";
@@ -61,13 +61,17 @@ export function useRuns(question: RunsQuestion, from: number, to: number): Found
     return [...found];
   }, [from, to]);
   const results = useQueries({ queries: numbers.map((number) => page(question, number)) });
-  const pages = new Map(numbers.map((number, i) => [number, results[i]?.data]));
+  const error = results.find((result) => result.error)?.error;
+  // A filter that cannot be read leaves what was there before it.
+  const good = useRef(new Map<number, RunsPage | undefined>());
+  if (!results[0]?.error) good.current = new Map(numbers.map((number, i) => [number, results[i]?.data]));
+  const pages = good.current;
   const head = pages.get(0);
   return {
     total: head?.total ?? 0,
     at: (index) => pages.get(Math.floor(index / PAGE))?.runs[index % PAGE],
     first: head?.runs ?? [],
-    error: results.find((result) => result.error)?.error,
+    error,
     isLoading: results[0]?.isLoading ?? true,
   };
 }

@@ -1,5 +1,5 @@
 /** The right side: how curves are drawn, and the wall of them. */
-import { Modal } from "@mantine/core";
+import { Button, Modal } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useCallback, useEffect, useMemo, useState } from "react";
@@ -10,6 +10,7 @@ import { matching } from "../../charts/sections";
 import { SeriesStore } from "../../charts/store";
 import { Wall } from "../../charts/Wall";
 import { segment } from "../../shell/links";
+import { Swatch } from "../../shell/Swatch";
 import { Trouble } from "../../shell/Trouble";
 import type { SetView, View } from "../../state/view";
 import { ChartControls } from "./ChartControls";
@@ -68,6 +69,7 @@ export function ChartsPane({ project, drawn, total, view, setView }: Props) {
           : `${drawn.length === 1 ? "1 run" : `All ${drawn.length} runs`} drawn`}
         {wanted.length < numeric.length && ` · ${wanted.length} of ${numeric.length} metrics`}
       </p>
+      <Groups drawn={drawn} view={view} setView={setView} />
       <div className={styles.scroll}>
         <Wall
           metrics={wanted}
@@ -98,6 +100,27 @@ export function ChartsPane({ project, drawn, total, view, setView }: Props) {
         </Modal>
       )}
     </section>
+  );
+}
+
+/** What the lines of groups are, for the table tells of single runs only. */
+function Groups({ drawn, view, setView }: Pick<Props, "drawn" | "view" | "setView">) {
+  if (!view.group.length) return null;
+  const counts = new Map<string, DrawnRun[]>();
+  for (const run of drawn) counts.set(run.group ?? "", [...(counts.get(run.group ?? "") ?? []), run]);
+  return (
+    <div className={styles.groups}>
+      {[...counts].map(([name, runs]) => (
+        <span key={name} className={styles.group} title={`${runs.length} runs`}>
+          <Swatch look={runs[0]?.look} />
+          <span className="cut">{name}</span>
+          <span className={styles.runs}>{runs.length}</span>
+        </span>
+      ))}
+      <Button size="compact-xs" variant="subtle" onClick={() => setView({ group: [] })}>
+        No groups
+      </Button>
+    </div>
   );
 }
 

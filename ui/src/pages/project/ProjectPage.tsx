@@ -35,11 +35,16 @@ function Page({ project }: { project: string }) {
   const narrow = useMediaQuery("(max-width: 820px)", window.innerWidth <= 820, { getInitialValueInEffect: false });
   const { data: known } = useColumns(project);
   const byField = useMemo(() => new Map((known?.columns ?? []).map((column) => [fieldOf(column), column])), [known]);
-  const fields = useMemo(() => view.columns ?? defaults(known?.columns ?? [], true), [view.columns, known]);
+  const [tagged, setTagged] = useState(false);
+  const fields = useMemo(
+    () => view.columns ?? defaults(known?.columns ?? [], tagged, known?.runs === 1),
+    [view.columns, known, tagged],
+  );
   const columns = useMemo(() => fields.map((field) => columnOf(field, byField)), [fields, byField]);
   const asked = useMemo(() => [...new Set([...fields, ...view.group])], [fields, view.group]);
   const question = { project, filter: view.filter, sort: view.sort, columns: asked };
   const runs = useRuns(question, range[0], range[1]);
+  if (!tagged && runs.first.some((run) => run.tags.length)) setTagged(true);
   const special = useSpecial(project, asked, view);
   const { drawn, looks } = useDrawn(runs.first, special.pinned, view);
   const onRange = useCallback((from: number, to: number) => setRange([from, to]), []);
