@@ -37,6 +37,7 @@ MEASURES = (
     "watch",
     "callback_overhead",
     "server_write",
+    "handover",
 )
 
 #: What a measure's modules hold: `FIGURES`, `PARAMETERS[size]`, `REPEATS[size]`, `rep(bench)`, `child(...)`.

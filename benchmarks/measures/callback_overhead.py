@@ -6,13 +6,14 @@ logger each 500 steps of the environment and ends an episode each 20 to 50; with
 logged, here each step), and with each step logged. Within a training the callback is taken away for 50 steps and put
 back for 50, by turns. The first steps do not count.
 
-`..._us` is the time inside the callback's hooks, and those of the logger that goes with it, taken around each while the
-framework calls it, less what taking it costs. `..._added_us` is how much longer the whole steps are with the callback
-than the ones beside them without: there the framework's own work for whoever logs is in it, what the hooks drive out of
-the caches, and the noise of whole steps. `lightning_bare_us` is the same for a logger and a callback that do nothing at
-all, which is Lightning's share. All times are CPU times of the training thread: on a shared machine the clock on the
-wall tells more about the neighbours. What was there before is frozen for the garbage collector, whose passes over all
-of torch would else fall to whoever happens to allocate next.
+`..._us` is the time inside the callback's hooks, and those of the logger that goes with it, by the clock on the wall
+around each call that the framework makes, less what a hook that does nothing reads there; a call into which the system
+let another program does not count.
+`..._added_us` is how much longer, in CPU time of the training thread, the whole steps are with the callback than the
+ones beside them without: there the framework's own work for whoever logs is in it, what the hooks drive out of the
+caches, and the noise of whole steps. `lightning_bare_us` is the same for a logger and a callback that do nothing at
+all, which is Lightning's share. What was there before is frozen for the garbage collector, whose passes over all of
+torch would else fall to whoever happens to allocate next.
 
 Peers are the callbacks that wandb ships or the framework ships for it.
 """
@@ -23,6 +24,7 @@ import atexit
 import functools
 import gc
 import os
+import resource
 import shutil
 import statistics
 import sys
@@ -65,10 +67,11 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "tiny": {"warm": 5, "pairs": 2, "block": 5, "rounds": 1},
 }
 REPEATS = {"full": 1, "tiny": 1}
+_EMPTY = "a hook that does nothing"
 
 
 def rep(bench: Bench) -> Values:
-    if bench.tracker not in {"treering", "wandb offline"}:
+    if bench.tracker not in {"treering", "wandb"}:
         raise UnavailableError("brings no callbacks for these frameworks")
     values: Values = {}
     for framework in _TRAININGS:
@@ -90,6 +93,7 @@ def child(tracker: Tracker, parameters: dict[str, Any], scratch: Path, control: 
 def _measure(framework: str, ours: bool, parameters: dict[str, Any], say: Callable[[str], object] = len) -> Values:
     """Train by turns, and compare; `say` is told of each hook."""
     os.environ.setdefault("KERAS_BACKEND", "torch")
+    os.environ["TREERING_DEBUG"] = "1"  # a hook that fails is no quick one
     kinds = ["default"] + ["each"] * (framework != "accelerate") + ["bare"] * (framework == "lightning")
     spent: dict[str, list[_Clock]] = defaultdict(list)
     _train(framework, "default", ours, {**parameters, "pairs": 1})  # what is loaded at the first time is loaded
@@ -101,7 +105,8 @@ def _measure(framework: str, ours: bool, parameters: dict[str, Any], say: Callab
     for kind, clocks in spent.items():
         hooks = {name: statistics.median(one.hooks_us().get(name, 0.0) for one in clocks) for name in clocks[0].calls}
         for name, took_us in hooks.items():
-            say(f"{framework} {kind:8} {name:50} {took_us:8.2f} us a step")
+            if took_us:
+                say(f"{framework} {kind:8} {name:50} {took_us:8.2f} us a step")
         if kind != "bare":
             key = f"{framework}_us" if kind == "default" else f"{framework}_each_us"
             values[key] = statistics.median(sum(one.hooks_us().values()) for one in clocks)
@@ -122,7 +127,7 @@ def _train(framework: str, kind: str, ours: bool, parameters: dict[str, Any]) ->
 
 
 class _Clock:
-    """Takes the time at the end of each step and around hooks, in seconds of CPU time of the thread.
+    """Takes the time at the end of each step and around hooks.
 
     Args:
         warm: steps that do not count.
@@ -130,17 +135,18 @@ class _Clock:
     """
 
     def __init__(self, warm: int, block: int) -> None:
-        self.calls: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        self.calls: dict[str, list[tuple[int, float | None]]] = defaultdict(list)
+        """Of each hook: the step, and seconds, None where another program came in between."""
         self.switch: Callable[[bool], None] = lambda _on: None
         """Takes the callback away, or puts it back."""
         self._warm, self._block = warm, block
         self._marks: list[float] = []
         self._inside = False
-        pairs = [time.thread_time() for _ in range(2001)]
-        self._cost_s = statistics.median(later - one for one, later in pairwise(pairs))
+        self._empty = self.around(lambda *_: None, _EMPTY)
 
     def mark(self) -> None:
         """A step has ended."""
+        self._empty(self)
         beyond = len(self._marks) - self._warm
         self._marks.append(time.thread_time())
         if beyond >= 0 and beyond % self._block == 0:
@@ -164,11 +170,16 @@ class _Clock:
 
     def hooks_us(self) -> dict[str, float]:
         """What each hook takes in a step."""
-        counted = self._blocks()[::2]
+        beyond = range(len(self._marks) - 1 - self._warm)
+        counted = {self._warm + 1 + at for at in beyond if at // self._block % 2 == 0}
+        empty = [took_s for at, took_s in self.calls[_EMPTY] if took_s is not None and at in counted]
+        empty_s = statistics.median(empty) if empty else 0.0
         found: dict[str, float] = {}
         for name, every in self.calls.items():
-            took_s = [took - self._cost_s for at, took in every if any(begin < at <= end for begin, end in counted)]
-            found[name] = sum(took_s) / (len(counted) * self._block) * 1e6
+            took = [took_s for at, took_s in every if at in counted]
+            clean_s = [took_s for took_s in took if took_s is not None]
+            a_call_s = statistics.mean(clean_s) - empty_s if clean_s else 0.0
+            found[name] = max(a_call_s, 0.0) * len(took) / len(counted) * 1e6
         return found
 
     def timed(self, callback: Any) -> Any:
@@ -184,18 +195,20 @@ class _Clock:
         return callback
 
     def around(self, method: Callable[..., Any], name: str) -> Callable[..., Any]:
-        calls, thread_time = self.calls[name], time.thread_time
+        calls, clock, usage = self.calls[name], time.perf_counter, resource.getrusage
 
         @functools.wraps(method)
         def timed(*arguments: Any, **options: Any) -> Any:
             if self._inside:
                 return method(*arguments, **options)
-            self._inside, start = True, thread_time()
+            self._inside, before = True, usage(resource.RUSAGE_THREAD).ru_nivcsw
+            start = clock()
             try:
                 return method(*arguments, **options)
             finally:
-                end = thread_time()
-                calls.append((end, end - start))
+                took_s = clock() - start
+                disturbed = usage(resource.RUSAGE_THREAD).ru_nivcsw != before
+                calls.append((len(self._marks), None if disturbed else took_s))
                 self._inside = False
 
         return timed

@@ -5,6 +5,9 @@ is the process's CPU time, all its threads together (`idle_us`: that of the trai
 wall tells on a shared machine more about the neighbours; what a tracker does in a process of its own is not in it.
 `default_percent` is the slow-down with the watch as a user gets it, `histogram_percent` that of histograms of all
 gradients and parameters in every step, which for TensorBoard means `add_histogram` in a loop, as its users write it.
+The slow-down is that of each stretch against the one beside it, in the median; before a stretch counts, the watch has
+found its interval. It comes with the noise of whole steps, a percent or two where the machine is quiet. Without that
+noise, `hooks_percent` is the time inside the watch's hooks of the optimizer, which is what the training thread pays.
 `idle_us` is what a step that is not looked at costs more, from a model of one small layer, where microseconds show.
 
 Where there is a CUDA device, `device_percent` and `device_waits` are taken there: the slow-down, and how many times a
@@ -31,14 +34,15 @@ if TYPE_CHECKING:
 
 FIGURES = (
     Figure("default_percent", "gradient watch, 10 M parameters in 60 tensors: slow-down", "%", 2.0, pick="median"),
+    Figure("hooks_percent", "  of it inside the hooks, on the training thread", "%", 2.0, pick="median"),
     Figure("idle_us", "  a step that is not looked at", "us", 5.0, pick="median"),
     Figure("look_percent", "  a step that is looked at (norms of all layers)", "%", ratio=False, pick="median"),
     Figure("histogram_percent", "  histograms of all gradients and parameters, each step", "%", pick="median"),
     Figure("step_ms", "  the step without", "ms", ratio=False, pick="median"),
 )
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "full": {"width": 577, "batch": 64, "stretch": 30, "pairs": 3, "looks": 3, "idle": 2000},
-    "tiny": {"width": 4, "batch": 4, "stretch": 5, "pairs": 1, "looks": 1, "idle": 10},
+    "full": {"width": 577, "batch": 64, "stretch": 20, "settle": 8, "pairs": 5, "looks": 3, "idle": 2000},
+    "tiny": {"width": 4, "batch": 4, "stretch": 5, "settle": 1, "pairs": 1, "looks": 1, "idle": 10},
 }
 REPEATS = {"full": 2, "tiny": 1}
 _LAYERS = 30
@@ -64,11 +68,15 @@ def child(tracker: Tracker, parameters: dict[str, Any], scratch: Path, control: 
     training.steps(3)
     values: Values = {}
     if tracker.name != "tensorboard":
-        values["default_percent"] = _percent(training, parameters["pairs"], parameters["stretch"], watch.default)
+        values["hooks_percent"] = _hooks_percent(training, parameters["settle"], parameters["stretch"], watch.default)
+        pairs, stretch, settle = parameters["pairs"], parameters["stretch"], parameters["settle"]
+        values["default_percent"] = _percent(training, pairs, stretch, watch.default, settle)
         values["idle_us"] = _idle_us(_Training(torch, 4, 4, _nothing, 1), watch, parameters["idle"])
         look: Callable[[Any], Callable[[], None]] = watch.every_step
-        values["look_percent"] = _percent(training, parameters["pairs"], parameters["looks"], look)
-    values["histogram_percent"] = _percent(training, parameters["pairs"], parameters["looks"], watch.histograms)
+        values["look_percent"] = _percent(training, pairs, parameters["looks"], look)
+    values["histogram_percent"] = _percent(
+        training, parameters["pairs"] // 2 or 1, parameters["looks"], watch.histograms
+    )
     values["step_ms"] = training.steps(parameters["looks"]) * 1e3
     tracker.finish()
     return values
@@ -138,18 +146,51 @@ class _Watch:
 def _nothing(_data: object, _step: int) -> None: ...
 
 
-def _percent(training: _Training, pairs: int, steps: int, begin: Callable[[_Training], Callable[[], None]]) -> float:
+def _percent(
+    training: _Training, pairs: int, steps: int, begin: Callable[[_Training], Callable[[], None]], settle: int = 1
+) -> float:
     found: list[float] = []
     for pair in range(pairs):
         spent: dict[bool, float] = {}
         for watched in (True, False) if pair % 2 else (False, True):
             end = begin(training) if watched else None
-            training.steps(1)  # what is made at the first step is not made again
+            training.steps(settle if watched else 1)  # what is made or found out at the first steps
             spent[watched] = training.steps(steps)
             if end is not None:
                 end()
         found.append((spent[True] / spent[False] - 1) * 100)
     return statistics.median(found)
+
+
+def _hooks_percent(
+    training: _Training, settle: int, steps: int, begin: Callable[[_Training], Callable[[], None]]
+) -> float:
+    """The share of the training thread's time that goes into hooks of the optimizer's step, or of gradients."""
+    end = begin(training)
+    training.steps(settle)
+    spent_s = 0.0
+
+    def around(hook: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*arguments: Any, **options: Any) -> Any:
+            nonlocal spent_s
+            start = time.thread_time()
+            try:
+                return hook(*arguments, **options)
+            finally:
+                spent_s += time.thread_time() - start
+
+        return timed
+
+    places: list[Any] = [training.optimizer._optimizer_step_pre_hooks, training.optimizer._optimizer_step_post_hooks]
+    places += [one._backward_hooks for one in training.model.parameters() if one._backward_hooks]
+    for hooks in places:
+        for key, hook in hooks.items():
+            hooks[key] = around(hook)
+    start = time.thread_time()
+    training.steps(steps)
+    whole_s = time.thread_time() - start
+    end()
+    return spent_s / (whole_s - spent_s) * 100
 
 
 def _idle_us(training: _Training, watch: _Watch, steps: int) -> float:

@@ -22,6 +22,7 @@ MEASURES = (
     "memory",
     "artifacts",
     "watch",
+    "handover",
 )
 
 
