@@ -151,8 +151,9 @@ class Client:
         except (msgspec.MsgspecError, KeyError):
             told = {"code": "error", "message": answer.text[:300]}
         code, message = str(told.get("code")), f"{self.url}: {told.get('message')}"
-        if code == "gap" and isinstance(told.get("expected"), int):
-            return RowsExpected(told["expected"])
+        expected: Any = told.get("expected")
+        if code == "gap" and isinstance(expected, int):
+            return RowsExpected(expected)
         if status in _LATER or (status >= 500 and code != "store_error"):  # noqa: PLR2004
             return Unreachable(message)
         if status in {401, 403}:

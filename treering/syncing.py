@@ -79,8 +79,8 @@ def _wanted(source: Source, names: Sequence[str], *, every: bool) -> Iterator[st
         "ORDER BY created_us"
     )
     for run_id, process in rows:
-        mode = (decode(process) or {}).get("mode") if process else None
-        if run_id in names or (not names and (every or mode in _MEANT)):
+        writer: dict[str, object] = decode(process) if process else {}
+        if run_id in names or (not names and (every or writer.get("mode") in _MEANT)):
             yield run_id
 
 

@@ -33,13 +33,17 @@ def command(url: str | None, key: str | None, logout: bool) -> None:
         return
     if key is None:
         # Not from the arguments alone: those stand in the process list and in the shell's history.
-        key = click.prompt("Key", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
+        key = _ask()
     server = Server(url, key.strip())
     _try(server)
     login(server.url, server.key)
     click.echo(f'Logged in to {server.url}; runs go there with init(mode="online") or TREERING_MODE=online')
     if server.url.startswith("http:") and not _is_near(server.url):
         click.echo("note: the connection is not encrypted; whoever can listen to it reads the key", err=True)
+
+
+def _ask() -> str:
+    return str(click.prompt("Key", hide_input=True)) if sys.stdin.isatty() else sys.stdin.readline()
 
 
 def _try(server: object) -> None:

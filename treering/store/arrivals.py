@@ -178,7 +178,7 @@ class Arrival:
         with self._changing():
             if self.run.exists and document.version <= self._version:
                 return self._progress()
-            before = decode(self._said) if self._said is not None else {}
+            before: dict[str, Any] = decode(self._said) if self._said is not None else {}
             apply_document(self.run, self.history, document, stale=self._stale, said=before)
             self._stale, self._said = False, encode({name: getattr(document, name) for name in GIVEN_HERE_TOO})
             if document.uses or document.aliases:

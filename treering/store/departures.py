@@ -30,6 +30,7 @@ _PLAIN = (
 )
 _PACKED = ("tags", "config", "summary_set", "definitions", "failure", "capture")
 _ATTEMPT = ("attempt", "state", "started_us", "first_row", "ended_us", "from_step", "dropped_rows")
+_WITH_MEDIA = (Carried, list)
 _ATTEMPT_PACKED = ("failure", "config_changes", "process")
 
 
@@ -83,15 +84,12 @@ def _attempts(database: Database, run_id: str) -> list[AttemptPart]:
     rows = database.query(
         f"SELECT {', '.join(names)} FROM attempts WHERE run_id = :id ORDER BY attempt", {"id": run_id}
     )
-    return [
-        AttemptPart(
-            **{
-                name: decode(value) if name in _ATTEMPT_PACKED and value is not None else value
-                for name, value in zip(names, row, strict=True)
-            }
-        )
-        for row in rows
-    ]
+    found: list[AttemptPart] = []
+    for row in rows:
+        fields: dict[str, Any] = dict(zip(names, row, strict=True))
+        fields.update({name: decode(fields[name]) for name in _ATTEMPT_PACKED if fields[name] is not None})
+        found.append(AttemptPart(**fields))
+    return found
 
 
 def _uses(database: Database, run_id: str) -> list[tuple[str, int, str]]:
@@ -141,9 +139,7 @@ def pages(
                 start, size, records, needed = row, 0, [], []
             records.append(record)
             size += len(record)
-            for value in data.values():
-                if type(value) is Carried or type(value) is list:
-                    needed.extend(_digests(value))
+            needed += [digest for value in data.values() if type(value) in _WITH_MEDIA for digest in _digests(value)]
         yield RowsPage(start, high, records, needed)
 
 
