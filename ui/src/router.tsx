@@ -19,6 +19,12 @@ const projects = createRoute({
   component: lazyRouteComponent(() => import("./pages/projects/ProjectsPage"), "ProjectsPage"),
 });
 
+const alerts = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/alerts",
+  component: lazyRouteComponent(() => import("./pages/alerts/AlertsPage"), "AlertsPage"),
+});
+
 const project = createRoute({
   getParentRoute: () => rootRoute,
   path: "/$project",
@@ -44,7 +50,7 @@ const sweep = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: rootRoute.addChildren([projects, project, run, artifact, sweep]),
+  routeTree: rootRoute.addChildren([projects, alerts, project, run, artifact, sweep]),
   basepath: ROOT || "/",
   parseSearch,
   stringifySearch: writeSearch,

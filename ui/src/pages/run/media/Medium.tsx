@@ -1,0 +1,97 @@
+/** One medium, shown as what it is; text of users stays text. */
+import { Modal, UnstyledButton } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { ask } from "../../../api/client";
+import styles from "./Media.module.css";
+import { TableView } from "./TableView";
+import { type Medium as Found, shownAs, source } from "./values";
+
+interface Props {
+  run: string;
+  name: string;
+  row: number;
+  item: number;
+  medium: Found;
+}
+
+export function Medium({ run, name, row, item, medium }: Props) {
+  if (medium.kind === "table") return <TableView run={run} name={name} row={row} item={item} />;
+  if (medium.kind === "text") return <LongText run={run} medium={medium} />;
+  return <Pixels run={run} name={name} medium={medium} />;
+}
+
+export function Pixels({ run, name, medium }: Pick<Props, "run" | "name" | "medium">) {
+  const [large, setLarge] = useState(false);
+  const address = source(run, medium);
+  const as = shownAs(medium);
+  const words = medium.caption ?? name;
+  if (!address || !as) {
+    return (
+      <p className={styles.error}>
+        {medium.kind} of {String(medium.fields.format ?? "an unknown form")}
+        {address && (
+          <>
+            {": "}
+            <a href={address} download>
+              save it
+            </a>
+          </>
+        )}
+      </p>
+    );
+  }
+  if (as === "film") {
+    return (
+      <figure className={styles.figure}>
+        <video
+          className={styles.film}
+          src={address}
+          controls
+          loop
+          muted
+          playsInline
+          preload="metadata"
+          aria-label={words}
+        />
+        {medium.caption && <figcaption>{medium.caption}</figcaption>}
+      </figure>
+    );
+  }
+  const { width, height } = medium.fields;
+  const size = typeof width === "number" && typeof height === "number" ? { width, height } : {};
+  const small = typeof width === "number" && width < 160;
+  return (
+    <figure className={styles.figure}>
+      <UnstyledButton className={styles.zoom} aria-label={`${words}, large`} onClick={() => setLarge(true)}>
+        <img className={small ? styles.small : styles.picture} src={address} alt={words} {...size} />
+      </UnstyledButton>
+      {medium.caption && <figcaption title={medium.caption}>{medium.caption}</figcaption>}
+      {large && (
+        <Modal opened onClose={() => setLarge(false)} size="auto" title={words} transitionProps={{ duration: 0 }}>
+          <img className={styles.large} src={address} alt={words} />
+        </Modal>
+      )}
+    </figure>
+  );
+}
+
+const MOST_LETTERS = 200_000;
+
+function LongText({ run, medium }: { run: string; medium: Found }) {
+  const address = source(run, medium);
+  const { data, error } = useQuery({
+    queryKey: ["text", address],
+    queryFn: async ({ signal }) => (await ask(address ?? "", { signal })).text(),
+    enabled: address !== null,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  const text = typeof medium.fields.text === "string" ? medium.fields.text : data;
+  if (error) return <p className={styles.error}>{error.message}</p>;
+  return (
+    <pre className={styles.text} tabIndex={0}>
+      {text?.slice(0, MOST_LETTERS)}
+      {text && text.length > MOST_LETTERS && "\n… (cut here)"}
+    </pre>
+  );
+}

@@ -1,0 +1,48 @@
+/** Media as the server tells them: where their bytes are, and what they say of themselves. */
+import { address } from "../../../api/client";
+import type { Value } from "../../../api/types";
+
+export interface Medium {
+  kind: string;
+  caption: string | null;
+  fields: { [key: string]: Value };
+}
+
+/** The media in a value: one, or a list of them. */
+export function media(value: Value | undefined): Medium[] {
+  if (Array.isArray(value)) return value.flatMap(media);
+  if (value === null || typeof value !== "object" || typeof value.$media !== "string") return [];
+  const fields = value.value;
+  if (fields === null || typeof fields !== "object" || Array.isArray(fields)) return [];
+  return [{ kind: value.$media, caption: typeof fields.caption === "string" ? fields.caption : null, fields }];
+}
+
+const DIGEST = /^[0-9a-f]{64}$/;
+const PICTURES = new Set(["png", "jpeg", "gif", "webp"]);
+const FILMS = new Set(["mp4", "webm"]);
+
+export type Shown = "picture" | "film" | null;
+
+/** What may be shown of it; whatever else it says it is, it is not. */
+export function shownAs(medium: Medium): Shown {
+  const format = String(medium.fields.format);
+  if (PICTURES.has(format)) return "picture";
+  return FILMS.has(format) ? "film" : null;
+}
+
+/** Where its bytes are: at the server, or small ones in the value itself. */
+export function source(run: string, medium: Medium): string | null {
+  const { blob, data, format } = medium.fields;
+  if (typeof blob === "string" && DIGEST.test(blob)) return address(`/runs/${encodeURIComponent(run)}/blobs/${blob}`);
+  if (data === null || typeof data !== "object" || Array.isArray(data) || !("$bytes" in data)) return null;
+  if (typeof data.$bytes !== "string" || !PICTURES.has(String(format))) return null;
+  return `data:image/${format};base64,${fromHex(data.$bytes)}`;
+}
+
+function fromHex(hex: string): string {
+  let text = "";
+  for (let at = 0; at + 1 < hex.length; at += 2) {
+    text += String.fromCharCode(Number.parseInt(hex.slice(at, at + 2), 16));
+  }
+  return btoa(text);
+}
