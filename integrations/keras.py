@@ -52,8 +52,9 @@ def describe(model: Any, fit: Mapping[str, Any]) -> Iterator[tuple[str, object]]
     yield "backend", keras.backend.backend()
     yield "fit", {name: fit[name] for name in ("epochs", "steps") if fit.get(name) is not None}
     yield "optimizer", {name: one.get_config() for name, one in optimizers_of(model).items()}
-    compiled = dict(model.get_compile_config() or {}) if getattr(model, "compiled", False) else {}
-    yield "compile", {name: value for name, value in compiled.items() if name != "optimizer"}
+    compiled: Any = getattr(model, "_compile_config", None) if getattr(model, "compiled", False) else None
+    given: Mapping[str, Any] = getattr(compiled, "config", None) or {}
+    yield "compile", {name: _told(value) for name, value in given.items() if name != "optimizer"}
     counts = {
         "parameters": sum(math.prod(variable.shape) for variable in model.variables),
         "trainable_parameters": sum(math.prod(variable.shape) for variable in model.trainable_variables),
@@ -61,6 +62,20 @@ def describe(model: Any, fit: Mapping[str, Any]) -> Iterator[tuple[str, object]]
     lines: list[str] = []
     model.summary(print_fn=lambda text, **_: lines.append(text), line_length=100)
     yield "model", {"name": model.name, "class": type(model).__name__, **counts, "summary": "\n".join(lines)}
+
+
+def _told(value: Any) -> object:
+    """What was given to `compile()`, as it can be kept."""
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    if "tensorflow" in sys.modules:
+        return keras.saving.serialize_keras_object(value)
+    # To see whether a value is one of TensorFlow's, Keras would import it, which takes seconds on other backends.
+    if isinstance(value, dict):
+        return {name: _told(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_told(one) for one in value]
+    return getattr(value, "__name__", None) or {"class_name": type(value).__name__, "name": getattr(value, "name", "")}
 
 
 def loss_scale(model: Any) -> dict[str, float]:
