@@ -68,7 +68,7 @@ def _told(value: Any) -> object:
     """What was given to `compile()`, as it can be kept."""
     if value is None or isinstance(value, (str, int, float)):
         return value
-    if "tensorflow" in sys.modules:
+    if sys.modules.get("tensorflow") is not None:
         return keras.saving.serialize_keras_object(value)
     # To see whether a value is one of TensorFlow's, Keras would import it, which takes seconds on other backends.
     if isinstance(value, dict):
