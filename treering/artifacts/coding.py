@@ -98,7 +98,7 @@ def planes(data: memoryview) -> bytes | None:
     words = _words(data, width, phase)
     bits = 8 * width
     turned = (words << 1) | (words >> (bits - 1))
-    coded = _join(data, width, phase, _split(turned, low_together=True))
+    coded = _join(data, width, phase, _split(turned))
     return coded if len(coded) <= _CODED_WORTH * len(data) else None
 
 
@@ -139,66 +139,64 @@ def _words(data: memoryview, width: int, phase: int) -> npt.NDArray[Any]:
     return words
 
 
-def _split(words: npt.NDArray[Any], *, low_together: bool) -> list[bytes]:
-    """Return the bytes of words, the highest of all first; of what compresses in no case, two may stay together."""
+def _split(words: npt.NDArray[Any]) -> list[bytes]:
+    """Return the bytes of words, the highest of all first."""
     import numpy as np
 
-    width = words.itemsize
-    parts = [(words >> (8 * number)).astype(np.uint8).tobytes() for number in range(width - 1, 0, -1)]
-    if width == 4 and low_together:  # noqa: PLR2004  # bytes
-        return [*parts[:2], words.astype(np.uint16).tobytes()]
-    return [*parts, words.astype(np.uint8).tobytes()]
+    return [(words >> (8 * number)).astype(np.uint8).tobytes() for number in reversed(range(words.itemsize))]
 
 
 def _join(data: memoryview, width: int, phase: int, parts: list[bytes]) -> bytes:
-    r"""Return head, lengths of the parts and what they are; a length of 0 stands for one that is not compressed.
+    """Return head, lengths of the parts and what they are; a length of 0 stands for one that is not compressed.
 
     1 byte     width of a word
     1 byte     bytes before the first word
-    1 byte     number of parts
-    1 byte     0
     4 bytes    each part's length
     ...        bytes before the first word, bytes after the last one, the parts
     """
     end = phase + (len(data) - phase) // width * width
-    packed = [_of_thread.entropy.compress(part) for part in parts]
+    packed = [_packed(part) for part in parts]
     lengths = [
         len(small) if len(small) <= _PLANE_WORTH * len(part) else 0 for small, part in zip(packed, parts, strict=True)
     ]
     kept = [small if length else part for small, part, length in zip(packed, parts, lengths, strict=True)]
-    head = bytes([width, phase, len(parts), 0]) + b"".join(length.to_bytes(4, "little") for length in lengths)
+    head = bytes([width, phase]) + b"".join(length.to_bytes(4, "little") for length in lengths)
     return b"".join([head, data[:phase], data[end:], *kept])
+
+
+def _packed(part: bytes) -> bytes:
+    """Return a part compressed by what suits it: statistics of numbers side by side, or bytes that repeat."""
+    small = _of_thread.entropy.compress(part)
+    return min(small, _zstd(part), key=len) if len(small) <= _PLANE_WORTH * len(part) else small
 
 
 def _parse(stored: memoryview, size: int) -> tuple[int, int, list[npt.NDArray[Any]], memoryview]:
     """Return width, phase, parts and the bytes around the words."""
     import numpy as np
 
-    width, phase, number, _ = stored[:4]
-    if width not in (2, 4) or phase >= width or not 0 < number <= width or size < phase:
+    width, phase = stored[:2]
+    if width not in (2, 4) or phase >= width or size < phase:
         raise ValueError("no such layout")
-    lengths = [int.from_bytes(stored[4 + 4 * one : 8 + 4 * one], "little") for one in range(number)]
+    lengths = [int.from_bytes(stored[2 + 4 * one : 6 + 4 * one], "little") for one in range(width)]
     count = (size - phase) // width
-    at = 4 + 4 * number
+    at = 2 + 4 * width
     around = stored[at : at + size - count * width]
     at += len(around)
     parts: list[npt.NDArray[Any]] = []
-    for one, length in enumerate(lengths):
-        wide = 2 if width == 4 and number == 3 and one == 2 else 1  # noqa: PLR2004  # two that stayed together
-        part = stored[at : at + (length or count * wide)]
+    for length in lengths:
+        part = stored[at : at + (length or count)]
         at += len(part)
-        plain = _of_thread.decompressor.decompress(part, max_output_size=count * wide) if length else part
-        parts.append(np.frombuffer(plain, f"<u{wide}", count))
+        plain = _of_thread.decompressor.decompress(part, max_output_size=count) if length else part
+        parts.append(np.frombuffer(plain, np.uint8, count))
     return width, phase, parts, around
 
 
 def _merge(width: int, parts: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     import numpy as np
 
-    kind = np.dtype(f"<u{width}")
-    words = parts[0].astype(kind)
+    words = parts[0].astype(np.dtype(f"<u{width}"))
     for part in parts[1:]:
-        words <<= 8 * part.itemsize
+        words <<= 8
         words |= part
     return words
 
@@ -221,7 +219,7 @@ def difference(data: memoryview, before: memoryview, base: Base) -> bytes | None
     words = _words(data, width, phase) - _words(before, width, phase)
     zigzag = (words << 1) ^ (words.view(f"<i{width}") >> (8 * width - 1)).view(words.dtype)
     head = bytes([len(base.ids)]) + base.skip.to_bytes(4, "little") + b"".join(base.ids)
-    coded = head + _join(data, width, phase, _split(zigzag, low_together=False))
+    coded = head + _join(data, width, phase, _split(zigzag))
     return coded if len(coded) <= _CODED_WORTH * len(data) else None
 
 
