@@ -26,7 +26,8 @@ def main() -> None:
         console.print(f"{name}: {value}", style="dim", markup=False, highlight=False)
     results: dict[str, object] = {}
     for measure in arguments.measure:
-        outcome = run_measure(measure, arguments.tracker, arguments.size, arguments.repeats, console.log)
+        names = arguments.tracker or trackers.installed(measure)
+        outcome = run_measure(measure, names, arguments.size, arguments.repeats, console.log)
         results = report.merge(outcome, where, arguments.json)
     report.print_table(results, console, tuple(arguments.measure))
     if arguments.markdown:
@@ -48,7 +49,6 @@ def _arguments() -> argparse.Namespace:
     if unknown := set(arguments.measure) - set(MEASURES):
         parser.error(f"no measure {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")
     arguments.measure = arguments.measure or list(MEASURES)
-    arguments.tracker = arguments.tracker or trackers.installed()
     return arguments
 
 

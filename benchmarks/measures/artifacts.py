@@ -1,69 +1,164 @@
-"""Keeping one large file as an artifact, again after small changes, and getting it back; and 100,000 small files.
+"""Keeping a file of 1 GiB as an artifact, again after small changes, and getting it back; real checkpoints; many files.
 
-Beside each save and download the same bytes are copied with `cp`, in the same process and minute, so that the ratio
-says more than the seconds. Files are in the page cache.
+Beside each save and download the same bytes are copied with `cp`, in the same process and minute and onto the same
+disk, so that the ratio says more than the seconds. Files are in the page cache. *none* is `cp` and `sha256sum`.
+The loop that a save is to leave alone is a training's: products of small matrices, with Python in between.
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import os
 import random
+import shutil
 import subprocess
 import threading
 import time
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.checkpoints import FROZEN, FULL, train
 from benchmarks.harness import Bench, Figure, Values
 from benchmarks.trackers.base import UnavailableError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from benchmarks.control import Control
     from benchmarks.trackers.base import Tracker
 
+NEEDS_REFERENCE = True
 FIGURES = (
-    Figure("first_save_s", "first save of a file of 1 GiB, until it can be read back", "s"),
+    Figure("cp_s", "`cp` of a file of 1 GiB", "s", ratio=False),
+    Figure("first_save_s", "first save of it, until it can be read back", "s"),
     Figure("first_save_cp", "the same, in times of `cp`", "x", 1.5),
-    Figure("blocked_ms", "training thread blocked by it", "ms", 5.0),
-    Figure("slowdown_percent", "a loop of small matrix products beside it, slower by", "%", 3.0, ratio=False),
+    Figure("blocked_ms", "training thread blocked by a save of 1 GiB of numbers", "ms", 5.0),
+    Figure("slowdown_percent", "training loop beside it, slower by", "%", 3.0, ratio=False),
+    Figure("repack_percent", "training loop beside the repacking that follows, slower by", "%", 3.0, ratio=False),
     Figure("stored_gb", "bytes stored by 5 versions, each with 5 % changed and 1 KB inserted", "GB", 1.3),
-    Figure("download_cp", "download and verify, in times of `cp`", "x", 1.5),
+    Figure("stored_full", "5 checkpoints of a training with AdamW, 100 steps apart, in times of one", "x", 4.0),
+    Figure("stored_frozen", "5 checkpoints of a fine-tuning with 70 % frozen, in times of one", "x", 2.6),
+    Figure("download_cp", "download and verify 1 GiB, in times of `cp`", "x", 1.5),
+    Figure("download_coded_cp", "the same of numbers in planes, in times of `cp`", "x", 2.0),
     Figure("many_save_s", "an artifact of 100,000 small files", "s", 20.0),
     Figure("many_list_ms", "listing it", "ms", 200.0),
 )
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "full": {"bytes": 1 << 30, "versions": 5, "files": 100_000},
-    "tiny": {"bytes": 12 << 20, "versions": 2, "files": 200},
+    "full": {
+        "bytes": 1 << 30,
+        "versions": 5,
+        "files": 100_000,
+        "loop_s": 2.0,
+        "training": {"width": 160, "layers": 10, "before": 100, "apart": 100, "versions": 5},
+    },
+    "tiny": {
+        "bytes": 12 << 20,
+        "versions": 2,
+        "files": 200,
+        "loop_s": 0.1,
+        "training": {"width": 32, "layers": 1, "before": 1, "apart": 1, "versions": 2},
+    },
 }
-REPEATS = {"full": 3, "tiny": 1}
+REPEATS = {"full": 2, "tiny": 1}
 _BLOCK = 16 << 20
+_REPACKED_S = 120.0
 
 
 def rep(bench: Bench) -> Values:
-    if bench.tracker not in {"treering", "wandb"}:
+    if bench.tracker not in _KEEPERS:
         raise UnavailableError("keeps no artifacts")
-    values: Values = bench.child().result()
+    # Trained once for all trackers and repetitions.
+    checkpoints = bench.fixture.parent / "checkpoints"
+    if not checkpoints.exists() and all(map(importlib.util.find_spec, ("torch", "safetensors"))):
+        train(checkpoints, **bench.parameters["training"])
+    values: Values = bench.child(checkpoints=str(checkpoints)).result()
     return values
 
 
 def child(tracker: Tracker, parameters: dict[str, Any], scratch: Path, control: Control) -> dict[str, Any]:
     tracker.load()
-    tracker.init(scratch / "store", "artifacts")
-    keep = _KEEPERS["treering" if "treering" in tracker.packages else "wandb"]
+    store = scratch / "store"
+    tracker.init(store, "artifacts")
+    name = next(name for name in _KEEPERS if name in (tracker.packages or ("none",)))
+    keep = _KEEPERS[name](store)
+    keep(_small(scratch), "warm")()  # imports, helpers
+    found = _checkpoints(keep, parameters["checkpoints"], store, parameters["loop_s"])
     path = scratch / "weights.bin"
     _write(path, parameters["bytes"])
-    keep(_small(scratch), "warm")()  # imports, helpers
     _copied_s(path)
-    found = _saved(keep, path, parameters)
-    if keep is _keep_in_treering:
-        found |= _read_back(path)
+    found |= _first_save(keep, path)
+    found |= _changed(keep, path, parameters["versions"], store)
+    if name == "treering":
+        found |= _download(path, "model", "download_cp")
+        found |= _beside(keep, path, parameters["loop_s"])
+        found |= _download(path, "beside", "download_coded_cp")
         found |= _many(scratch / "many", parameters["files"])
     tracker.finish()
-    size = sum(file.stat().st_size for file in (scratch / "store").rglob("*") if file.is_file())
-    found.setdefault("stored_gb", size / 1e9)
     return found
+
+
+# -- trackers ---------------------------------------------------------------------------------------------------------
+
+
+def _treering(_store: Path) -> Any:
+    def keep(path: Path, name: str) -> Any:
+        return import_module("treering").log_artifact(path, name=name).wait
+
+    return keep
+
+
+def _wandb(_store: Path) -> Any:
+    wandb = import_module("wandb")
+
+    def keep(path: Path, name: str) -> Any:
+        artifact = wandb.Artifact(name, type="model")
+        (artifact.add_dir if path.is_dir() else artifact.add_file)(str(path))
+        wandb.run.log_artifact(artifact)
+        return _nothing  # to wait for offline
+
+    return keep
+
+
+def _mlflow(_store: Path) -> Any:
+    mlflow = import_module("mlflow")
+    numbers = iter(range(1_000_000))
+
+    def keep(path: Path, name: str) -> Any:
+        log = mlflow.log_artifacts if path.is_dir() else mlflow.log_artifact
+        log(str(path), f"{name}/{next(numbers)}")
+        return _nothing
+
+    return keep
+
+
+def _copies(store: Path) -> Any:
+    numbers = iter(range(1_000_000))
+
+    def keep(path: Path, name: str) -> Any:
+        place = store / f"{name}-{next(numbers)}"
+        subprocess.run(["cp", "-r", str(path), str(place)], check=True)
+        files = [str(file) for file in place.rglob("*")] if place.is_dir() else [str(place)]
+        subprocess.run(["sha256sum", *files], check=True, stdout=subprocess.DEVNULL)
+        return _nothing
+
+    return keep
+
+
+def _nothing() -> None: ...
+
+
+#: Each makes, for a store, what takes a path and a name and returns what waits until the content can be read back.
+_KEEPERS: dict[str, Callable[[Path], Any]] = {
+    "treering": _treering,
+    "wandb": _wandb,
+    "mlflow": _mlflow,
+    "none": _copies,
+}
+
+
+# -- saving -----------------------------------------------------------------------------------------------------------
 
 
 def _write(path: Path, size: int) -> None:
@@ -88,79 +183,138 @@ def _copied_s(path: Path) -> float:
     return took_s
 
 
-def _keep_in_treering(path: Path, name: str) -> Any:
-    artifact = import_module("treering").log_artifact(path, name=name)
-    return artifact.wait
-
-
-def _keep_in_wandb(path: Path, name: str) -> Any:
-    wandb = import_module("wandb")
-    artifact = wandb.Artifact(name, type="model")
-    artifact.add_file(str(path))
-    wandb.run.log_artifact(artifact)
-    return lambda: None  # nothing to wait for offline
-
-
-_KEEPERS = {"treering": _keep_in_treering, "wandb": _keep_in_wandb}
-
-
-def _saved(keep: Any, path: Path, parameters: dict[str, Any]) -> dict[str, Any]:
-    copy_s = _copied_s(path)
-    alone_s = _loop_s()
+def _first_save(keep: Any, path: Path) -> dict[str, float]:
+    before_s = _copied_s(path)
     start = time.perf_counter()
-    wait = keep(path, "model")
+    keep(path, "model")()
+    save_s = time.perf_counter() - start
+    copy_s = (before_s + _copied_s(path)) / 2
+    return {"cp_s": copy_s, "first_save_s": save_s, "first_save_cp": save_s / copy_s}
+
+
+def _changed(keep: Any, path: Path, versions: int, store: Path) -> dict[str, float]:
+    """Change 5 % in one place, and insert 1 KB near the start, into a new file of the same name; again and again."""
+    draw = random.Random(1)
+    before = _stored(store) - path.stat().st_size  # the first one is there
+    for _ in range(versions - 1):
+        data = bytearray(path.read_bytes())
+        span = len(data) // 20
+        at = draw.randrange(len(data) - span)
+        data[at : at + span] = draw.randbytes(span)
+        data[100_000:100_000] = draw.randbytes(1000)
+        path.unlink()
+        path.write_bytes(data)
+        keep(path, "model")()
+    return {"stored_gb": (_stored(store) - before) / 1e9}
+
+
+def _stored(store: Path) -> int:
+    """Bytes of all files; in a store of treering of what artifacts are made of, and not of rows and journals."""
+    place = store / "blobs" if (store / "blobs").is_dir() else store
+    total = 0
+    for file in place.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # taken away meanwhile
+            total += file.stat().st_size if file.is_file() else 0
+    return total
+
+
+def _checkpoints(keep: Any, folder: str, store: Path, pause_s: float) -> dict[str, float]:
+    """Keep row after row of real checkpoints, with time in between as a training has it."""
+    found: dict[str, float] = {}
+    for kind in (FULL, FROZEN):
+        places = sorted(Path(folder, kind).glob("*"))
+        before, one = _stored(store), 1
+        for place in places:
+            one = sum(file.stat().st_size for file in place.iterdir())
+            # Written into the same folder again, as most trainings do.
+            last = store.parent / "last"
+            shutil.rmtree(last, ignore_errors=True)
+            shutil.copytree(place, last)
+            keep(last, kind)()
+            _settled(store, pause_s)
+        if places:
+            found[f"stored_{kind}"] = (_stored(store) - before) / one
+    return found
+
+
+def _settled(store: Path, pause_s: float) -> None:
+    """Wait until what goes on after a save is over: nothing has been written for a while."""
+    deadline = time.monotonic() + _REPACKED_S
+    last, since = _stored(store), time.monotonic()
+    while time.monotonic() - since < pause_s and time.monotonic() < deadline:
+        time.sleep(pause_s / 10)
+        if (now := _stored(store)) != last:
+            last, since = now, time.monotonic()
+
+
+# -- beside a training ------------------------------------------------------------------------------------------------
+
+
+def _beside(keep: Any, path: Path, loop_s: float) -> dict[str, float]:
+    """Save numbers while a loop runs, and let it run on while they are repacked."""
+    import numpy as np
+
+    draw = np.random.default_rng(0)
+    size = path.stat().st_size
+    path.unlink()
+    with path.open("wb") as file:
+        for _ in range(0, size, _BLOCK):
+            (draw.standard_normal(_BLOCK // 4, np.float32) * np.float32(0.02)).tofile(file)
+    _loop(loop_s / 4)
+    alone = _loop(loop_s)
+    start = time.perf_counter()
+    wait = keep(path, "beside")
     blocked_s = time.perf_counter() - start
-    busy = threading.Event()
-    waiter = threading.Thread(target=lambda: (wait(), busy.set()))
+    saved = threading.Event()
+    waiter = threading.Thread(target=lambda: (wait(), saved.set()))
     waiter.start()
     beside: list[float] = []
-    while not busy.is_set() or not beside:
-        beside.append(_loop_s())
+    while not saved.is_set() or not beside:
+        beside += _loop(0.0)
     waiter.join()
-    save_s = time.perf_counter() - start
-    draw = random.Random(1)
-    for _ in range(parameters["versions"] - 1):
-        _change(path, draw)
-        keep(path, "model")()
+    after = _loop(2 * loop_s)
+    import_module("treering").run.flush()
+    _settled(import_module("treering").run.store_dir, loop_s)
+    alone += _loop(loop_s)
     return {
-        "first_save_s": save_s,
-        "first_save_cp": save_s / copy_s,
         "blocked_ms": blocked_s * 1e3,
-        "slowdown_percent": (sum(beside) / len(beside) / alone_s - 1) * 100,
+        "slowdown_percent": (_mean(beside) / _mean(alone) - 1) * 100,
+        "repack_percent": (_mean(after) / _mean(alone) - 1) * 100,
     }
 
 
-def _loop_s() -> float:
-    """Seconds of a bit of work as a training does it: it takes Python's lock now and then."""
+def _mean(times: list[float]) -> float:
+    return sum(times) / len(times)
+
+
+def _loop(seconds: float) -> list[float]:
+    """Do bits of work as a training does them, for so long or once; returns the seconds of each."""
     import numpy as np
 
     matrix = np.ones((192, 192), dtype=np.float32)
-    start = time.perf_counter()
-    for _ in range(100):
-        matrix = np.minimum(matrix @ matrix, 1.0)
-    return time.perf_counter() - start
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while not times or time.perf_counter() < end:
+        start = time.perf_counter()
+        for _ in range(100):
+            matrix = np.minimum(matrix @ matrix, 1.0)
+        times.append(time.perf_counter() - start)
+    return times
 
 
-def _change(path: Path, draw: random.Random) -> None:
-    """Change 5 % in one place, and insert 1 KB near the start, into a new file of the same name."""
-    data = bytearray(path.read_bytes())
-    span = len(data) // 20
-    at = draw.randrange(len(data) - span)
-    data[at : at + span] = draw.randbytes(span)
-    data[100_000:100_000] = draw.randbytes(1000)
-    path.unlink()
-    path.write_bytes(data)
+# -- and back ---------------------------------------------------------------------------------------------------------
 
 
-def _read_back(path: Path) -> dict[str, float]:
+def _download(path: Path, name: str, key: str) -> dict[str, float]:
     treering = import_module("treering")
     treering.run.flush()
-    stored = sum(version.stored for version in treering.Api(treering.run.store_dir).versions("model"))
-    version = treering.Api(treering.run.store_dir).version("model")
-    copy_s = _copied_s(path)
+    version = treering.Api(treering.run.store_dir).version(name)
+    before_s = _copied_s(path)
     start = time.perf_counter()
     version.download(path.with_name("out"))
-    return {"download_cp": (time.perf_counter() - start) / copy_s, "stored_gb": stored / 1e9}
+    took_s = time.perf_counter() - start
+    shutil.rmtree(path.with_name("out"))
+    return {key: 2 * took_s / (before_s + _copied_s(path))}
 
 
 def _many(folder: Path, count: int) -> dict[str, float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -13,7 +12,9 @@ __all__ = ["PEERS", "REFERENCE", "installed", "load"]
 
 #: Logs nothing: what a measure costs by itself, and how far two equal things differ here.
 REFERENCE = "none"
-PEERS = ("tensorboard", "tensorboardx", "trackio", "wandb")
+PEERS = ("tensorboard", "tensorboardx", "trackio", "wandb", "mlflow")
+#: Peers that only take part in some measures.
+ONLY = {"mlflow": ("artifacts",)}
 
 
 def load(name: str) -> Tracker:
@@ -22,6 +23,10 @@ def load(name: str) -> Tracker:
     return cast("Tracker", module.Tracker())
 
 
-def installed() -> list[str]:
-    """Return treering, then every peer whose package is here."""
-    return [name for name in ("treering", *PEERS) if all(map(importlib.util.find_spec, load(name).packages))]
+def installed(measure: str | None = None) -> list[str]:
+    """Return treering, then every peer that is here; only those that take part in a measure, if one is named."""
+    return [
+        name
+        for name in ("treering", *PEERS)
+        if (measure is None or measure in ONLY.get(name, (measure,))) and load(name).is_here()
+    ]

@@ -5,6 +5,7 @@ Peers are imported by name, `import_module("wandb")`: they are not needed to che
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,10 @@ class Tracker:
     packages: tuple[str, ...] = ()
     #: Imported before the clock starts, because every program that uses this tracker has it loaded anyway.
     host_packages: tuple[str, ...] = ()
+
+    def is_here(self) -> bool:
+        """Whether it is installed."""
+        return all(map(importlib.util.find_spec, self.packages))
 
     def environ(self, store: Path) -> dict[str, str]:
         """Environment variables of the measured process."""

@@ -26,7 +26,10 @@ class Tracker(base.Tracker):
         self._run: Any = None
 
     def environ(self, store: Path) -> dict[str, str]:
-        return {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_DIR": str(store), "WANDB_ERROR_REPORTING": "0"}
+        quiet = {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "0"}
+        # What artifacts are copied to lies in the user's home otherwise.
+        places = ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_ARTIFACT_DIR")
+        return {**quiet, **dict.fromkeys(places, str(store))}
 
     def load(self) -> None:
         import_module("wandb")
