@@ -12,6 +12,7 @@ import treering
 from treering.artifacts.backends import open_backend
 from treering.artifacts.checking import verify_store
 from treering.artifacts.collecting import collect
+from treering.artifacts.cutting import MAX_CHUNK
 from treering.artifacts.depot import URL_KEY, Depot
 from treering.errors import CorruptData, NotFound, StoreError, UsageError
 from treering.store import Store
@@ -38,7 +39,9 @@ def test_the_same_as_in_a_folder(store: Store, store_dir: Path, tmp_path: Path) 
     with treering.init("p", id="r", settings={"system_interval_s": 0}) as run:
         artifact = run.log_artifact(tmp_path / "weights.bin", name="m")
         (tmp_path / "weights.bin").write_bytes(b"overwritten")
-        assert artifact.wait(60).stored == len(data)
+        # A chunk may be there, too, that was read short when the file was cut off, and again from its copy.
+        torn = artifact.wait(60).stored - len(data)
+        assert 0 <= torn < MAX_CHUNK
     assert not list((store_dir / "blobs").rglob("*.pack"))
     assert artifact.get_path("weights.bin").read(10 << 20, 1000) == data[10 << 20 :][:1000]
     assert (artifact.download(tmp_path / "out") / "weights.bin").read_bytes() == data
@@ -53,7 +56,7 @@ def test_the_same_as_in_a_folder(store: Store, store_dir: Path, tmp_path: Path) 
     second.save("p")
     assert second.stored < 2 << 20
     artifact.delete()
-    assert collect(depot, grace_s=0.0).dead_chunks == 1
+    assert collect(depot, grace_s=0.0).dead_chunks == 1 + bool(torn)
     assert second.read() == changed
     second.delete()
     assert len(collect(depot, grace_s=0.0).packs) == 2
