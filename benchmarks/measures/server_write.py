@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.curves import rows
 from benchmarks.harness import Bench, Figure, Values, percentile
+from benchmarks.process import tree_cpu_s
 from benchmarks.trackers.base import UnavailableError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ FIGURES = (
     Figure("doubled_rows", "  rows doubled", "rows", 0.0, ratio=False, pick="most"),
     Figure("append_p99_ms", "  p99 of an append", "ms", 100.0, ratio=False, pick="median"),
     Figure("append_p50_ms", "  median of an append", "ms", ratio=False, pick="median"),
+    Figure("server_cpu_s", "  processor time of the server for each second of it", "s", ratio=False, pick="median"),
     Figure("events", "  events that a page got", "", ratio=False, pick="median"),
     Figure("online_us", "online: processor time of the training thread for a log()", "us", ratio=False),
     Figure("local_us", "  the same, local", "us", ratio=False),
@@ -52,7 +54,9 @@ def rep(bench: Bench) -> Values:
     alone = {mode: _alone(bench, mode, url) for mode in ("local", "online")}
     pages = bench.child_in(bench.scratch / "pages", role="pages", url=url)
     pages.wait_mark("open")
+    before_s = tree_cpu_s(server.pid)
     spent = _write(bench, url)
+    cpu_s = tree_cpu_s(server.pid) - before_s
     pages.go()
     events = pages.result()["events"]
     server.go()
@@ -63,6 +67,7 @@ def rep(bench: Bench) -> Values:
         "doubled_rows": sum(len(steps) - len(set(steps)) for steps in found["steps"]),
         "append_p99_ms": percentile(spent, 0.99),
         "append_p50_ms": percentile(spent, 0.5),
+        "server_cpu_s": cpu_s / bench.parameters["seconds"],
         "events": min(events),
         "online_us": alone["online"],
         "local_us": alone["local"],
