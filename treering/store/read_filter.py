@@ -31,6 +31,7 @@ FIELDS = {
     "job_type": "text",
     "notes": "text",
     "parent": "text",
+    "sweep": "text",
     "tag": "text",
     "created": "time",
     "updated": "time",

@@ -22,6 +22,7 @@ _COLUMNS = {
     "job_type": "r.job_type",
     "notes": "r.notes",
     "parent": "r.parent_id",
+    "sweep": "r.sweep",
     "created": "r.created_us",
     "updated": "r.updated_us",
     "ended": "r.ended_us",
@@ -34,7 +35,7 @@ _ESCAPED = {
     "sqlite": {"*": "[*]", "?": "[?]", "[": "[[]"},
     "postgresql": {"%": r"\%", "_": r"\_", "\\": r"\\"},
 }
-_NULLABLE = frozenset({"group", "job_type", "notes", "parent", "ended"})
+_NULLABLE = frozenset({"group", "job_type", "notes", "parent", "sweep", "ended"})
 _COMPARISONS = frozenset({"=", "<", "<=", ">", ">="})
 
 
