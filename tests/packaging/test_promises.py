@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from treering.training import Options
+
 TESTS = Path(__file__).parents[1]
 ROWS = [
     line.strip("|\n ").split(" | ")
@@ -38,3 +40,26 @@ def test_every_adapter_has_promises() -> None:
     frameworks = {path.stem for path in (TESTS.parent / "callbacks").glob("*.py")} - {"__init__"}
     assert {f"test_{framework}" for framework in frameworks} <= named
     assert named <= written
+
+
+PAGES = {"rllib": "ray"}
+
+
+def own_options(path: Path) -> set[str]:
+    """What the public classes of an adapter take beside the options that all have."""
+    found: set[str] = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            for one in node.body:
+                if isinstance(one, ast.FunctionDef) and one.name == "__init__":
+                    found |= {argument.arg for argument in (*one.args.args, *one.args.kwonlyargs)} - {"self"}
+    return found
+
+
+@pytest.mark.parametrize("path", sorted((TESTS.parent / "callbacks").glob("[a-z]*.py")), ids=lambda path: path.stem)
+def test_every_option_is_on_its_page(path: Path) -> None:
+    pages = TESTS.parent / "docs" / "frameworks"
+    page = (pages / f"{PAGES.get(path.stem, path.stem)}.md").read_text(encoding="utf-8")
+    shared = (pages / "index.md").read_text(encoding="utf-8")
+    assert {option for option in own_options(path) if f"`{option}`" not in page + shared} == set()
+    assert {option for option in Options.__annotations__ if f"`{option}`" not in shared} == set()
