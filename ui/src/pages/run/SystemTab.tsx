@@ -1,16 +1,17 @@
 /** What the machine did meanwhile, on the time axis of the metrics. */
-import { SegmentedControl, Select, useComputedColorScheme } from "@mantine/core";
+import { SegmentedControl, Select, UnstyledButton, useComputedColorScheme } from "@mantine/core";
 import { useCallback, useEffect, useMemo, useState } from "react";
 import type { RunDetail } from "../../api/types";
 import { type CardSettings, ChartCard } from "../../charts/ChartCard";
 import type { Drawn } from "../../charts/lines";
 import { look } from "../../charts/palette";
 import { SeriesStore } from "../../charts/store";
-import { Wall } from "../../charts/Wall";
+import { Icon } from "../../shell/Icons";
 import { useSearchState } from "../../state/search";
 import { useView } from "../../state/view";
 import { Empty } from "./parts";
 import styles from "./SystemTab.module.css";
+import { type SystemSection, shortName, systemSections } from "./system";
 
 const NOTHING = () => {};
 
@@ -21,20 +22,24 @@ export function SystemTab({ run }: { run: RunDetail }) {
   const axis = search.x === "_time" ? "_time" : "_runtime";
   const { id, name } = run;
   const drawn = useMemo<Drawn[]>(() => [{ id, label: name, look: look(0, dark), group: null }], [id, name, dark]);
-  const [shown, setShown] = useState<ReadonlyMap<string, string>>(new Map());
-  const system = useSystemStore(run, shown, view.range, "system");
   const numbers = run.metrics.filter((metric) => /float|int|bool/.test(metric.kind) && !metric.hidden);
   const beside = numbers.some(({ key }) => key === search.beside)
     ? (search.beside ?? "")
     : (numbers.find(({ key }) => /loss|return|reward/.test(key)) ?? numbers[0])?.key;
   const wanted = useMemo(() => new Map(beside ? [[beside, axis]] : []), [beside, axis]);
   const history = useSystemStore(run, wanted, view.range, "history");
-  const metrics = useMemo(
-    () => run.system.filter(({ kind }) => /float|int/.test(kind)).map(({ key }) => ({ key, x: null })),
+  const sections = useMemo(
+    () => systemSections(run.system.filter(({ kind }) => /float|int/.test(kind)).map(({ key }) => key)),
     [run.system],
   );
-  const settings = useMemo<Omit<CardSettings, "x">>(
+  const shown = useMemo(() => {
+    const keys = sections.flatMap((section) => (view.folded.has(section.title) ? [] : section.keys));
+    return new Map(keys.map((key) => [key, axis]));
+  }, [sections, view.folded, axis]);
+  const system = useSystemStore(run, shown, view.range, "system");
+  const own = useMemo<CardSettings>(
     () => ({
+      x: axis,
       smoothing: { kind: "none", strength: 0 },
       logX: false,
       logY: false,
@@ -44,11 +49,15 @@ export function SystemTab({ run }: { run: RunDetail }) {
       middle: "mean",
       band: "none",
     }),
-    [view.range],
+    [view.range, axis],
   );
-  const own = useMemo(() => ({ ...settings, x: axis }), [settings, axis]);
+  const fold = (title: string) => {
+    const folded = new Set(view.folded);
+    if (!folded.delete(title)) folded.add(title);
+    setView({ folded });
+  };
   const onZoom = useCallback((range: [number, number] | null) => setView({ range }), [setView]);
-  if (!metrics.length) {
+  if (!sections.length) {
     return (
       <Empty title="Nothing was measured">
         <p>
@@ -98,23 +107,47 @@ export function SystemTab({ run }: { run: RunDetail }) {
           />
         </div>
       )}
-      <Wall
-        metrics={metrics}
-        runs={drawn}
-        store={system}
-        settings={settings}
-        x={axis}
-        folded={view.folded}
-        onFold={(section) => {
-          const folded = new Set(view.folded);
-          if (!folded.delete(section)) folded.add(section);
-          setView({ folded });
-        }}
-        onZoom={onZoom}
-        onOpen={NOTHING}
-        onShown={setShown}
-      />
+      {sections.map((section) => (
+        <Section
+          key={section.title}
+          section={section}
+          folded={view.folded.has(section.title)}
+          onFold={fold}
+          card={(key) => (
+            <ChartCard
+              key={key}
+              metric={key}
+              title={shortName(key)}
+              store={system}
+              runs={drawn}
+              settings={own}
+              onZoom={onZoom}
+              onOpen={NOTHING}
+              height={150}
+            />
+          )}
+        />
+      ))}
     </div>
+  );
+}
+
+interface SectionProps {
+  section: SystemSection;
+  folded: boolean;
+  onFold: (title: string) => void;
+  card: (key: string) => React.ReactNode;
+}
+
+function Section({ section: { title, keys }, folded, onFold, card }: SectionProps) {
+  return (
+    <section className={styles.section} aria-label={title}>
+      <UnstyledButton className={styles.fold} aria-expanded={!folded} onClick={() => onFold(title)}>
+        <Icon name={folded ? "chevronRight" : "chevronDown"} size={14} />
+        {title} <span className={styles.note}>{keys.length}</span>
+      </UnstyledButton>
+      {!folded && <div className={styles.cards}>{keys.map(card)}</div>}
+    </section>
   );
 }
 

@@ -123,10 +123,12 @@ function Ramp({ reach, say, scaled }: Props) {
     <span className={styles.ramp}>
       {scaled && (
         <>
-          <span className={styles.none} aria-hidden="true" /> 0
+          <span className={styles.none} aria-hidden="true" /> <span className={styles.zero}>0</span>
         </>
       )}
-      {say(ends[0] ?? 0)} <span className={styles.colours} aria-hidden="true" /> {say(ends[1] ?? 1)}
+      <span>{say(ends[0] ?? 0)}</span>
+      <span className={styles.colours} aria-hidden="true" />
+      <span>{say(ends[1] ?? 1)}</span>
     </span>
   );
 }

@@ -35,11 +35,17 @@ export function OverTime({ run, name, height = 220 }: Props) {
       label={`${name} over time`}
       rows={binNames(one)}
       grid={grid}
-      reach={[0, Math.max(...grid.values)]}
+      reach={[0, most(grid)]}
       say={(value) => `${short(100 * value, 3)} %`}
       height={height}
     />
   );
+}
+
+/** The largest share but for the outermost hundredths, which zeros often are: the rest would be dark beside them. */
+export function most(grid: Grid): number {
+  const shares = grid.values.filter((share) => share > 0).sort();
+  return shares[Math.round(0.99 * (shares.length - 1))] ?? 1;
 }
 
 /** Shares of the values, the highest bin on top. */

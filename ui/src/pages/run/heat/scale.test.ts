@@ -20,6 +20,12 @@ it("puts few points into a column each and keeps the largest of many", () => {
   expect([...many.values].filter((value) => value === 9)).toHaveLength(1);
 });
 
+it("holds what was seen until the next look", () => {
+  const grid = gridOf([points([0, 10, 40], [1, 2, 3]), points([0, 20, 30], [4, 5, 6])], 100);
+  expect(grid.columns).toBe(5);
+  expect([...grid.values]).toEqual([1, 2, 2, 2, 3, 4, 4, 5, 6, Number.NaN]);
+});
+
 it("finds what was bad first, whatever layer it was", () => {
   const grid = gridOf(
     [points([0, 1, 2], [1, 1, Number.NaN]), points([0, 1, 2], [1, Number.POSITIVE_INFINITY, Number.NaN])],

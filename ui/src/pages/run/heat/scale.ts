@@ -35,7 +35,7 @@ export interface Points {
   values: Float64Array;
 }
 
-/** Put points into columns of equal width over all of them; the largest of a column stands for it. */
+/** Put points into columns of equal width; the largest of a column stands for it, and holds until the next one comes. */
 export function gridOf(series: readonly Points[], columns: number): Grid {
   let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   const places = new Set<number>();
@@ -59,8 +59,21 @@ export function gridOf(series: readonly Points[], columns: number): Grid {
       else if (!(value <= (values[cell] as number))) values[cell] = value;
     });
   });
+  for (let row = 0; row < series.length; row++) hold(values, bad, row * across, across);
   const edges = Float64Array.from({ length: across + 1 }, (_, at) => low + (at - 0.5) * width);
   return { rows: series.length, columns: across, values, bad, places: edges };
+}
+
+/** Columns between two looks show what the first of them saw. */
+function hold(values: Float64Array, bad: Uint8Array, start: number, across: number): void {
+  const seen = (at: number) => bad[at] === 1 || !Number.isNaN(values[at]);
+  let last = start + across - 1;
+  while (last > start && !seen(last)) last--;
+  for (let at = start + 1; at < last; at++) {
+    if (seen(at)) continue;
+    values[at] = values[at - 1] as number;
+    bad[at] = bad[at - 1] as number;
+  }
 }
 
 /** The first column that has something bad, and the first row of it, or the row that is known to have begun it. */
