@@ -181,6 +181,9 @@ def restore_in_run(run: Run, name: str) -> Artifact:
         except NotFound:
             if name in {"latest", "last", "best"}:
                 raise
+    if run.mode == "online":
+        with contextlib.suppress(NotFound):
+            return run.use_artifact(name)  # asks the server, too
     found = find_checkpoint(api, name, run.project)
     if found.run_id != run.id:
         run.use_artifact(found)

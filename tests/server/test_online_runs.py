@@ -176,6 +176,10 @@ def test_artifacts_go_and_come_chunk_by_chunk(served: Any, tmp_path: Path) -> No
         assert (found.version, found.metadata) == (0, {"acc": 0.9})
         assert (found.download(tmp_path / "out") / "weights.bin").read_bytes() == data
         assert run.use_artifact("net").read("config.json") == b"{}"
+        restored = treering.load_checkpoint("net:best", as_path=True)
+        assert (restored / "weights.bin").read_bytes() == data
+    with treering.init("p", id="restores", dir=tmp_path / "three", mode="online", settings=QUIET) as run:
+        assert (run.restore_checkpoint("net:best", as_path=True) / "weights.bin").read_bytes() == data
     with treering.Api(served.folder) as api:
         assert [one.name for one in api.run("user").used_versions()] == ["net", "net"]
 

@@ -98,6 +98,7 @@ def receive_version(database: Database, run_id: str, version_id: str, part: Vers
         base_id=part.base_id,
         expires_us=part.expires_us,
         created_us=part.created_us,
+        who=f"run {run_id}",  # whoever runs the server has not done it
     )
     with database.transaction():
         index.lock(database)
