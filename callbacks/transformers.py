@@ -128,11 +128,12 @@ class TreeringCallback(TrainerCallback, ExportableState):
         optimizer: torch.optim.Optimizer | None = None,
         **kwargs: Any,
     ) -> None:
-        # Comes with each step. Now, for by the time the row is logged the scheduler has set the rates of the next step.
-        if optimizer is not None:
-            self._rates = [group["lr"] for group in optimizer.param_groups]
-        if self._losses is not None:
-            self._losses.step = state.global_step + 2  # what the model computes from now on is for the next update
+        with self._training.guard("on_pre_optimizer_step"):
+            # Now, for by the time the row is logged the scheduler has set the rates of the next step.
+            if optimizer is not None:
+                self._rates = [group["lr"] for group in optimizer.param_groups]
+            if self._losses is not None:
+                self._losses.step = state.global_step + 2  # what the model computes from now on is for the next update
 
     def on_log(
         self,
