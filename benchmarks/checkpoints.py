@@ -13,7 +13,7 @@ from typing import Any
 
 __all__ = ["FROZEN", "FULL", "train"]
 
-#: Folders of consecutive checkpoints: of all layers trained, and of the upper third going on by itself.
+#: Folders of consecutive checkpoints: of all layers trained, and of the upper 30 % going on by themselves.
 FULL, FROZEN = "full", "frozen"
 _HEADS, _LENGTH = 4, 48
 
