@@ -19,7 +19,10 @@ __all__ = ["STATIC", "router"]
 
 #: Where a package build puts the dashboard.
 STATIC = Path(__file__).with_name("static")
-_ARRIVED = '<!doctype html><meta charset="utf-8"><title>treering</title><meta http-equiv="refresh" content="0;url={}">'
+_ARRIVED = (
+    '<!doctype html><meta charset="utf-8"><title>treering</title><link rel="icon" href="data:,">'
+    '<meta http-equiv="refresh" content="0;url={}">'
+)
 _NO_DASHBOARD = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>treering</title><h1>treering</h1>'
     "<p>The dashboard is not built here. In a checkout, <code>nox -s ui</code> builds it (so does <code>python "

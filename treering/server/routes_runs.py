@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 
 from treering.api._listing import leaves
 from treering.api._records import Metric
-from treering.errors import UsageError
+from treering.errors import NotFound, UsageError
 from treering.server import shapes
 from treering.server.shelf import Library, stored, within
 from treering.server.wire import clean, decode_cursor, encode_cursor, plain, us
@@ -38,8 +38,12 @@ RunId = Annotated[str, Path(max_length=200)]
 
 
 @router.get("/projects")
-def projects(library: Open) -> list[shapes.Project]:
-    """List the projects in order of the alphabet."""
+def projects(request: Request) -> list[shapes.Project]:
+    """List the projects in order of the alphabet; none while there is no store."""
+    try:
+        library = open_library(request)
+    except NotFound:
+        return []
     return [
         shapes.Project(name=clean(name), runs=library.count(Compare(Field("run", "project"), "=", (name,))))
         for name in library.projects()

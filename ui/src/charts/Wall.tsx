@@ -65,11 +65,13 @@ function Part({ section, axis, see, shown, ...props }: PartProps) {
   const isFolded = props.folded.has(section.name);
   return (
     <section className={styles.section} aria-label={`Section ${section.title}`}>
-      <UnstyledButton className={styles.fold} aria-expanded={!isFolded} onClick={() => props.onFold(section.name)}>
-        <Icon name={isFolded ? "chevronRight" : "chevronDown"} size={14} />
-        <span className={styles.name}>{section.title}</span>
-        <span className={styles.count}>{section.keys.length}</span>
-      </UnstyledButton>
+      <h2 className={styles.title}>
+        <UnstyledButton className={styles.fold} aria-expanded={!isFolded} onClick={() => props.onFold(section.name)}>
+          <Icon name={isFolded ? "chevronRight" : "chevronDown"} size={14} />
+          <span className={styles.name}>{section.title}</span>
+          <span className={styles.count}>{section.keys.length}</span>
+        </UnstyledButton>
+      </h2>
       {!isFolded && (
         <div className={styles.grid}>
           {section.keys.map((key) => (

@@ -1,5 +1,5 @@
 /** The runs of a project, page by page, wherever the table is scrolled to. */
-import { keepPreviousData, type QueryClient, useQueries, useQuery } from "@tanstack/react-query";
+import { type QueryClient, useQueries, useQuery } from "@tanstack/react-query";
 import { useMemo, useRef } from "react";
 import { get } from "../api/client";
 import type { RunNews } from "../api/live";
@@ -39,7 +39,6 @@ function page(question: RunsQuestion, number: number) {
         },
         signal,
       ),
-    placeholderData: keepPreviousData,
   };
 }
 
@@ -62,9 +61,9 @@ export function useRuns(question: RunsQuestion, from: number, to: number): Found
   }, [from, to]);
   const results = useQueries({ queries: numbers.map((number) => page(question, number)) });
   const error = results.find((result) => result.error)?.error;
-  // A filter that cannot be read leaves what was there before it.
+  // What is there stays until the next is: while it loads, and when a filter cannot be read.
   const good = useRef(new Map<number, RunsPage | undefined>());
-  if (!results[0]?.error) good.current = new Map(numbers.map((number, i) => [number, results[i]?.data]));
+  if (results[0]?.data) good.current = new Map(numbers.map((number, i) => [number, results[i]?.data]));
   const pages = good.current;
   const head = pages.get(0);
   return {

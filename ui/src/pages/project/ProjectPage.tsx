@@ -1,5 +1,5 @@
 /** A project: its runs on the left, their curves on the right, live. */
-import { SegmentedControl } from "@mantine/core";
+import { SegmentedControl, VisuallyHidden } from "@mantine/core";
 import { useHotkeys, useMediaQuery } from "@mantine/hooks";
 import { useNavigate, useParams } from "@tanstack/react-router";
 import { useCallback, useEffect, useMemo, useState } from "react";
@@ -80,6 +80,7 @@ function Page({ project }: { project: string }) {
   if (narrow) {
     return (
       <div className={styles.narrow}>
+        <VisuallyHidden component="h1">{project}</VisuallyHidden>
         <SegmentedControl
           size="xs"
           fullWidth
@@ -98,6 +99,7 @@ function Page({ project }: { project: string }) {
   }
   return (
     <div className={styles.page} style={{ gridTemplateColumns: `${split}px 6px minmax(0, 1fr)` }}>
+      <VisuallyHidden component="h1">{project}</VisuallyHidden>
       {table}
       <Splitter value={split} onChange={setSplit} />
       {charts}
