@@ -98,6 +98,16 @@ def test_a_row_of_checkpoints(depot: Depot, checkpoints: list[bytes], tmp_path: 
     check(depot, artifacts[5:], checkpoints[5:])
 
 
+def test_what_callbacks_call_a_step_is_no_reason_to_be_whole(depot: Depot, checkpoints: list[bytes]) -> None:
+    """Each of their checkpoints is called so; else none would ever be a difference."""
+    artifacts = [put(data) for data in checkpoints[:3]]
+    for step, artifact in enumerate(artifacts):
+        artifact.aliases = [f"step-{step}"]
+    repack(depot)
+    assert any(DIFFERENCE in codecs(depot, artifact) for artifact in artifacts)
+    check(depot, artifacts, checkpoints[:3])
+
+
 def test_a_version_with_an_alias_is_whole(depot: Depot, checkpoints: list[bytes]) -> None:
     artifacts = [put(data) for data in checkpoints[:2]]
     kept = put(checkpoints[2], "registered")  # the same files under another name

@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from treering.store.database import Database
 
-__all__ = ["LATEST", "holds", "move_alias"]
+__all__ = ["LATEST", "holds", "is_step", "move_alias"]
 
 #: The alias that always is at the newest version.
 LATEST = "latest"
 _STEP = re.compile(r"step-\d+")
 
 
+def is_step(alias: str) -> bool:
+    """Tell whether an alias only says which step a checkpoint is of, as each one of a callback's has it."""
+    return _STEP.fullmatch(alias) is not None
+
+
 def holds(alias: str) -> bool:
     """Tell whether an alias keeps its version: "latest" and "step-1000" come by themselves and do not."""
-    return alias != LATEST and not _STEP.fullmatch(alias)
+    return alias != LATEST and not is_step(alias)
 
 
 def move_alias(database: Database, project: str, name: str, alias: str, version_id: str, now_us: int) -> None:

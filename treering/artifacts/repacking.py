@@ -17,6 +17,7 @@ import msgspec
 from blake3 import blake3
 
 from treering.artifacts import index
+from treering.artifacts.aliasing import is_step
 from treering.artifacts.coding import DIFFERENCE, PLANES, Base, compress, difference, planes
 from treering.artifacts.lookup import select
 from treering.artifacts.moving import Mover, enter, forget_empty
@@ -176,11 +177,12 @@ class _Version:
                     {entry.path: _Neighbour(entry) for entry in entries_of(database, version_id, facts.title)}
                 )
         # The same files may have an alias under another name, such as that of a registered model.
-        for (version_id,) in database.query(
-            "SELECT DISTINCT version_id FROM aliases JOIN versions ON versions.id = version_id WHERE digest = :digest "
+        found = database.query(
+            "SELECT version_id, alias FROM aliases JOIN versions ON versions.id = version_id WHERE digest = :digest "
             "OR versions.project = :project AND versions.name = :name",
             {**key, "digest": facts.digest},
-        ):
+        )
+        for version_id in dict.fromkeys(version_id for version_id, alias in found if not is_step(alias)):
             for entry in entries_of(database, version_id, facts.title):
                 self._whole.update(chunk_id for chunk_id, _ in entry.pieces())
 
