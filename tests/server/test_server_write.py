@@ -294,8 +294,12 @@ def test_media_must_be_what_their_name_says(taking: Any) -> None:
         assert raw.get(f"/api/v1/runs/media/blobs/{digest}").content == data
         assert raw.get("/api/v1/runs/media/media", params={"key": "image"}).status_code == 200
     assert not list((taking.folder / "blobs" / "incoming").glob("arriving-*"))
-    with pytest.raises(NotFound):
-        Store(taking.folder, opened(taking.folder)).blobs.get("../../treering.db")
+    (taking.folder.parent / "secret").write_text("not of this store")
+    blobs = Store(taking.folder, opened(taking.folder)).blobs
+    for outside in ("../secret", "../../treering.db", "AB" * 32):
+        for look in (blobs.get, blobs.size, blobs.path):
+            with pytest.raises(NotFound, match="no blob's name"):
+                look(outside)
 
 
 def part(entries: list[Entry], **given: Any) -> VersionPart:
@@ -354,7 +358,7 @@ def test_addresses_of_servers() -> None:
             check_url(wrong)
 
 
-def test_a_redirect_does_not_take_the_key_elsewhere(taking: Any) -> None:
+def test_a_redirect_does_not_take_the_key_elsewhere() -> None:
     import threading
     from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -364,16 +368,17 @@ def test_a_redirect_does_not_take_the_key_elsewhere(taking: Any) -> None:
         def do_POST(self) -> None:
             asked.append(self.headers.get("Authorization"))
             self.send_response(307)
-            self.send_header("Location", f"{taking.url}{self.path}")
+            self.send_header("Location", "/elsewhere")
             self.send_header("Content-Length", "0")
             self.end_headers()
 
         def log_message(self, *_: Any) -> None: ...
 
     server = HTTPServer(("127.0.0.1", 0), Elsewhere)
-    threading.Thread(target=server.handle_request, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     with Client(f"http://127.0.0.1:{server.server_address[1]}", TOKEN) as client, pytest.raises(treering.TreeringError):
         client.beat("r")
+    server.shutdown()
     server.server_close()
     assert len(asked) == 1
 
