@@ -15,7 +15,7 @@ __all__ = ["FROZEN", "FULL", "train"]
 
 #: Folders of consecutive checkpoints: of all layers trained, and of the upper 30 % going on by themselves.
 FULL, FROZEN = "full", "frozen"
-_HEADS, _LENGTH = 4, 48
+_HEADS, _LENGTH, _BATCH = 4, 32, 4
 
 
 def train(folder: Path, *, width: int, layers: int, before: int, apart: int, versions: int) -> None:
@@ -69,7 +69,7 @@ def _model(torch: Any, width: int, layers: int) -> Any:
 def _steps(torch: Any, model: Any, optimizer: Any, text: Any, count: int) -> None:
     mask = torch.nn.Transformer.generate_square_subsequent_mask(_LENGTH)
     for _ in range(count):
-        starts = torch.randint(0, len(text) - _LENGTH - 1, (8,)).tolist()
+        starts = torch.randint(0, len(text) - _LENGTH - 1, (_BATCH,)).tolist()
         batch = torch.stack([text[start : start + _LENGTH + 1] for start in starts])
         hidden = model["embed"](batch[:, :-1]) + model["place"].weight
         guess = model["head"](model["blocks"](hidden, mask=mask, is_causal=True))

@@ -51,7 +51,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "versions": 5,
         "files": 100_000,
         "loop_s": 2.0,
-        "training": {"width": 160, "layers": 10, "before": 100, "apart": 100, "versions": 5},
+        "training": {"width": 256, "layers": 10, "before": 100, "apart": 100, "versions": 5},
     },
     "tiny": {
         "bytes": 12 << 20,
