@@ -176,6 +176,8 @@ class _Clock:
         empty_s = statistics.median(empty) if empty else 0.0
         found: dict[str, float] = {}
         for name, every in self.calls.items():
+            if name == _EMPTY:
+                continue
             took = [took_s for at, took_s in every if at in counted]
             clean_s = [took_s for took_s in took if took_s is not None]
             a_call_s = statistics.mean(clean_s) - empty_s if clean_s else 0.0
