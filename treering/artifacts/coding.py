@@ -24,7 +24,19 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from typing_extensions import Buffer
 
-__all__ = ["DIFFERENCE", "PLANES", "RAW", "ZSTD", "Base", "base_of", "compress", "decode", "difference", "planes"]
+__all__ = [
+    "DIFFERENCE",
+    "PLANES",
+    "RAW",
+    "ZSTD",
+    "Base",
+    "base_of",
+    "compress",
+    "decode",
+    "difference",
+    "holds_numbers",
+    "planes",
+]
 
 #: How a chunk is stored: as it is, behind zstd, in planes, as a difference in planes.
 RAW, ZSTD, PLANES, DIFFERENCE = 0, 1, 2, 3
@@ -100,6 +112,11 @@ def planes(data: memoryview) -> bytes | None:
     turned = (words << 1) | (words >> (bits - 1))
     coded = _join(data, width, phase, _split(turned))
     return coded if len(coded) <= _CODED_WORTH * len(data) else None
+
+
+def holds_numbers(data: memoryview) -> bool:
+    """Tell whether bytes seem to be floating-point numbers; a few kilobytes of a chunk will do."""
+    return _layout(data) is not None
 
 
 def _layout(data: memoryview) -> tuple[int, int] | None:

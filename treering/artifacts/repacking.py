@@ -18,7 +18,17 @@ from blake3 import blake3
 
 from treering.artifacts import index
 from treering.artifacts.aliasing import is_step
-from treering.artifacts.coding import DIFFERENCE, PLANES, Base, compress, difference, planes
+from treering.artifacts.coding import (
+    DIFFERENCE,
+    PLANES,
+    RAW,
+    ZSTD,
+    Base,
+    compress,
+    difference,
+    holds_numbers,
+    planes,
+)
 from treering.artifacts.lookup import select
 from treering.artifacts.moving import Mover, enter, forget_empty
 from treering.artifacts.packs import PackedChunk
@@ -38,6 +48,11 @@ __all__ = ["Repacked", "repack", "repack_lately"]
 
 # A version smaller than this is left as it is when nobody asks for it.
 _WORTH_BYTES = 1 << 20
+# Smaller chunks are left alone, and so are those that zstd has made half as long: words, not numbers.
+_LEAST_CHUNK = 4 << 10
+_WORDS = 0.5
+# A look into the middle of a chunk tells whether there are numbers in it.
+_LOOK = 16 << 10
 # So much of a chunk, and of a pack, must be saved.
 _GAIN = 0.03
 
@@ -167,8 +182,11 @@ class _Version:
         for entry in entries_of(database, facts.id, facts.title):
             at = 0
             for chunk_id, size in entry.pieces():
-                self._places.setdefault(chunk_id, (entry.path, at))
+                if size >= _LEAST_CHUNK:
+                    self._places.setdefault(chunk_id, (entry.path, at))
                 at += size
+        if not self._places:
+            return
         condition = "project = :project AND name = :name AND version {} :version ORDER BY version {} LIMIT 1"
         key = {"project": facts.project, "name": facts.name, "version": facts.version}
         for side in (condition.format("<", "DESC"), condition.format(">", "ASC")):
@@ -245,7 +263,7 @@ class _Version:
         whole = whole or bool(
             self._depot.database.query("SELECT 1 FROM chunk_bases WHERE base = :id LIMIT 1", {"id": chunk.id})
         )
-        if chunk.codec == PLANES and whole:
+        if (chunk.codec == PLANES and whole) or not self._may_be_numbers(pack, chunk):
             return None
         (stored,) = self._depot.backend.read(self._depot.key(pack), [(chunk.offset, chunk.stored)])
         data = self._reader.check(chunk, memoryview(stored))
@@ -260,6 +278,15 @@ class _Version:
         elif not whole:
             best = self._differ(chunk, data, least if best is None else (1 - _GAIN) * _stored(best)) or best
         return best if best is None or self._is_right(chunk, best) else None
+
+    def _may_be_numbers(self, pack: str, chunk: PackedChunk) -> bool:
+        if chunk.codec == ZSTD:
+            return chunk.stored > _WORDS * chunk.size
+        if chunk.codec != RAW:
+            return True
+        span = min(_LOOK, chunk.size)
+        start = chunk.offset + (chunk.size - span) // 2
+        return holds_numbers(memoryview(self._depot.backend.read(self._depot.key(pack), [(start, span)])[0]))
 
     def _differ(self, chunk: PackedChunk, data: memoryview, most: float) -> _Coded | None:
         """Return a chunk as a difference to a neighbour's bytes, if that takes `most` bytes or less."""
