@@ -64,6 +64,7 @@ function Page({ run }: { run: RunDetail }) {
           ))}
         </Tabs.List>
         <Tabs.Panel value={now || "overview"} className={styles.body ?? ""}>
+          <h2 className={styles.hidden}>{tabs.find((tab) => tab.id === now)?.label}</h2>
           <Suspense fallback={null}>
             <Body run={run} />
           </Suspense>

@@ -20,7 +20,8 @@ export function SystemTab({ run }: { run: RunDetail }) {
   const [search, setSearch] = useSearchState();
   const dark = useComputedColorScheme("light") === "dark";
   const axis = search.x === "_time" ? "_time" : "_runtime";
-  const { id, name } = run;
+  const { id, name, created_us } = run;
+  const end_us = run.ended_us ?? run.updated_us;
   const drawn = useMemo<Drawn[]>(() => [{ id, label: name, look: look(0, dark), group: null }], [id, name, dark]);
   const numbers = run.metrics.filter((metric) => /float|int|bool/.test(metric.kind) && !metric.hidden);
   const beside = numbers.some(({ key }) => key === search.beside)
@@ -44,12 +45,13 @@ export function SystemTab({ run }: { run: RunDetail }) {
       logX: false,
       logY: false,
       clip: false,
-      start: view.range?.[0],
-      stop: view.range?.[1],
+      // All reach from the start of the run to its end, however rarely something was measured.
+      start: view.range?.[0] ?? (axis === "_time" ? created_us : 0),
+      stop: view.range?.[1] ?? (axis === "_time" ? end_us : (end_us - created_us) / 1e6),
       middle: "mean",
       band: "none",
     }),
-    [view.range, axis],
+    [view.range, axis, created_us, end_us],
   );
   const fold = (title: string) => {
     const folded = new Set(view.folded);

@@ -23,6 +23,6 @@ it("puts each graphics card into a section, and all cores into one", () => {
     "percent",
     "1 percent",
     "power w",
-    "used mb",
+    "used MB",
   ]);
 });

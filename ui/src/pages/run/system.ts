@@ -43,5 +43,6 @@ export function shortName(key: string): string {
   const parts = key.split("/");
   return (parts[0] === "cpu" ? parts.slice(1) : parts.slice(/^\d+$/.test(parts[1] ?? "") ? 2 : 1))
     .join(" ")
-    .replaceAll("_", " ");
+    .replaceAll("_", " ")
+    .replace(/\bmb\b/, "MB");
 }

@@ -68,7 +68,7 @@ export function HeatMap(props: Props) {
           ))}
         </div>
       </div>
-      <figcaption className={styles.told} role="status">
+      <div className={styles.told} role="status">
         {told ? (
           <>
             <strong>{rows[told.row]}</strong> · {xName} {range(grid, told.column)} ·{" "}
@@ -79,7 +79,7 @@ export function HeatMap(props: Props) {
           "Point at a cell to read it"
         )}
         <Ramp {...props} />
-      </figcaption>
+      </div>
     </figure>
   );
 }
