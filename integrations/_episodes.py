@@ -102,11 +102,10 @@ class Episodes:
     def end(self, env: int) -> Episode:
         """Return the episode that environment `env` has just ended, and begin its next."""
         self._add_up()
+        now = self._clock()
         total = self._returns[env].copy() if self._returns.ndim > 1 else float(self._returns[env])
-        episode = Episode(total, int(self._lengths[env]), float(self._clock() - self._started[env]))
-        mask = np.zeros(self.environments, dtype=np.bool_)
-        mask[env] = True
-        self.restart(mask)
+        episode = Episode(total, int(self._lengths[env]), float(now - self._started[env]))
+        self._returns[env], self._lengths[env], self._started[env] = 0, 0, now
         return episode
 
     def row(
@@ -129,7 +128,7 @@ class Episodes:
         """
         self.ended += 1
         row: dict[str, object] = {}
-        if np.ndim(episode.total):
+        if type(episode.total) is not float and np.ndim(episode.total):
             totals: list[float] = np.ravel(np.asarray(episode.total, dtype=np.float64)).tolist()
             row |= {f"episode/return/{number}": total for number, total in enumerate(totals)}
         else:
@@ -138,8 +137,12 @@ class Episodes:
         row["episode/length"] = episode.length
         if self._recent:
             row["episode/return_mean"] = sum(self._recent) / len(self._recent)
-        row |= {"episode/env": int(env), "episode/truncated": bool(truncated)}
-        row |= {} if terminated is None else {"episode/terminated": bool(terminated)}
-        row |= {} if episode.time_s is None else {"episode/time": episode.time_s}
-        row |= {} if success is None else {"episode/is_success": bool(success)}
+        row["episode/env"] = int(env)
+        row["episode/truncated"] = bool(truncated)
+        if terminated is not None:
+            row["episode/terminated"] = bool(terminated)
+        if episode.time_s is not None:
+            row["episode/time"] = episode.time_s
+        if success is not None:
+            row["episode/is_success"] = bool(success)
         return row
