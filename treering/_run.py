@@ -200,6 +200,16 @@ class Run(Watching, Keeping):
         return self._recording.start.mode
 
     @property
+    def url(self) -> str | None:
+        """Address of its page on the server that it is brought to; None for none."""
+        server = self._recording.start.server
+        if server is None:
+            return None
+        from urllib.parse import quote
+
+        return f"{server.url}/{quote(self.project, safe='')}/runs/{self.id}"
+
+    @property
     def attempt(self) -> int:
         """1, and one more with each resumption."""
         return self._recording.start.attempt

@@ -147,6 +147,8 @@ def init(  # noqa: PLR0913  # one argument for each thing there is to say about 
 def _greet(run: Run) -> None:
     attempt = f", attempt {run.attempt}" if run.attempt > 1 else ""
     place = _short(run.store_dir)
+    if run.url is not None:
+        place = f"{place} and {run.url}"
     print(  # noqa: T201  # the one line that says where the run goes
         f"treering: recording {run.name} in project {run.project}{attempt} -> {place} (treering show {run.id})",
         file=sys.stderr,

@@ -59,6 +59,7 @@ def test_a_run_is_here_and_there(served: Any, tmp_path: Path) -> None:
         run.alert("hot", "too hot")
         run.summary["best"] = 3
         run.tags = ["a"]
+        assert run.url == f"{served.url}/p/runs/both"
     assert assert_copied(tmp_path / "here", served.folder, "both") == 502
     with treering.Api(served.folder) as api:
         there = api.run("both")
@@ -88,7 +89,7 @@ def test_a_server_that_is_down_stops_nothing(
     run = treering.init("p", id="down", dir=tmp_path / "here", mode="online", settings=settings)
     for step in range(100):
         run.log({"loss": step})
-    with pytest.warns(treering.TreeringWarning, match="`treering sync down --dir"):
+    with pytest.warns(treering.TreeringWarning, match="`treering sync down --url http://127.0.0.1:"):
         run.finish()
     assert treering.Api(tmp_path / "here").run("down").history("loss").total == 100
     assert command(monkeypatch, "sync", "--dir", str(tmp_path / "here")) == 0
