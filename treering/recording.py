@@ -327,7 +327,7 @@ class Recording:
             self.warn_once(
                 "not on the server",
                 f"run {self.start.id} is not on {uploader.server.url} completely. All of it is in {self.start.folder}; "
-                f"`treering sync {self.start.id} --url {uploader.server.url} --dir {self.start.folder}` brings the rest.",
+                f"`treering sync {self.start.id} --url {uploader.server.url} --dir {self.start.folder}` does it.",
             )
 
     def _close_journal(self, *, complete: bool) -> None:
