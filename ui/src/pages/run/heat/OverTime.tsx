@@ -30,21 +30,22 @@ export function OverTime({ run, name, height = 220 }: Props) {
   if (error && !data) return <Trouble error={error} />;
   if (!one || !grid) return <div style={{ height }} />;
   if (one.error || !one.columns.length) return <p>{one.error ?? "No histogram yet"}</p>;
+  const names = binNames(one);
   return (
     <HeatMap
       label={`${name} over time`}
-      rows={binNames(one)}
+      rows={names}
       grid={grid}
-      reach={[0, most(grid)]}
+      reach={[0, most(grid, one.powers ? names.indexOf("0") : -1)]}
       say={(value) => `${short(100 * value, 3)} %`}
       height={height}
     />
   );
 }
 
-/** The largest share but for the outermost hundredths, which zeros often are: the rest would be dark beside them. */
-export function most(grid: Grid): number {
-  const shares = grid.values.filter((share) => share > 0).sort();
+/** The largest share but for the outermost hundredths and for zeros: beside these all the rest would be dark. */
+export function most(grid: Grid, zeros: number): number {
+  const shares = grid.values.filter((share, at) => share > 0 && Math.floor(at / grid.columns) !== zeros).sort();
   return shares[Math.round(0.99 * (shares.length - 1))] ?? 1;
 }
 
