@@ -73,6 +73,7 @@ def _ticket() -> Ticket | None:
     if ticket is None or ticket.taken or process_rank() != 0:
         return None
     ticket.taken = True
+    os.environ.pop("TREERING_SWEEP_PARAM_PATH", None)  # a program that this one starts is not the trial as well
     return ticket
 
 
