@@ -52,7 +52,7 @@ export const ChartCard = memo(function ChartCard(props: Props) {
         <Actions {...props} drawing={drawing} onFull={onFull} />
       </header>
       <div ref={ref} className={styles.body} style={{ height }}>
-        {ready && width > 40 ? (
+        {ready && width > 130 ? (
           <Chart
             picture={drawing}
             title={metric}

@@ -8,11 +8,13 @@ const FONT = "11px system-ui, sans-serif";
 const MINUTE = 60;
 const HOUR = 3600;
 const DAY = 86_400;
+// Both ends go far: where none fits, uPlot would count in steps of nothing.
 const SPANS = [
+  ...[-4, -3, -2, -1].flatMap((power) => [1, 2, 5].map((front) => front * 10 ** power)),
   ...[1, 2, 5, 10, 15, 30],
   ...[1, 2, 5, 10, 15, 30].map((count) => count * MINUTE),
   ...[1, 2, 3, 6, 12].map((count) => count * HOUR),
-  ...[1, 2, 5, 10, 20, 50, 100, 500].map((count) => count * DAY),
+  ...[1, 2, 5, 10, 20, 50, 100, 500, 1000, 5000, 10_000, 100_000].map((count) => count * DAY),
 ];
 
 interface Kind {

@@ -41,6 +41,13 @@ export function RunsTable(props: TableProps) {
   const items = rows.getVirtualItems();
   const [first, last] = [items[0]?.index ?? 0, items.at(-1)?.index ?? 0];
   useEffect(() => onRange(first, last), [first, last, onRange]);
+  // Another order begins at its beginning.
+  const order = `${view.filter}\n${JSON.stringify(view.sort)}`;
+  const lastOrder = useRef(order);
+  useEffect(() => {
+    if (lastOrder.current !== order) scroller.current?.scrollTo({ top: 0 });
+    lastOrder.current = order;
+  }, [order]);
   const template = useMemo(
     () => [NAME_WIDTH, ...columns.map((column) => column.width)].map((width) => `${width}px`).join(" "),
     [columns],

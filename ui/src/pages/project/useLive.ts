@@ -17,11 +17,16 @@ export function useLive(project: string): void {
           void queries.invalidateQueries({ queryKey: [kind, project] });
       }, GATHER_MS);
     };
+    // A run's first rows bring metrics that nobody has asked for yet.
+    const keys = new Map<string, number>();
     const stop = listen(
       { project, runs: [], keys: [], x: "_step" },
       {
         run: (news) => {
-          if (applyNews(queries, project, news)) renew();
+          const count = Object.keys(news.summary).length;
+          const isNew = applyNews(queries, project, news);
+          if (isNew || count > (keys.get(news.id) ?? 0)) renew();
+          keys.set(news.id, count);
         },
       },
     );
