@@ -157,7 +157,8 @@ def test_a_hook_that_fails_never_stops_the_training(
     def broken(*_arguments: object, **_options: object) -> None:
         raise RuntimeError("a bug of ours")
 
-    monkeypatch.setattr(Training, "log", broken)
+    for name in ("log", "put"):
+        monkeypatch.setattr(Training, name, broken)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         toy.train(toy.plug(), tmp_path, steps.append)
