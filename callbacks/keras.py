@@ -139,7 +139,8 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
             took_s = time.monotonic() - self._epoch_started_s
             row = {**(logs or {}), **_rates(self.model), "time/epoch_s": took_s}
             self._training.log(row, step=self._step(), prefix="train", epoch=epoch)
-            self.model.stop_training |= self._training.should_stop  # a sweep's early stopping
+            model: Any = self.model
+            model.stop_training |= self._training.should_stop  # a sweep's early stopping
             self._files.epoch_ended(self._place(), logs or {})
 
     def on_test_end(self, logs: Mapping[str, float] | None = None) -> None:
