@@ -146,14 +146,15 @@ def _over_time(run: ApiRun, key: str, x: str, columns: int) -> HistogramSeries:
         return nothing(str(error))
     if points.kind != "histogram":
         return nothing(f"{key!r} holds no histograms; it is {points.kind}")
-    references = [cast("Carried", value).payload for value in points.values.tolist()]
+    values = cast("list[Carried]", points.values.tolist())
+    references = [cast("dict[str, Any]", value.payload) for value in values]
     found = [Histogram.load(reference, run.source.blobs) for reference in references]
     edges, powers = _common_edges(found, on_grid=any("exponent" in reference for reference in references))
     shown: list[HistogramColumn] = []
     for some in np.array_split(np.arange(len(found)), min(columns, max(len(found), 1))):
         if not len(some):
             continue
-        members = [found[at] for at in some.tolist()]
+        members = found[int(some[0]) : int(some[-1]) + 1]
         first, last = points.x[[some[0], some[-1]]].tolist()
         shown.append(
             HistogramColumn(
@@ -189,7 +190,7 @@ def _spread(one: Histogram, edges: npt.NDArray[np.float64]) -> npt.NDArray[np.fl
     # Zeros, and what is too small to matter, stay one bin: spread, they would look like small values.
     around_zero = (own[:-1] < 0) & (own[1:] > 0)
     zeros, counts[around_zero] = counts[around_zero].sum(), 0
-    found = np.diff(np.interp(edges, own, np.concatenate([[0.0], np.cumsum(counts)])))
+    found: npt.NDArray[np.float64] = np.diff(np.interp(edges, own, np.concatenate([[0.0], np.cumsum(counts)])))
     if zeros:
         found[np.searchsorted(edges, 0.0, side="right") - 1] += zeros
     return found
