@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from treering.api import Api
     from treering.artifacts import Artifact
     from treering.checkpoints import load_checkpoint
-    from treering.credentials import login
     from treering.media import Histogram, Image, Table, Text, Video
+    from treering.online.credentials import login
     from treering.settings import Settings
     from treering.sweeps import agent, sweep
     from treering.values import Config, Summary
@@ -95,7 +95,7 @@ _LAZY = {
     "Text": "treering.media",
     "Video": "treering.media",
     "load_checkpoint": "treering.checkpoints",
-    "login": "treering.credentials",
+    "login": "treering.online.credentials",
     "agent": "treering.sweeps",
     "sweep": "treering.sweeps",
     "unwatch": "treering.watching",

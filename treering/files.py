@@ -218,7 +218,7 @@ class Keeping(Rows):
         if start.server is None or self._recording.inert:
             return None
         from treering.artifacts.fetching import fetch_version
-        from treering.client import Client, RefusedKey, Unreachable
+        from treering.online.client import Client, RefusedKey, Unreachable
 
         try:
             with self._recording.open_store() as store, Client(start.server.url, start.server.key) as client:

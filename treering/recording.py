@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from treering.artifacts import Artifact
     from treering.artifacts.committing import Filed, Request
     from treering.artifacts.saver import Saver
-    from treering.credentials import Server
     from treering.observer import Observer
+    from treering.online.credentials import Server
+    from treering.online.uploading import Uploader
     from treering.settings import Settings
-    from treering.uploading import Uploader
 
 __all__ = ["Companion", "Recording", "Start"]
 
@@ -152,7 +152,7 @@ class Recording:
         """Start bringing the run to its server, if it has one."""
         start = self.start
         if start.server is not None:
-            from treering.uploading import Uploader
+            from treering.online.uploading import Uploader
 
             self._uploader = Uploader(
                 self._open_to_read, start.server, start.id, start.settings.flush_interval_s, self.background.warn

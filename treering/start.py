@@ -26,7 +26,7 @@ from treering.store.database import is_inherited
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from treering.credentials import Server
+    from treering.online.credentials import Server
     from treering.settings import ForkPoint, Settings
     from treering.sweeps.link import TrialRun
     from treering.sweeps.ticket import Ticket
@@ -169,11 +169,11 @@ def _server_of(folder: Path, settings: Settings) -> Server | None:
     """
     if settings.mode != "online":
         return None
-    from treering.credentials import find_server
+    from treering.online.credentials import find_server
 
     server = find_server(settings.url, settings.api_key)
     if settings.id is not None and settings.resume != "never":
-        from treering.pulling import pull_run
+        from treering.online.pulling import pull_run
         from treering.store.recover import recover_folder
 
         recover_folder(folder)

@@ -159,7 +159,7 @@ def _table(count: int) -> list[dict[str, float]]:
 
 
 def _log(parameters: dict[str, Any], scratch: Path, control: Control) -> dict[str, Any]:
-    from treering.client import Client
+    from treering.online.client import Client
 
     spent_ms: list[float] = []
     append = Client.append

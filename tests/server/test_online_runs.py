@@ -16,10 +16,11 @@ from copies import assert_copied
 from server_yard import free_port
 
 import treering
-from treering import lifecycle, uploading
+from treering import lifecycle
 from treering.cli import run_and_tell
-from treering.credentials import find_server, login
 from treering.errors import NotFound, UsageError
+from treering.online import uploading
+from treering.online.credentials import find_server, login
 
 TOKEN = "secret-token-of-these-tests-0123456789abcdef"
 QUIET: dict[str, Any] = {"quiet": True, "capture_git": False, "system_interval_s": 0, "flush_interval_s": 0.02}

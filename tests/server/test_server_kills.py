@@ -15,10 +15,10 @@ from lossy_proxy import FAULTS, proxy_to
 from server_yard import TOKEN, ServerYard, free_port, open_server_yard
 
 import treering
-from treering import uploading
-from treering.credentials import Server
+from treering.online import uploading
+from treering.online.credentials import Server
+from treering.online.syncing import sync_runs
 from treering.store.reader import RunReader
-from treering.syncing import sync_runs
 
 #: Of servers and of clients, half of them on each database.
 KILLS = 50

@@ -16,9 +16,9 @@ from copies import opened, rows_of
 import treering
 from treering.artifacts.frames import frame_chunk
 from treering.artifacts.manifest import Entry, encode_manifest
-from treering.client import Client, Conflict, RefusedKey, RowsExpected, Unreachable, check_url
-from treering.delivery import AttemptPart, RunDocument, VersionPart, frame_rows
 from treering.errors import NotFound, UsageError
+from treering.online.client import Client, Conflict, RefusedKey, RowsExpected, Unreachable, check_url
+from treering.online.delivery import AttemptPart, RunDocument, VersionPart, frame_rows
 from treering.server.inbox import Inbox
 from treering.store import Store
 from treering.store.values import Carried, encode

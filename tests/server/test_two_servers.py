@@ -16,8 +16,8 @@ from s3_server import s3  # noqa: F401  # a fixture
 from server_yard import TOKEN, free_port, open_server_yard
 
 import treering
-from treering import uploading
 from treering.artifacts.depot import URL_KEY
+from treering.online import uploading
 from treering.store.database import Postgres
 
 

@@ -152,7 +152,8 @@ def main() -> None:
     import zstandard  # noqa: F401
 
     import treering  # noqa: F401
-    from treering import start, uploading  # noqa: F401
+    from treering import start  # noqa: F401
+    from treering.online import uploading  # noqa: F401
     from treering.store import recover, superseded  # noqa: F401
 
     serve(Order, live, lambda order: _BEFORE_END if order.act == FINISH else STARTED)

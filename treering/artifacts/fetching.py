@@ -18,7 +18,7 @@ from treering.errors import CorruptData
 
 if TYPE_CHECKING:
     from treering.artifacts.manifest import Entry
-    from treering.client import Client
+    from treering.online.client import Client
     from treering.store import Store
 
 __all__ = ["fetch_version"]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from treering.artifacts.depot import Depot
     from treering.artifacts.manifest import Entry
-    from treering.delivery import RunDocument, VersionPart
+    from treering.online.delivery import RunDocument, VersionPart
     from treering.store.database import Database
 
 __all__ = ["link_versions", "read_manifest", "receive_chunks", "receive_version"]

@@ -10,15 +10,15 @@ from treering.artifacts.frames import frame_chunk
 from treering.artifacts.lookup import select
 from treering.artifacts.manifest import decode_manifest
 from treering.artifacts.reading import ChunkReader
-from treering.client import Conflict, RefusedKey
-from treering.delivery import VersionPart
 from treering.errors import CorruptData, NotFound, UsageError
+from treering.online.client import Conflict, RefusedKey
+from treering.online.delivery import VersionPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from treering.artifacts.lookup import Facts
-    from treering.client import Client
+    from treering.online.client import Client
     from treering.store import Store
 
 __all__ = ["send_versions"]

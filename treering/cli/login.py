@@ -19,8 +19,8 @@ def command(url: str | None, key: str | None, logout: bool) -> None:
     The key is the token that the server was started with, or a key of one run. It goes into a file of your
     configuration folder that nobody else may read.
     """
-    from treering.credentials import Server, find_server, login
-    from treering.credentials import logout as forget
+    from treering.online.credentials import Server, find_server, login
+    from treering.online.credentials import logout as forget
 
     if url is None:
         found = find_server(None, None)
@@ -48,9 +48,9 @@ def _ask() -> str:
 
 def _try(server: object) -> None:
     """Find out whether the server takes the key; one that cannot be reached now may do so later."""
-    from treering.client import Client, Unreachable
-    from treering.credentials import Server
     from treering.errors import NotFound
+    from treering.online.client import Client, Unreachable
+    from treering.online.credentials import Server
 
     assert isinstance(server, Server)  # noqa: S101  # for type checkers
     try:

@@ -24,9 +24,9 @@ def command(runs: tuple[str, ...], every: bool, url: str | None, as_json: bool, 
     Without RUN: all that were recorded with mode="online" or "offline". What the server has is not sent again, so this
     can be done as often as you like. Exit code 1: something could not be brought over.
     """
-    from treering.credentials import find_server
+    from treering.online.credentials import find_server
+    from treering.online.syncing import sync_runs
     from treering.settings import resolve
-    from treering.syncing import sync_runs
 
     settings = resolve({})
     server = find_server(url or settings.url, settings.api_key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -129,10 +129,9 @@ def _translate_errors(app: FastAPI) -> None:
         return answer(422, "bad_request", told)
 
     async def http(_request: Request, error: Exception) -> Response:
-        if not isinstance(error, HTTPException):
-            return answer(500, "error", "")
-        told = answer(error.status_code, _CODES.get(error.status_code, "error"), str(error.detail))
-        told.headers.update(error.headers or {})  # what a wrong method may be replaced by
+        found = cast("HTTPException", error)
+        told = answer(found.status_code, _CODES.get(found.status_code, "error"), str(found.detail))
+        told.headers.update(found.headers or {})  # what a wrong method may be replaced by
         return told
 
     async def too_deep(_request: Request, _error: Exception) -> Response:

@@ -7,8 +7,8 @@ import contextlib
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from treering.delivery import unpack_bounded
 from treering.errors import UsageError
+from treering.online.delivery import unpack_bounded
 from treering.server.refusals import Refusal
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from treering.delivery import split_rows
 from treering.errors import UnsupportedValue, UsageError
+from treering.online.delivery import split_rows
 from treering.records import Row
 from treering.store.streams import STREAMS
 from treering.store.uniform import read_rows

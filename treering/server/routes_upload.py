@@ -19,8 +19,8 @@ from treering.artifacts.lookup import find
 from treering.artifacts.manifest import ID_BYTES
 from treering.artifacts.reading import ChunkReader
 from treering.artifacts.receiving import receive_chunks, receive_version
-from treering.delivery import PACK_TYPE, ROWS_TYPE, read_version
 from treering.errors import NotFound, UsageError
+from treering.online.delivery import PACK_TYPE, ROWS_TYPE, read_version
 from treering.server import shapes
 from treering.server.inbox import Inbox
 from treering.server.refusals import Refusal

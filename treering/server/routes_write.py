@@ -8,7 +8,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from treering.delivery import ROWS_TYPE, Progress, RunDocument, fingerprint, read_document
+from treering.online.delivery import ROWS_TYPE, Progress, RunDocument, fingerprint, read_document
 from treering.server import shapes
 from treering.server.inbox import Inbox
 from treering.server.incoming_rows import read_incoming

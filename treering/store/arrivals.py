@@ -1,4 +1,4 @@
-"""Taking in a run that comes over the network, part by part; see `treering.delivery`.
+"""Taking in a run that comes over the network, part by part; see `treering.online.delivery`.
 
 A part may come twice, late, or at one of several servers that share the database. So each change is one transaction
 that holds the run against others, and raises its generation there: whoever remembers another one reads anew.
@@ -11,8 +11,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from treering.delivery import Progress
 from treering.errors import NotFound
+from treering.online.delivery import Progress
 from treering.store.arriving_documents import GIVEN_HERE_TOO, apply_document, give_back
 from treering.store.history import HistoryWriter, PreparedRows
 from treering.store.runs import RunWriter
@@ -21,7 +21,7 @@ from treering.store.values import decode, encode
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from treering.delivery import RunDocument
+    from treering.online.delivery import RunDocument
     from treering.records import Row
     from treering.store.database import Database
     from treering.store.uniform import Block

@@ -17,7 +17,7 @@ from treering.store.values import encode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from treering.delivery import AttemptPart, RunDocument
+    from treering.online.delivery import AttemptPart, RunDocument
     from treering.store.database import Database
     from treering.store.history import HistoryWriter
     from treering.store.runs import RunWriter

@@ -1,4 +1,4 @@
-"""Reading a run as it goes over the network; see `treering.delivery`."""
+"""Reading a run as it goes over the network; see `treering.online.delivery`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xxhash import xxh3_128_hexdigest
 
-from treering.delivery import AttemptPart, RunDocument
 from treering.errors import NotFound
+from treering.online.delivery import AttemptPart, RunDocument
 from treering.store.reader import RunReader
 from treering.store.streams import STREAMS
 from treering.store.values import Carried, decode, encode

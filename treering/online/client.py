@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from treering.delivery import PACK_TYPE, ROWS_TYPE, Progress, frame_rows
 from treering.errors import NotFound, StoreError, TreeringError, UsageError
+from treering.online.delivery import PACK_TYPE, ROWS_TYPE, Progress, frame_rows
 from treering.store.values import decode, encode
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import httpx
     from typing_extensions import Self
 
-    from treering.delivery import RunDocument, VersionPart
+    from treering.online.delivery import RunDocument, VersionPart
 
 __all__ = ["Client", "Conflict", "FilePieces", "RefusedKey", "RowsExpected", "TooLarge", "Unreachable"]
 

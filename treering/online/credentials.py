@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from treering.client import check_url
 from treering.errors import StoreError, UsageError
+from treering.online.client import check_url
 from treering.places import user_config_folder
 
 if TYPE_CHECKING:

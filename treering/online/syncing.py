@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from treering.api._sources import open_sources
-from treering.client import Client, Conflict
 from treering.errors import NotFound, TreeringError
-from treering.replica import Replica
+from treering.online.client import Client, Conflict
+from treering.online.replica import Replica
 from treering.store import Store
 from treering.store.values import decode
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from treering.api._sources import Source
-    from treering.credentials import Server
+    from treering.online.credentials import Server
 
 __all__ = ["Synced", "sync_runs"]
 
@@ -96,7 +96,7 @@ def _sync(source: Source, client: Client, run_id: str, say: Callable[[str], None
     except Conflict as conflict:
         return Synced(run_id, "refused", (*notes, str(conflict)))
     except TreeringError as error:
-        from treering.client import RefusedKey, Unreachable
+        from treering.online.client import RefusedKey, Unreachable
 
         if isinstance(error, (RefusedKey, Unreachable)):
             raise

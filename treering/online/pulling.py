@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from treering._notice import warn
-from treering.client import Client, RefusedKey, Unreachable
-from treering.delivery import read_document
 from treering.errors import NotFound, UsageError
+from treering.online.client import Client, RefusedKey, Unreachable
+from treering.online.delivery import read_document
 from treering.store import DATABASE, Store
 from treering.store.arriving_documents import OtherRun, apply_document
 from treering.store.history import HistoryWriter
@@ -19,8 +19,8 @@ from treering.store.values import encode
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from treering.credentials import Server
-    from treering.delivery import RunDocument
+    from treering.online.credentials import Server
+    from treering.online.delivery import RunDocument
 
 __all__ = ["pull_run"]
 

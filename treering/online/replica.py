@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from treering.client import FilePieces, RefusedKey, RowsExpected
-from treering.delivery import fingerprint
 from treering.errors import NotFound, UsageError
+from treering.online.client import FilePieces, RefusedKey, RowsExpected
+from treering.online.delivery import fingerprint
 from treering.records import decode_record
 from treering.store.departures import RowsPage, document_of, pages
 from treering.store.streams import STREAMS
@@ -21,8 +21,8 @@ from treering.store.streams import STREAMS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from treering.client import Client
-    from treering.delivery import Progress, RunDocument
+    from treering.online.client import Client
+    from treering.online.delivery import Progress, RunDocument
     from treering.store import Store
     from treering.store.read_columns import Damage
 

@@ -9,14 +9,14 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from treering.client import Client, Conflict, RefusedKey, Unreachable
 from treering.errors import NotFound, StoreError
-from treering.replica import Replica
+from treering.online.client import Client, Conflict, RefusedKey, Unreachable
+from treering.online.replica import Replica
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from treering.credentials import Server
+    from treering.online.credentials import Server
     from treering.store import Store
 
 __all__ = ["Uploader"]
@@ -104,7 +104,7 @@ class Uploader(threading.Thread):
         except Exception as error:  # whatever is wrong with the server, the training goes on
             self._failures += 1
             if isinstance(error, Unreachable):
-                self._warn("reaching the server, which gets later what it has missed,", error)
+                self._warn("reaching the server (it gets later what it misses now)", error)
             elif not self._stopped:
                 self._warn("bringing the run to the server", error)
             if isinstance(error, (RefusedKey, Conflict)):
