@@ -45,7 +45,7 @@ def table(
     library: Open,
     run_id: RunId,
     key: Annotated[str, Query(max_length=4096)],
-    row: Annotated[int, Query(ge=0, description="of the run, in which it was logged")],
+    row: Annotated[int, Query(ge=0, lt=1 << 62, description="of the run, in which it was logged")],
     item: Annotated[int, Query(ge=0, description="which one, where a list was logged")] = 0,
     start: Annotated[int, Query(ge=0)] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
