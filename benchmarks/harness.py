@@ -38,6 +38,7 @@ MEASURES = (
     "callback_overhead",
     "server_write",
     "handover",
+    "dashboard",
 )
 
 #: What a measure's modules hold: `FIGURES`, `PARAMETERS[size]`, `REPEATS[size]`, `rep(bench)`, `child(...)`.

@@ -38,7 +38,11 @@ export function axes(host: HTMLElement, { xKind, logX, logY }: Kind): uPlot.Axis
       size: 24,
       gap: 4,
       space: xKind === "time" ? 80 : 55,
-      ...(xKind === "number" || logX ? {} : { incrs: SPANS }),
+      splits: (self, _axis, low, high) =>
+        places(low, high, self.bbox.width / devicePixelRatio / (xKind === "time" ? 90 : 65), {
+          log: logX,
+          spans: xKind !== "number",
+        }),
       values: (_self, splits) => labels(logX ? splits.map(round) : splits, xKind),
     },
     {
@@ -46,10 +50,34 @@ export function axes(host: HTMLElement, { xKind, logX, logY }: Kind): uPlot.Axis
       size: (_self, values) => 12 + 6.2 * Math.max(3, ...(values ?? []).map((text) => (text ?? "").length)),
       gap: 4,
       space: 32,
+      splits: (self, _axis, low, high) =>
+        places(low, high, self.bbox.height / devicePixelRatio / 36, { log: logY, spans: false }),
       values: (_self, splits) =>
         (logY ? splits.map(round) : splits).map((value) => (value === null ? "" : tick(value))),
     },
   ];
+}
+
+/** Where the ticks are: about as many as there is room for, and never more than an axis can hold. */
+export function places(low: number, high: number, room: number, kind: { log: boolean; spans: boolean }): number[] {
+  const most = Math.min(Math.max(Math.floor(room), 2), 40);
+  if (!(high > low)) return [low];
+  if (kind.log && low > 0) {
+    const first = Math.floor(Math.log10(low));
+    const decades = Math.min(Math.ceil(Math.log10(high)) - first, 700);
+    const skip = Math.ceil(decades / most);
+    return Array.from({ length: decades + 1 }, (_, i) => i)
+      .filter((i) => i % skip === 0)
+      .flatMap((i) => (decades < most / 2 ? [1, 2, 5] : [1]).map((front) => front * 10 ** (first + i)))
+      .filter((place) => place >= low && place <= high);
+  }
+  const least = (high - low) / most;
+  const power = 10 ** Math.floor(Math.log10(least));
+  const plain = [1, 2, 2.5, 5, 10].map((front) => front * power).find((step) => step >= least * 0.999) ?? least;
+  const step = kind.spans ? (SPANS.find((span) => span >= least) ?? plain) : plain;
+  const first = Math.ceil(low / step - 1e-9);
+  const count = Math.min(Math.floor(high / step + 1e-9) - first + 1, 100);
+  return Array.from({ length: Math.max(count, 0) }, (_, i) => Number(((first + i) * step).toPrecision(12)));
 }
 
 /** On a logarithmic axis only 1, 2 and 5 and their tenfolds are written: others stand too close, or are its odd ends. */
