@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -70,7 +70,8 @@ class Episodes:
             which: mask of the environments whose step belongs to an episode; None for all.
         """
         if which is None:
-            shape = rewards.shape if isinstance(rewards, np.ndarray) else np.shape(rewards)
+            # np.shape takes its time.
+            shape: tuple[int, ...] = cast("Any", rewards).shape if hasattr(rewards, "shape") else np.shape(rewards)
             if shape != self._returns.shape:
                 self._add_up()
                 self._fit(shape)
