@@ -19,7 +19,7 @@ export function FirstSteps({ project = "my-project" }: { project?: string }) {
         Paste this into a Python file or a notebook and start it. The run appears here by itself.
       </p>
       <div className={styles.code}>
-        <pre>{LINES(project)}</pre>
+        <pre tabIndex={0}>{LINES(project)}</pre>
         <Button
           size="compact-xs"
           variant="default"
