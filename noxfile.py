@@ -180,6 +180,13 @@ def docs(session: nox.Session) -> None:
         session.run("mkdocs", "build", "--strict", *session.posargs)
 
 
+@nox.session(default=False)
+def screens(session: nox.Session) -> None:
+    """The pictures of the dashboard in docs/assets, taken anew; wants the dashboard built (`nox -s ui`)."""
+    setup(session, "test")
+    session.run("python", "docs/screens.py")
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
     """Timings beside other trackers in the same run, as a table."""

@@ -1,0 +1,85 @@
+"""Takes the dashboard's pictures for README and docs (`nox -s screens`), of what it trains: nothing is made up."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from sklearn.datasets import load_digits
+
+import treering
+
+ROOT = Path(__file__).parent
+sys.path.insert(0, str(ROOT.parent / "tests" / "support"))
+from browser import ARGUMENTS, chromium  # noqa: E402  # of the tests
+from dashboard_yard import TOKEN, serving  # noqa: E402
+
+SIZE = {"width": 1440, "height": 810}
+COLOURS = 96
+EVERY = 25
+
+
+def train(lr: float, width: int, optimizer: str, steps: int = 500) -> None:
+    """A small classifier of digits, watched."""
+    torch.manual_seed(width)
+    data = load_digits()
+    x, y = torch.tensor(data.data / 16, dtype=torch.float32), torch.tensor(data.target)
+    inner = (torch.nn.Linear(64, width), torch.nn.ReLU(), torch.nn.Linear(width, width), torch.nn.ReLU())
+    model = torch.nn.Sequential(*inner, torch.nn.Linear(width, 10))
+    rule: Any = getattr(torch.optim, optimizer)(model.parameters(), lr)
+    with treering.init(project="digits", config={"lr": lr, "width": width, "optimizer": optimizer}) as run:
+        treering.watch(model, rule)
+        for step in range(steps):
+            batch = torch.randint(0, 1500, (64,))
+            loss = torch.nn.functional.cross_entropy(model(x[batch]), y[batch])
+            rule.zero_grad()
+            loss.backward()
+            rule.step()
+            row = {"train/loss": loss.item()}
+            if (step + 1) % EVERY == 0:
+                with torch.no_grad():
+                    told = model(x[1500:])
+                row["val/loss"] = torch.nn.functional.cross_entropy(told, y[1500:]).item()
+                row["val/accuracy"] = (told.argmax(1) == y[1500:]).float().mean().item()
+            run.log(row)
+
+
+def keep(picture: bytes, name: str) -> None:
+    """Write a picture with few colours: a page has no more."""
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    image = image.quantize(COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    image.save(ROOT / "assets" / f"{name}.png", optimize=True)
+
+
+def main() -> None:
+    """Train, serve, look."""
+    from playwright.sync_api import sync_playwright
+
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["TREERING_DIR"] = folder
+        for optimizer, lr in (("SGD", 0.1), ("SGD", 0.3), ("Adam", 1e-3), ("Adam", 1e-2), ("AdamW", 3e-3)):
+            for width in (32, 128):
+                train(lr, width, optimizer)
+        run = treering.Api().runs("digits")[0].id
+        with serving(Path(folder)) as served, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
+            for theme in ("light", "dark"):
+                page = browser.new_page(viewport=SIZE, color_scheme=theme)  # type: ignore[arg-type]  # one of two words
+                page.goto(f"{served.url}/login?token={TOKEN}")
+                for name, path in (("project", "/digits"), ("gradients", f"/digits/runs/{run}?tab=gradients")):
+                    page.goto(f"{served.url}{path}")
+                    page.wait_for_selector("canvas")
+                    page.wait_for_timeout(1500)
+                    keep(page.screenshot(), f"{name}-{theme}")
+            browser.close()
+
+
+if __name__ == "__main__":
+    main()
