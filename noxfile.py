@@ -87,6 +87,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def ui(session: nox.Session) -> None:
     """The dashboard: its rules, types and tests, then the build that the server shows; needs no Node of its own."""
+    sys.path.insert(0, str(ROOT))
     import hatch_build
 
     if not hatch_build.has_node():

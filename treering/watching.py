@@ -123,6 +123,7 @@ class Watching(Rows):
                 return known
         found = look(self, model, optimizer, wanted)
         self._watches.append(found)
+        cast("Any", self).define_metric("update", hidden=True)  # an axis for the others, no curve of its own
         return found
 
     def unwatch(self, model: object = None) -> None:

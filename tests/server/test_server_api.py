@@ -262,6 +262,7 @@ def test_real_media_and_artifacts(store_dir: Any, serve: Callable[..., Any], tmp
 
 def test_a_store_that_is_not_there_yet(tmp_path: Any, serve: Callable[..., Any]) -> None:
     with serve(tmp_path / "later") as one, one.client() as client:
-        assert client.get("/api/v1/projects").status_code == 404
+        assert client.get("/api/v1/projects").json() == []
+        assert client.get("/api/v1/runs/r").status_code == 404
         StoreBuilder(tmp_path / "later").run("r").database.close()
         assert client.get("/api/v1/projects").json() == [{"name": "p", "runs": 1}]

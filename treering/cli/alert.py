@@ -164,6 +164,7 @@ def test(target: str, file: Path | None, place: str | None) -> None:
 def watch(file: Path | None, place: str | None) -> None:
     """Look after the rules until Ctrl-C, without a dashboard."""
     import logging
+    import signal
     import threading
 
     from treering.alerts import Watcher, load_targets, targets_file
@@ -175,6 +176,9 @@ def watch(file: Path | None, place: str | None) -> None:
     shelf = Shelf(place)
     watcher = Watcher(shelf.library, lambda: load_targets(path))
     watcher.start()
+    # Whoever starts it in the background may have had the first of them ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     click.echo("watching; Ctrl-C stops it")
     try:
         threading.Event().wait()
