@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import msgspec
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, Field
 
@@ -93,10 +92,19 @@ def alerts(
 
 
 def _row(alert: Alert) -> AlertRow:
-    fields = msgspec.structs.asdict(alert)
-    fields.pop("occasion")
-    texts = {name: clean(fields[name]) for name in ("project", "run_id", "title", "text")}
-    return AlertRow(**{**fields, **texts, "rule_id": alert.rule_id or None, "waiting": list(alert.waiting or ())})
+    return AlertRow(
+        id=alert.id,
+        time_us=alert.time_us,
+        project=clean(alert.project),
+        run_id=clean(alert.run_id),
+        rule_id=alert.rule_id or None,
+        level=alert.level,
+        title=clean(alert.title),
+        text=clean(alert.text),
+        waiting=list(alert.waiting or ()),
+        tries=alert.tries,
+        trouble=alert.trouble,
+    )
 
 
 @router.get("/alert-rules")
