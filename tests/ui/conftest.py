@@ -37,8 +37,9 @@ def serve(built: None) -> Callable[..., Any]:
     return serving
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    # Not for the whole session: while it is open, its event loop runs in this thread, and tests of others need theirs.
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
         yield found
