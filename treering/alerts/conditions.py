@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -55,7 +56,7 @@ class Finding(NamedTuple):
     level: str = "warn"
 
 
-class Condition:
+class Condition(ABC):
     """What a rule watches for."""
 
     #: As it was written.
@@ -63,6 +64,7 @@ class Condition:
     #: Whether it can hold of a run only while that run goes on.
     of_running = False
 
+    @abstractmethod
     def check(self, run: ApiRun, now_us: int) -> Iterator[Finding]:
         """Yield what there is to tell of a run as it stands in the store.
 
@@ -70,7 +72,6 @@ class Condition:
             run: as it was read just now.
             now_us: the time, in microseconds since 1970.
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
