@@ -83,7 +83,8 @@ def test_commands_exist() -> None:
     commands = {name: app.get_command(context, name) for name in app.list_commands(context)}
     for page in PAGES:
         shown = "".join(SHELL.findall(page.read_text(encoding="utf-8")))
-        for name, rest in COMMAND.findall(shown):
+        for name, line in COMMAND.findall(shown):
+            rest = line.partition(" #")[0]
             command = commands.get(name)
             assert command is not None, f"{page} shows `treering {name}`"
             for word in rest.split():
