@@ -41,7 +41,7 @@ FIGURES = (
     Figure("step_ms", "  the step without", "ms", ratio=False, pick="median"),
 )
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "full": {"width": 577, "batch": 64, "stretch": 20, "settle": 8, "pairs": 5, "looks": 3, "idle": 2000},
+    "full": {"width": 577, "batch": 64, "stretch": 40, "settle": 40, "pairs": 9, "looks": 3, "idle": 2000},
     "tiny": {"width": 4, "batch": 4, "stretch": 5, "settle": 1, "pairs": 1, "looks": 1, "idle": 10},
 }
 REPEATS = {"full": 2, "tiny": 1}
