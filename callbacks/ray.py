@@ -19,11 +19,11 @@ from __future__ import annotations
 import contextvars
 from typing import TYPE_CHECKING, Any
 
-from treering._adopted import opened_by_adapters, opening, remember
 from treering._framework import framework
-from treering._options import check_options
 from treering.integrations.ray import error_of, iteration_of_checkpoint, metrics_of, score_of, take_checkpoint
 from treering.training import Options, Training
+from treering.training.adopted import opened_by_adapters, opening, remember
+from treering.training.options import check_options
 
 with framework("ray", extra="ray"):
     import ray

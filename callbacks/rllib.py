@@ -18,11 +18,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, cast
 
-from treering._adopted import opened_by_adapters
 from treering._framework import framework
 from treering.integrations._episodes import Episode, Episodes
 from treering.integrations.ray import metrics_of
 from treering.training import Options, Training
+from treering.training.adopted import opened_by_adapters
 
 with framework("ray", extra="rllib"):
     import ray

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from treering._gradients import CODES, ExponentCounts
+from treering.training.gradients import CODES, ExponentCounts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from treering._clerk import clerk
-from treering._gradients import CODES, ExponentCounts, Judge, Measured, to_row
 from treering._notice import warn_once
-from treering._pace import Pace
 from treering.errors import UsageError
 from treering.integrations import _torch_lanes
 from treering.integrations._torch_scale import ScaleCounter
 from treering.integrations._torch_tensors import Sample, counts_of, norms_of, plain
 from treering.integrations.torch import group_rates
+from treering.training.clerk import clerk
+from treering.training.gradients import CODES, ExponentCounts, Judge, Measured, to_row
+from treering.training.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from treering._framework import framework
-from treering._gradients import CODES, ExponentCounts
 from treering.integrations._keras_files import load_model
+from treering.training.gradients import CODES, ExponentCounts
 
 with framework("keras", extra="keras"):
     import keras

@@ -20,11 +20,11 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from treering._adopted import opened_by_adapters
 from treering._framework import framework
-from treering._options import check_options
 from treering.errors import UsageError
 from treering.training import Options, Training
+from treering.training.adopted import opened_by_adapters
+from treering.training.options import check_options
 
 with framework("optuna", extra="optuna"):
     import optuna

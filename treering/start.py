@@ -66,8 +66,8 @@ def _ticket() -> Ticket | None:
     """Return what an agent has told this process, if its first run is to be a trial of a sweep."""
     if "TREERING_SWEEP_PARAM_PATH" not in os.environ and "treering.sweeps.ticket" not in sys.modules:
         return None
-    from treering._ranks import process_rank
     from treering.sweeps.ticket import current_ticket
+    from treering.training.ranks import process_rank
 
     ticket = current_ticket()
     if ticket is None or ticket.taken or process_rank() != 0:

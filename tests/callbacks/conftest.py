@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from treering import _adopted, lifecycle
+from treering import lifecycle
 from treering.api import Api, ApiRun
+from treering.training import adopted
 
 # Ray has a session of its own, `nox -s ray`: it wants older releases of others.
 collect_ignore = [] if importlib.util.find_spec("ray") else ["test_ray.py", "test_rllib.py"]
@@ -52,7 +53,7 @@ def own_bugs_are_raised(isolation: None, store_dir: Path, monkeypatch: pytest.Mo
     for name in LEFT_OUT:
         monkeypatch.setenv(f"TREERING_{name}", "0")
     yield
-    _adopted.opened_by_adapters.clear()
+    adopted.opened_by_adapters.clear()
     finish_all()
 
 

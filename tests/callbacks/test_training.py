@@ -17,9 +17,9 @@ import pytest
 from readings import OneRun, Runs
 
 import treering
-from treering._ranks import process_rank
 from treering.errors import NotFound, RunExists, TreeringWarning, UsageError
 from treering.training import Training, learning_rates, metric_name, number
+from treering.training.ranks import process_rank
 
 # -- names and values -------------------------------------------------------------------------------------------------
 

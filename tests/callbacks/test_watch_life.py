@@ -21,10 +21,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from watched_models import mlp, norm, train
 
 import treering
-from treering._clerk import Clerk
-from treering._pace import Pace
 from treering.errors import UsageError
 from treering.integrations import _torch_lanes, _torch_tensors
+from treering.training.clerk import Clerk
+from treering.training.pace import Pace
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

@@ -17,9 +17,9 @@ from readings import OneRun, findings, points
 from watched_models import mlp, train
 
 import treering
-from treering._gradients import CODES, ExponentCounts, Judge, Measured
 from treering.api import Api
 from treering.integrations import _torch_tensors
+from treering.training.gradients import CODES, ExponentCounts, Judge, Measured
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from treering.training import Training
+    from treering.training._training import Training
 
 __all__ = ["LazyRun"]
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from treering._options import rule_of
+from treering.training.options import rule_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from treering._options import Options, Score
     from treering._run import Run
     from treering.artifacts import Artifact
+    from treering.training.options import Options, Score
 
 __all__ = ["Checkpoints"]
 

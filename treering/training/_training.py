@@ -1,20 +1,4 @@
-"""What all callbacks share: which run a training writes to, under which names and axes, and how it ended.
-
-An adapter turns the hooks of its framework into calls on one `Training`; what two adapters would both decide is
-decided here. The shape of an adapter:
-
-    self._training = Training("keras", run, log_every=10, **options)    # opens nothing yet
-    with self._training.guard("on_train_begin"):
-        self._training.begin(step=0, resumed=state_from_the_checkpoint)
-        self._training.configure("model", {...})
-    with self._training.guard("on_train_batch_end"):
-        if self._training.due(step):
-            self._training.log({"loss": 0.5}, step=step, prefix="train", epoch=1, batch=7)
-    with self._training.guard("on_save"):
-        self._training.checkpoint(path, step=step, score=Score("val/loss", 0.4))
-    with self._training.guard("on_train_end"):
-        self._training.end()
-"""
+"""One training as its adapter sees it."""
 
 from __future__ import annotations
 
@@ -22,15 +6,14 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any, cast
 
-from treering._adopted import close_previous, give_back, opened_by_adapters, opening, remember
 from treering._ahead import make_ready_soon
-from treering._checkpoints import Checkpoints
-from treering._guard import Guard, state_after
-from treering._lazy import LazyRun
-from treering._names import learning_rates, metric_name, number
-from treering._options import Options, Score, check_options, trial_options
-from treering._ranks import process_rank
 from treering.errors import NotFound, RunExists, TreeringWarning, UnsupportedValue, UsageError
+from treering.training.adopted import close_previous, give_back, opened_by_adapters, opening, remember
+from treering.training.checkpoints import Checkpoints
+from treering.training.guard import Guard, state_after
+from treering.training.names import metric_name, number
+from treering.training.options import Options, check_options, trial_options
+from treering.training.ranks import process_rank
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +23,7 @@ if TYPE_CHECKING:
     from treering._run import Run
     from treering.watching import Watch, WatchOptions
 
-__all__ = ["LazyRun", "Options", "Score", "Training", "learning_rates", "metric_name", "number"]
+__all__ = ["Training"]
 
 
 class Training(Checkpoints):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypedDict
 
-from treering._adopted import users_run
 from treering.errors import UsageError
+from treering.training.adopted import users_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

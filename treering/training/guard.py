@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from treering.training import Training
+    from treering.training._training import Training
 
 __all__ = ["Guard", "state_after"]
 
