@@ -43,6 +43,18 @@ const artifact = createRoute({
   component: lazyRouteComponent(() => import("./pages/artifacts/ArtifactPage"), "ArtifactPage"),
 });
 
+const artifacts = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/$project/artifacts",
+  component: lazyRouteComponent(() => import("./pages/artifacts/ArtifactsPage"), "ArtifactsPage"),
+});
+
+const compare = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/$project/compare",
+  component: lazyRouteComponent(() => import("./pages/compare/ComparePage"), "ComparePage"),
+});
+
 const sweep = createRoute({
   getParentRoute: () => rootRoute,
   path: "/$project/sweeps/$sweep",
@@ -50,7 +62,7 @@ const sweep = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: rootRoute.addChildren([projects, alerts, project, run, artifact, sweep]),
+  routeTree: rootRoute.addChildren([projects, alerts, project, run, compare, artifacts, artifact, sweep]),
   basepath: ROOT || "/",
   parseSearch,
   stringifySearch: writeSearch,

@@ -3,6 +3,7 @@ import { ActionIcon, Tooltip, useComputedColorScheme, useMantineColorScheme } fr
 import { Link, Outlet, useParams } from "@tanstack/react-router";
 import { Icon } from "./Icons";
 import { nameOf } from "./links";
+import { ProjectNav } from "./ProjectNav";
 import styles from "./Shell.module.css";
 
 export function Shell() {
@@ -17,6 +18,7 @@ export function Shell() {
           <span className={styles.word}>treering</span>
         </Link>
         <Crumbs />
+        <ProjectNav />
         <div className={styles.tools} id="page-tools" />
         <Tooltip label="Alerts">
           <ActionIcon variant="subtle" color="gray" aria-label="Alerts" component={Link} to="/alerts">
@@ -43,7 +45,7 @@ function Mark() {
 }
 
 function Crumbs() {
-  const { project, run } = useParams({ strict: false });
+  const { project, run, artifact } = useParams({ strict: false });
   if (project === undefined) return <nav className={styles.crumbs} />;
   return (
     <nav className={styles.crumbs} aria-label="Where you are">
@@ -57,6 +59,12 @@ function Crumbs() {
           <span className={styles.crumb} id="crumb-run">
             {nameOf(run)}
           </span>
+        </>
+      )}
+      {artifact !== undefined && (
+        <>
+          <span className={styles.slash}>/</span>
+          <span className={styles.crumb}>{nameOf(artifact)}</span>
         </>
       )}
     </nav>

@@ -1,10 +1,12 @@
 /** What can be done with the runs that are selected. */
 import { Button, Modal, TagsInput, Textarea, TextInput } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { send } from "../api/client";
 import type { RunRow } from "../api/types";
 import { Icon } from "../shell/Icons";
+import { segment } from "../shell/links";
 import styles from "./BulkBar.module.css";
 
 interface Props {
@@ -26,6 +28,7 @@ export function BulkBar({ runs, onDone, onOnly, project }: Props) {
       <Button size="compact-xs" variant="default" onClick={onOnly}>
         Draw only these
       </Button>
+      <Compare runs={runs} project={project} />
       <Button
         size="compact-xs"
         variant="default"
@@ -58,6 +61,25 @@ export function BulkBar({ runs, onDone, onOnly, project }: Props) {
       </Button>
       {dialog && <Change key={dialog} dialog={dialog} runs={runs} project={project} onClose={close} onDone={onDone} />}
     </div>
+  );
+}
+
+/** As many as can be told apart side by side. */
+const MOST_COMPARED = 20;
+
+function Compare({ runs, project }: Pick<Props, "runs" | "project">) {
+  if (runs.length < 2 || runs.length > MOST_COMPARED) return null;
+  return (
+    <Button
+      size="compact-xs"
+      variant="default"
+      leftSection={<Icon name="compare" size={12} />}
+      component={Link}
+      to={`/${segment(project)}/compare`}
+      search={{ runs: runs.map((run) => run.id).join(",") } as never}
+    >
+      Compare
+    </Button>
   );
 }
 

@@ -1,0 +1,4 @@
+/** The page is being built. */
+export function ComparePage() {
+  return <p>Not built yet.</p>;
+}
