@@ -360,6 +360,27 @@ Table(
     sqlite_autoincrement=True,
 )
 
+# What the dashboard's pages look like when somebody has said how: the colour of a run, and settings under a name.
+Table(
+    "run_colours",
+    metadata,
+    _run_column(primary_key=True),
+    Column("colour", String, nullable=False),  # "#rrggbb", as it is on white
+)
+
+Table(
+    "views",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("project", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("search", Text, nullable=False),  # the page's settings, as its address has them
+    Column("is_default", Integer, nullable=False, server_default="0"),
+    Column("revision", Integer, nullable=False, server_default="1"),  # raised by each change
+    Column("updated_us", BigInteger, nullable=False),
+    UniqueConstraint("project", "name"),
+)
+
 # A sweep, and the points it tries; the search itself keeps nothing outside of these.
 Table(
     "sweeps",

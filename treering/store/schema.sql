@@ -178,6 +178,18 @@ CREATE INDEX versions_by_digest ON versions (digest);
 
 CREATE INDEX versions_by_run ON versions (run_id);
 
+CREATE TABLE views (
+    id VARCHAR NOT NULL,
+    project VARCHAR NOT NULL,
+    name VARCHAR NOT NULL,
+    search TEXT NOT NULL,
+    is_default INTEGER DEFAULT '0' NOT NULL,
+    revision INTEGER DEFAULT '1' NOT NULL,
+    updated_us BIGINT NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE (project, name)
+);
+
 CREATE TABLE aliases (
     project VARCHAR NOT NULL,
     name VARCHAR NOT NULL,
@@ -248,6 +260,13 @@ CREATE TABLE manifests (
     data BLOB NOT NULL,
     UNIQUE (version_id),
     FOREIGN KEY(version_id) REFERENCES versions (id) ON DELETE CASCADE
+);
+
+CREATE TABLE run_colours (
+    run_id VARCHAR NOT NULL,
+    colour VARCHAR NOT NULL,
+    PRIMARY KEY (run_id),
+    FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE
 );
 
 CREATE TABLE run_tags (
