@@ -86,6 +86,19 @@ CREATE TABLE registry_events (
 
 CREATE INDEX registry_events_by_name ON registry_events (project, name);
 
+CREATE TABLE reports (
+    id VARCHAR NOT NULL,
+    project VARCHAR NOT NULL,
+    title TEXT NOT NULL,
+    author TEXT NOT NULL,
+    created_us BIGINT NOT NULL,
+    updated_us BIGINT NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (id)
+);
+
+CREATE INDEX reports_by_project ON reports (project, updated_us);
+
 CREATE TABLE retention (
     project VARCHAR NOT NULL,
     name VARCHAR NOT NULL,
@@ -260,6 +273,33 @@ CREATE TABLE manifests (
     data BLOB NOT NULL,
     UNIQUE (version_id),
     FOREIGN KEY(version_id) REFERENCES versions (id) ON DELETE CASCADE
+);
+
+CREATE TABLE report_comments (
+    id VARCHAR NOT NULL,
+    report_id VARCHAR NOT NULL,
+    reply_to VARCHAR,
+    author TEXT NOT NULL,
+    time_us BIGINT NOT NULL,
+    text TEXT NOT NULL,
+    resolved_us BIGINT,
+    resolved_by TEXT NOT NULL,
+    PRIMARY KEY (id),
+    FOREIGN KEY(report_id) REFERENCES reports (id) ON DELETE CASCADE
+);
+
+CREATE INDEX report_comments_by_report ON report_comments (report_id, time_us);
+
+CREATE TABLE report_versions (
+    report_id VARCHAR NOT NULL,
+    number INTEGER NOT NULL,
+    time_us BIGINT NOT NULL,
+    author TEXT NOT NULL,
+    title TEXT NOT NULL,
+    text TEXT NOT NULL,
+    restored INTEGER,
+    PRIMARY KEY (report_id, number),
+    FOREIGN KEY(report_id) REFERENCES reports (id) ON DELETE CASCADE
 );
 
 CREATE TABLE run_colours (
