@@ -284,6 +284,34 @@ Table(
     Column("policy", LargeBinary, nullable=False),
 )
 
+# Versions that a rule or their expiry has taken: what they were, without their bytes.
+Table(
+    "dropped_versions",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("project", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("type", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("description", Text),
+    Column("metadata", LargeBinary),
+    Column("dropped_us", BigInteger, nullable=False),
+    Column("why", Text, nullable=False),
+    Index("dropped_versions_by_name", "project", "name"),
+    Index("dropped_versions_by_run", "run_id"),
+)
+
+# Versions that stay on this machine when their run is brought to a server.
+Table(
+    "kept_here",
+    metadata,
+    Column("version_id", String, ForeignKey("versions.id", ondelete="CASCADE"), primary_key=True),
+)
+
 # What has happened in a registry; rows are added and never changed.
 Table(
     "registry_events",

@@ -39,6 +39,27 @@ CREATE TABLE chunk_bases (
 
 CREATE INDEX chunk_bases_by_base ON chunk_bases (base);
 
+CREATE TABLE dropped_versions (
+    id VARCHAR NOT NULL,
+    project VARCHAR NOT NULL,
+    name VARCHAR NOT NULL,
+    type VARCHAR NOT NULL,
+    version INTEGER NOT NULL,
+    run_id VARCHAR NOT NULL,
+    created_us BIGINT NOT NULL,
+    digest VARCHAR NOT NULL,
+    size BIGINT NOT NULL,
+    description TEXT,
+    metadata BLOB,
+    dropped_us BIGINT NOT NULL,
+    why TEXT NOT NULL,
+    PRIMARY KEY (id)
+);
+
+CREATE INDEX dropped_versions_by_name ON dropped_versions (project, name);
+
+CREATE INDEX dropped_versions_by_run ON dropped_versions (run_id);
+
 CREATE TABLE pack_chunks (
     id BLOB NOT NULL,
     pack BIGINT NOT NULL,
@@ -266,6 +287,12 @@ CREATE TABLE filed_versions (
 );
 
 CREATE INDEX filed_versions_by_run ON filed_versions (run_id);
+
+CREATE TABLE kept_here (
+    version_id VARCHAR NOT NULL,
+    PRIMARY KEY (version_id),
+    FOREIGN KEY(version_id) REFERENCES versions (id) ON DELETE CASCADE
+);
 
 CREATE TABLE manifests (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
