@@ -24,6 +24,7 @@ from treering.server import (
     routes_project,
     routes_runs,
     routes_series,
+    routes_sweeps,
     routes_upload,
     routes_write,
     shapes,
@@ -33,6 +34,7 @@ from treering.server.inbox import Inbox, watch_lost
 from treering.server.packing import Packing
 from treering.server.refusals import Refusal
 from treering.server.shelf import Shelf
+from treering.server.sweep_book import SweepBook
 from treering.server.tokens import Tokens
 from treering.server.wire import error_body
 
@@ -85,6 +87,7 @@ def create_api(options: ServerOptions) -> FastAPI:
     app.state.tokens = Tokens(options.token)
     app.state.shelf = Shelf(options.place)
     app.state.inbox = Inbox(options.place)
+    app.state.sweep_book = SweepBook()
     app.state.streams = 0
     app.state.alert_tries = threading.Lock()
     alerts_file = targets_file(options.place, options.alerts)
@@ -101,6 +104,7 @@ def create_api(options: ServerOptions) -> FastAPI:
         routes_write,
         routes_upload,
         routes_alerts,
+        routes_sweeps,
     ):
         app.include_router(module.router, prefix=API)
     app.include_router(routes_pages.router)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from treering._notice import warn
 from treering._readers import did_you_mean
 from treering.sweeps.distributions import Categorical, Constant, Continuous, IntUniform
-from treering.sweeps.findings import Findings, spelled
+from treering.sweeps.findings import Findings, Told, spelled
 from treering.sweeps.parameters import read_parameters
 from treering.sweeps.stopping import EarlyStop, read_early_stop
 from treering.sweeps.text import read_yaml
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from treering.sweeps.findings import Place
     from treering.sweeps.space import Point, Space
 
-__all__ = ["METHODS", "Constraint", "Metric", "SweepConfig", "config_of", "read_config", "read_file"]
+__all__ = ["METHODS", "Constraint", "Metric", "SweepConfig", "config_of", "config_of_text", "read_config", "read_file"]
 
 #: W&B's methods, then Optuna's samplers by name.
 METHODS = ("grid", "random", "bayes", "custom", "auto", "tpe", "gp", "cmaes", "qmc", "nsga2", "nsga3")
 _SEVERAL = ("bayes", "auto", "tpe", "gp", "nsga2", "nsga3", "random", "qmc", "grid", "custom")
 _SEVERAL_METRICS = 2
+_MOST_STEPS = 100_000
 _GOALS = ("minimize", "maximize")
 _IMPUTE = ("latest", "best", "worst")
 DEFAULT_COMMAND = ("${env}", "${interpreter}", "${program}", "${args}")
@@ -77,7 +78,7 @@ class SweepConfig:
 
     Attributes:
         plain: as it was given; reading it again gives an equal one.
-        warnings: what looks like a mistake.
+        warnings: what looks like a mistake; `told` has the same one by one.
     """
 
     plain: dict[str, Any]
@@ -97,6 +98,7 @@ class SweepConfig:
     initial_points: tuple[Point, ...] = ()
     prior: tuple[str, ...] = ()
     warnings: list[str] = field(default_factory=list[str])
+    told: list[Told] = field(default_factory=list[Told])
 
     @property
     def metric(self) -> Metric | None:
@@ -112,8 +114,17 @@ def read_file(path: Path) -> tuple[SweepConfig, str]:
         OSError: it cannot be read.
     """
     text = path.read_text(encoding="utf-8", errors="replace")
-    document = read_yaml(text, path.name)
-    return read_config(document.data, document.findings), text
+    return config_of_text(text, path.name), text
+
+
+def config_of_text(text: str, name: str = "sweep.yaml") -> SweepConfig:
+    """Read a YAML or JSON text.
+
+    Raises:
+        SweepError: it cannot be taken; the text names the lines.
+    """
+    document = read_yaml(text, name)
+    return read_config(document.data, document.findings)
 
 
 def config_of(given: object, name: str = "sweep") -> SweepConfig:
@@ -142,6 +153,7 @@ def read_config(given: object, findings: Findings, *, tell: bool = False) -> Swe
     config = _Reader(cast("dict[str, Any]", given), findings).read()
     findings.check()
     config.warnings = [findings.told(one) for one in findings.warnings]
+    config.told = findings.listed(findings.warnings)
     if tell:
         for one in config.warnings:
             warn(one)
@@ -223,13 +235,15 @@ class _Reader:
             place = _place_of(one.name)
             distribution = one.distribution
             if config.method == "grid":
-                fine = isinstance(distribution, (Constant, Categorical, IntUniform)) or distribution.grid() is not None
+                fine = isinstance(distribution, (Constant, Categorical, IntUniform)) or distribution.steps() is not None
                 weighted = isinstance(distribution, Categorical) and distribution.probabilities is not None
                 if not fine or weighted:
                     self._findings.error(
                         place,
                         "a grid takes values, whole numbers, constants, q_uniform; list `values`, or use bayes",
                     )
+                elif isinstance(distribution, Continuous) and (distribution.steps() or 0) > _MOST_STEPS:
+                    self._findings.error(place, f"makes a grid of more than {_MOST_STEPS:,} values; raise q")
                 elif isinstance(distribution, Continuous):
                     self._findings.warn(
                         place, f"a grid of q_uniform leaves max out, as W&B's does: {_ends(distribution)}"

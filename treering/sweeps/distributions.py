@@ -18,6 +18,7 @@ __all__ = ["Axis", "Categorical", "Constant", "Continuous", "Distribution", "Int
 _NORMAL = NormalDist()
 # A model that asks for the far end of a normal distribution gets its 4.75th sigma.
 _END = 1e-6
+_FARTHEST = 2**53
 
 
 class Axis(NamedTuple):
@@ -144,11 +145,18 @@ class Continuous:
         value = count * (self.q or 1)
         return value if isinstance(value, int) else float(f"{value:.12g}")
 
-    def grid(self) -> list[float] | None:
-        """Return all values of `arange(min, max, q)`, without max, as W&B counts; None where they are not finite."""
+    def steps(self) -> int | None:
+        """Return how many values a grid has; None where they are not finite."""
         if self.kind != "uniform" or self.q is None:
             return None
-        count = max(math.ceil((self.b - self.a) / self.q - 1e-9), 0)
+        steps = (self.b - self.a) / self.q - 1e-9
+        return max(math.ceil(steps), 0) if steps < _FARTHEST else _FARTHEST
+
+    def grid(self) -> list[float] | None:
+        """Return all values of `arange(min, max, q)`, without max, as W&B counts; None where they are not finite."""
+        count = self.steps()
+        if count is None or self.q is None:
+            return None
         values = [self.a + step * self.q for step in range(count)]
         return [value if isinstance(value, int) else float(f"{value:.12g}") for value in values]
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from treering.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["Finding", "Findings", "Mark", "Place", "SweepError", "spelled"]
+__all__ = ["Finding", "Findings", "Mark", "Place", "SweepError", "Told", "spelled"]
 
 #: Keys and indexes from the top of the configuration down.
 Place = tuple[str | int, ...]
@@ -30,8 +30,32 @@ class Finding(NamedTuple):
     text: str
 
 
+class Told(NamedTuple):
+    """A finding as people and editors are told of it.
+
+    Attributes:
+        line, column: counted from 1; 0 where the configuration was no text.
+        path: of the key, with dots.
+        fix: what to do; "" where the message says it all.
+    """
+
+    line: int
+    column: int
+    path: str
+    message: str
+    fix: str
+
+
 class SweepError(UsageError):
-    """A sweep's configuration that cannot be taken; the text has one line for each thing to correct."""
+    """A sweep's configuration that cannot be taken; the text has one line for each thing to correct.
+
+    Attributes:
+        told: the same, one by one.
+    """
+
+    def __init__(self, message: str, told: Sequence[Told] = ()) -> None:
+        super().__init__(message)
+        self.told = tuple(told)
 
 
 class Findings:
@@ -63,7 +87,17 @@ class Findings:
             SweepError: there are errors.
         """
         if self.errors:
-            raise SweepError("\n".join(map(self.told, self._sorted(self.errors))))
+            found = self._sorted(self.errors)
+            raise SweepError("\n".join(map(self.told, found)), self.listed(found))
+
+    def listed(self, found: Sequence[Finding]) -> list[Told]:
+        """Return findings with their places, what is wrong and what to do apart."""
+        told: list[Told] = []
+        for one in found:
+            line, column = self._mark(one.place) or (0, 0)
+            message, _, fix = one.text.rpartition("; ") if "; " in one.text else (one.text, "", "")
+            told.append(Told(line, column, ".".join(map(str, one.place)), message, fix))
+        return told
 
     def told(self, finding: Finding) -> str:
         """Return a finding with its place in front: `sweep.yaml:12:5: parameters.lr.min: ...`."""

@@ -24,6 +24,8 @@ _DOCS = "see the table of distributions in docs/sweeps.md"
 _MAX_EXPONENT = 709.0
 _DEEPEST = 32
 _TOLERANCE = 1e-3
+# Beyond it a float no longer has every whole number.
+_LARGEST = 2**53
 # Ends that lie so far apart, or beyond that, are meant as values and not as exponents of e.
 _SUSPICIOUS = 10
 
@@ -248,6 +250,9 @@ class _Maker:
 
     def _number(self, key: str) -> float:
         value = self._given.get(key, DISTRIBUTIONS[self._kind].defaults.get(key))
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST:
+            self._error(key, f"got {spelled(value)}; whole numbers go to 2^53. Write it with a dot, or as an exponent")
+            return math.nan
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             text = f"got {spelled(value)}; it takes a number"
             self._error(key, f"{text}, without quotes" if isinstance(value, str) else text)
@@ -291,7 +296,7 @@ class _Maker:
             self._error("q", f"got {q:g}; values are rounded to multiples of q, which is more than 0")
             return None
         if "min" in numbers:
-            return self._between(kind, numbers["min"], numbers["max"], q)
+            return self._countable(self._between(kind, numbers["min"], numbers["max"], q))
         first, second = ("a", "b") if "a" in numbers else ("mu", "sigma")
         for key in ("a", "b") if "a" in numbers else ("sigma",):
             if numbers[key] <= 0:
@@ -299,6 +304,18 @@ class _Maker:
                 return None
         word: Any = kind.removeprefix("q_")
         return Continuous(word, float(numbers[first]), float(numbers[second]), q)
+
+    def _countable(self, made: Distribution | None) -> Distribution | None:
+        """Refuse what no computer can count through."""
+        if not isinstance(made, Continuous):
+            return made
+        if not math.isfinite(made.b - made.a):
+            self._error("max", "min and max are too far apart; bring them nearer, or search a logarithm")
+            return None
+        if made.q is not None and max(abs(made.a), abs(made.b)) / made.q > _LARGEST:
+            self._error("q" if "q" in self._given else "max", "there are too many multiples of q up to max; raise q")
+            return None
+        return made
 
     def _between(self, kind: str, low: float, high: float, q: float | None) -> Distribution | None:
         if low >= high and not (low == high and kind == "int_uniform"):

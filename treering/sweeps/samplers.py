@@ -13,6 +13,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, cast
 
 from treering._notice import warn_once
+from treering.sweeps.axes import Axes
 from treering.sweeps.engines import Suggestion
 from treering.sweeps.records import ENDED
 from treering.sweeps.stopping import best_of
@@ -21,13 +22,11 @@ from treering.sweeps.warping import warped
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from optuna.distributions import BaseDistribution
     from optuna.samplers import BaseSampler
 
     from treering.sweeps.config import SweepConfig
     from treering.sweeps.engines import Engine, Prior
     from treering.sweeps.records import Trial
-    from treering.sweeps.space import Point
 
 __all__ = ["Sampled"]
 
@@ -59,7 +58,7 @@ class Sampled:
         self._fallback = fallback
         self._method = _method(config)
         self._sampler: BaseSampler | None = None
-        self._axes = {one.name: cast("Any", one.distribution) for one in config.space.varying}
+        self._axes = Axes(config.space)
 
     def is_quick(self, number: int) -> bool:  # noqa: ARG002  # the signature is `Engine`'s
         """See `Engine`."""
@@ -71,14 +70,14 @@ class Sampled:
 
     def suggest(self, number: int, trials: Sequence[Trial]) -> Suggestion | None:
         """See `Engine`."""
-        if not self._axes:
+        if not self._axes.named:
             return Suggestion({}, self._method)
         if self._method == "cmaes":
             from treering.sweeps.evolution import suggest_cmaes
 
             found = suggest_cmaes(self._config, self._seed, self._told(trials), number)
             if found is not None:
-                return Suggestion(self._point(found), "cmaes")
+                return Suggestion(self._axes.point(found), "cmaes")
         with quiet():
             return self._ask(number, trials)
 
@@ -98,55 +97,16 @@ class Sampled:
         for key, value in self._study_notes(trials).items():
             storage.set_study_system_attr(0, key, value)
         study.add_trials(rows)
-        asked = study.ask(self.distributions())
+        asked = study.ask(self._axes.distributions())
         notes = _plain(storage.get_all_trials(0)[-1].system_attrs)
         memory = {"trial": notes, "study": _plain(storage.get_study_system_attrs(0))}
-        return Suggestion(self._point(asked.params), self._method, memory if any(memory.values()) else None)
-
-    def distributions(self) -> dict[str, BaseDistribution]:
-        """Return the space as Optuna has it; categories are numbers."""
-        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-        found: dict[str, BaseDistribution] = {}
-        for name, distribution in self._axes.items():
-            kind, low, high, log = distribution.axis()
-            if kind == "choice":
-                found[name] = CategoricalDistribution(range(int(high) + 1))
-            elif kind == "int":
-                found[name] = IntDistribution(int(low), int(high), log=log)
-            else:
-                found[name] = FloatDistribution(low, high, log=log)
-        return found
-
-    def _point(self, asked: dict[str, Any]) -> Point:
-        """Return what was asked for, less what does not apply."""
-        point: Point = {}
-        for one in self._config.space.varying:
-            if self._config.space.applies(one, point):
-                point[one.name] = cast("Any", one.distribution).decode(asked[one.name])
-        return point
-
-    def _coordinates(self, point: Point) -> dict[str, float] | None:
-        """Return a point's place on every axis; where a parameter does not apply, in the middle of its axis."""
-        found: dict[str, float] = {}
-        for name, distribution in self._axes.items():
-            kind, low, high, log = distribution.axis()
-            if name in point:
-                place = distribution.encode(point[name])
-                if place is None:
-                    return None
-            elif kind == "choice":
-                place = 0
-            else:
-                place = math.sqrt(low * high) if log else (low + high) / 2
-            found[name] = int(place) if kind != "float" else min(max(float(place), low), high)
-        return found
+        return Suggestion(self._axes.point(asked.params), self._method, memory if any(memory.values()) else None)
 
     def _rows(self, trials: Sequence[Trial]) -> list[Any]:
         """Return all that was tried as trials of Optuna's, in order, all less-is-better."""
         from optuna.trial import TrialState, create_trial
 
-        distributions = self.distributions()
+        distributions = self._axes.distributions()
         values = self._told(trials)
         rows: list[Any] = []
         for trial, params, told in values:
@@ -168,10 +128,12 @@ class Sampled:
         metrics = self._config.metrics
         told: list[tuple[Trial | None, dict[str, Any], list[float] | None]] = []
         for point, found in self._prior:
-            told.append((None, self._coordinates(point) or {}, self._signed(found)))
+            told.append((None, self._axes.coordinates(point) or {}, self._signed(found)))
         for trial in trials:
             values = _last_values(trial, self._config)
-            told.append((trial, self._coordinates(trial.point) or {}, None if values is None else self._signed(values)))
+            told.append(
+                (trial, self._axes.coordinates(trial.point) or {}, None if values is None else self._signed(values))
+            )
         known = [one[2] for one in told if one[2] is not None and all(map(math.isfinite, one[2]))]
         worst = [max((one[index] for one in known), default=0.0) for index in range(len(metrics))]
         best = [min((one[index] for one in known), default=0.0) for index in range(len(metrics))]

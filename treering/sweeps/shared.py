@@ -46,7 +46,12 @@ class SharedSweeps:
         self._folder = folder
         self._open: dict[str, StoredSweeps] = {}
 
-    def _of(self, sweep_id: str) -> StoredSweeps:
+    def of(self, sweep_id: str) -> StoredSweeps:
+        """Return the sweeps of one file.
+
+        Raises:
+            NotFound: there is no such sweep.
+        """
         if sweep_id not in self._open:
             path = self._folder / "sweeps" / f"{sweep_id}.db"
             if os.sep in sweep_id or not path.is_file():
@@ -69,7 +74,7 @@ class SharedSweeps:
 
     def sweep(self, sweep_id: str) -> Sweep:
         """See `Sweeps`."""
-        return self._of(sweep_id).sweep(sweep_id)
+        return self.of(sweep_id).sweep(sweep_id)
 
     def sweeps(self, project: str | None = None) -> list[Sweep]:
         """See `Sweeps`."""
@@ -80,31 +85,31 @@ class SharedSweeps:
 
     def change(self, sweep_id: str, action: str) -> Sweep:
         """See `Sweeps`."""
-        return self._of(sweep_id).change(sweep_id, action)
+        return self.of(sweep_id).change(sweep_id, action)
 
     def trials(self, sweep_id: str, after: int = -1) -> list[Trial]:
         """See `Sweeps`."""
-        return self._of(sweep_id).trials(sweep_id, after)
+        return self.of(sweep_id).trials(sweep_id, after)
 
     def lease(self, sweep_id: str, agent: Agent) -> Offer:
         """See `Sweeps`."""
-        return self._of(sweep_id).lease(sweep_id, agent)
+        return self.of(sweep_id).lease(sweep_id, agent)
 
     def beat(self, key: Key, agent: Agent) -> Orders:
         """See `Sweeps`."""
-        return self._of(key.sweep).beat(key, agent)
+        return self.of(key.sweep).beat(key, agent)
 
     def report(self, key: Key, points: Curve) -> Orders:
         """See `Sweeps`."""
-        return self._of(key.sweep).report(key, points)
+        return self.of(key.sweep).report(key, points)
 
     def finish(self, key: Key, result: Result) -> bool:
         """See `Sweeps`."""
-        return self._of(key.sweep).finish(key, result)
+        return self.of(key.sweep).finish(key, result)
 
     def give_back(self, key: Key, reason: str) -> bool:
         """See `Sweeps`."""
-        return self._of(key.sweep).give_back(key, reason)
+        return self.of(key.sweep).give_back(key, reason)
 
 
 class SharedFile(Database):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import msgspec
 from xxhash import xxh3_128_hexdigest
 
-from treering.sweeps.distributions import Constant, Continuous
+from treering.sweeps.distributions import Constant, Continuous, IntUniform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -153,6 +153,8 @@ def _count(distribution: Distribution) -> float:
     if isinstance(distribution, Continuous):
         axis = distribution.axis()
         return axis.high - axis.low + 1 if axis.kind == "int" else math.inf
+    if isinstance(distribution, IntUniform):
+        return distribution.high - distribution.low + 1
     return len(distribution.grid())
 
 

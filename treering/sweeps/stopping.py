@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from treering.sweeps.findings import Findings, Place
     from treering.sweeps.records import Curve, Trial
 
-__all__ = ["EarlyStop", "best_of", "decide", "predict", "read_early_stop"]
+__all__ = ["EarlyStop", "best_of", "decide", "predict", "read_early_stop", "was_wrong"]
 
 _BANDS = 100
 _FARTHEST = 10**9
@@ -261,6 +261,19 @@ def predict(trial: Trial, trials: Sequence[Trial], reason: str) -> Prediction:
     if len(moves) < _ENOUGH:
         return Prediction(now + middle, None, None, count, reason)
     return Prediction(now + middle, now + _quantile(moves, 0.05), now + _quantile(moves, 0.95), count, reason)
+
+
+def was_wrong(rule: EarlyStop, sign: float, trial: Trial, trials: Sequence[Trial]) -> bool | None:
+    """Tell whether a trial that was let run on came to the share that the rule keeps; None where it has not ended.
+
+    The share is what the rule says of itself: the best 1/eta, the better half, for Wilcoxon's test the best one.
+    """
+    if not trial.audited or trial.state != "finished" or not trial.values or math.isnan(trial.values[0]):
+        return None
+    ended = [one.values[0] for one in trials if one.state == "finished" and one.values]
+    better = sum(sign * value < sign * trial.values[0] for value in ended)
+    share = {"median": 0.5, "wilcoxon": 0.0}.get(rule.kind, 1 / rule.eta)
+    return better < max(int(len(ended) * share), 1)
 
 
 def _move(trial: Trial, count: int) -> float | None:

@@ -153,8 +153,15 @@ class Rows:
 
     def holders(self, sweep_id: str) -> list[tuple[int, int, Agent]]:
         """Return (number, end of the lease, agent) of each running trial."""
+        return self._held(sweep_id, "state = 'running'")
+
+    def leases(self, sweep_id: str) -> list[tuple[int, int, Agent]]:
+        """Return (number, end of the lease, agent) of each trial that an agent has or had last."""
+        return self._held(sweep_id, "holder IS NOT NULL")
+
+    def _held(self, sweep_id: str, where: str) -> list[tuple[int, int, Agent]]:
         rows = self.database.query(
-            "SELECT number, lease_until_us, holder FROM trials WHERE sweep_id = :id AND state = 'running'",
+            f"SELECT number, lease_until_us, holder FROM trials WHERE sweep_id = :id AND {where} ORDER BY number",
             {"id": sweep_id},
         )
         return [(number, until, msgspec.msgpack.decode(holder, type=Agent)) for number, until, holder in rows]
