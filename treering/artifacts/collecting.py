@@ -27,11 +27,14 @@ from treering.artifacts.storing import GRACE_S
 from treering.errors import CorruptData, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from treering.artifacts.depot import Depot
     from treering.artifacts.moving import Written
+    from treering.artifacts.retention import Keep
     from treering.store.database import Database
+
+    Assumed = Mapping[tuple[str, str], Keep | None]
 
 __all__ = ["Expiring", "Plan", "collect", "plan"]
 
@@ -51,6 +54,8 @@ class Expiring(msgspec.Struct):
         why: in words.
         used_by: ids of the runs that used it.
         base_of: versions that were started from it; they stay whole.
+        project: that it is in.
+        id: of the version.
     """
 
     version: str
@@ -58,6 +63,8 @@ class Expiring(msgspec.Struct):
     why: str
     used_by: list[str]
     base_of: list[str]
+    project: str = ""
+    id: str = ""
 
 
 class Plan(msgspec.Struct):
@@ -96,11 +103,12 @@ class _Pack(msgspec.Struct):
 class _Sweep:
     """What is alive as of some moment, and what to do about the rest."""
 
-    def __init__(self, depot: Depot, grace_s: float, now_us: int) -> None:
+    def __init__(self, depot: Depot, grace_s: float, now_us: int, assumed: Assumed | None = None) -> None:
         self.depot = depot
         self.database = depot.database
         self.grace_s = grace_s
         self.now_us = now_us
+        self.assumed = assumed
         self.live: set[bytes] = set()
         self.expired: list[Leaving] = []
         self._newest = 0
@@ -108,7 +116,7 @@ class _Sweep:
 
     def mark(self) -> None:
         """Read manifests that have come since the last call, and those of versions that an alias keeps by now."""
-        self.expired = leaving(self.database, self.now_us)
+        self.expired = leaving(self.database, self.now_us, self.assumed)
         gone = {one.facts.id for one in self.expired}
         for version_id in self._skipped - gone:
             for (data,) in self.database.query("SELECT data FROM manifests WHERE version_id = :id", {"id": version_id}):
@@ -187,12 +195,14 @@ def _described(database: Database, expired: Iterable[Leaving]) -> list[Expiring]
                     "SELECT name, version FROM versions WHERE base_id = :id ORDER BY name, version", {"id": facts.id}
                 )
             ],
+            facts.project,
+            facts.id,
         )
         for facts, why in expired
     ]
 
 
-def plan(depot: Depot, *, grace_s: float = GRACE_S, now_us: int | None = None) -> Plan:
+def plan(depot: Depot, *, grace_s: float = GRACE_S, now_us: int | None = None, assumed: Assumed | None = None) -> Plan:
     """Return what `collect` would do now; nothing is changed.
 
     Args:
@@ -200,8 +210,9 @@ def plan(depot: Depot, *, grace_s: float = GRACE_S, now_us: int | None = None) -
         grace_s: packs younger than this are left alone, since a save that uses them may not be over; they are safe
             without it, too, but the save would have to begin again.
         now_us: the time to count from.
+        assumed: rules by (project, name) that are taken for those of the store; None for no rule.
     """
-    sweep = _Sweep(depot, grace_s, now_us if now_us is not None else time.time_ns() // 1000)
+    sweep = _Sweep(depot, grace_s, now_us if now_us is not None else time.time_ns() // 1000, assumed)
     sweep.mark()
     packs = sweep.packs()
     whole, anew = sweep.choose(packs)

@@ -9,7 +9,7 @@ from treering.artifacts.layers import can_have_layers, layers_of
 from treering.errors import CorruptData, NotFound, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
 
@@ -80,36 +80,93 @@ class FileChange(NamedTuple):
     unread: str = ""
 
 
-def compare_files(before: Artifact, after: Artifact) -> tuple[list[FileChange], int]:
-    """Return the files that differ, in order of their paths, and how many are the same."""
+def compare_files(
+    before: Artifact,
+    after: Artifact,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    max_bytes: int | None = None,
+) -> tuple[list[FileChange], int]:
+    """Return the files that differ, in order of their paths, and how many are the same.
+
+    Args:
+        before: the earlier version.
+        after: the later one.
+        progress: told how many bytes of tensors have been compared so far, and of how many.
+        max_bytes: tensors of files that are larger than that together are not compared.
+    """
     old, new = ({file.path: file for file in version.files()} for version in (before, after))
     changes: list[FileChange] = []
+    pace = _Pace([(old[path], new[path]) for path in old.keys() & new.keys()], progress, max_bytes)
     for path in sorted(old.keys() | new.keys()):
         if path not in new:
             changes.append(FileChange(path, "removed", old[path].size))
         elif path not in old:
             changes.append(FileChange(path, "added", None, new[path].size))
         elif old[path].digest != new[path].digest:
-            changes.append(_changed(old[path], new[path]))
+            changes.append(_changed(old[path], new[path], pace))
     return changes, len(old.keys() | new.keys()) - len(changes)
 
 
-def _changed(before: ArtifactFile, after: ArtifactFile) -> FileChange:
+class _Pace:
+    """Tells how far a comparison is, and what is too much for it."""
+
+    def __init__(
+        self,
+        pairs: list[tuple[ArtifactFile, ArtifactFile]],
+        progress: Callable[[int, int], None] | None,
+        max_bytes: int | None,
+    ) -> None:
+        self.total = sum(_weight(one, other) for one, other in pairs if one.digest != other.digest)
+        self.max_bytes = max_bytes
+        self._tell = progress
+        self._done = 0
+
+    def begin(self, before: ArtifactFile, after: ArtifactFile) -> Callable[[float], None]:
+        """Return what is told of the share of a file that is done."""
+        start, size = self._done, _weight(before, after)
+        self._done += size
+
+        def tell(share: float) -> None:
+            if self._tell is not None:
+                self._tell(start + int(share * size), self.total)
+
+        tell(0.0)
+        return tell
+
+
+def _weight(before: ArtifactFile, after: ArtifactFile) -> int:
+    return before.size + after.size if _has_layers(before, after) else 0
+
+
+def _has_layers(before: ArtifactFile, after: ArtifactFile) -> bool:
+    return can_have_layers(after.path) and before.uri is None and after.uri is None
+
+
+def _changed(before: ArtifactFile, after: ArtifactFile, pace: _Pace) -> FileChange:
     change = FileChange(after.path, "changed", before.size, after.size)
-    if not can_have_layers(after.path) or before.uri is not None or after.uri is not None:
+    if not _has_layers(before, after):
         return change
+    if pace.max_bytes is not None and pace.total > pace.max_bytes:
+        return change._replace(unread=f"{pace.total:,} bytes of tensors; up to {pace.max_bytes:,} are compared here")
+    tell = pace.begin(before, after)
     try:
         with ExitStack() as stack:
-            return compare_layers(change, layers_of(before, stack), layers_of(after, stack))
+            return compare_layers(change, layers_of(before, stack), layers_of(after, stack), tell)
     except (CorruptData, NotFound, UsageError) as error:
         return change._replace(unread=str(error))
 
 
-def compare_layers(change: FileChange, before: Layers, after: Layers) -> FileChange:
-    """Return `change` with the tensors and values that differ."""
+def compare_layers(
+    change: FileChange, before: Layers, after: Layers, tell: Callable[[float], None] | None = None
+) -> FileChange:
+    """Return `change` with the tensors and values that differ; `tell` gets the share that is done."""
     old, new = before.tensors, after.tensors
     found: list[TensorChange] = []
-    for name in sorted(old.keys() | new.keys()):
+    names = sorted(old.keys() | new.keys())
+    for at, name in enumerate(names):
+        if tell is not None:
+            tell(at / len(names))
         if name not in new:
             found.append(TensorChange(name, "removed", old[name].kind, old[name].shape))
         elif name not in old:
@@ -118,7 +175,7 @@ def compare_layers(change: FileChange, before: Layers, after: Layers) -> FileCha
             found.append(TensorChange(name, "reshaped", new[name].kind, new[name].shape))
         elif (measured := _measured(name, old[name], new[name])) is not None:
             found.append(measured)
-    same = len(old.keys() | new.keys()) - len(found)
+    same = len(names) - len(found)
     return change._replace(tensors=found, same=same, values=compare_values(before.values, after.values))
 
 

@@ -21,7 +21,7 @@ from treering.errors import UsageError
 from treering.store.values import decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from treering.artifacts.lookup import Facts
     from treering.store.database import Database
@@ -138,19 +138,24 @@ def rule_of(database: Database, project: str, name: str) -> Keep | None:
 # -- what they come to ------------------------------------------------------------------------------------------------
 
 
-def leaving(database: Database, now_us: int | None = None) -> list[Leaving]:
+def leaving(
+    database: Database, now_us: int | None = None, assumed: Mapping[tuple[str, str], Keep | None] | None = None
+) -> list[Leaving]:
     """Return the versions that may go, the oldest first.
 
     Args:
         database: where to look.
         now_us: the time to count from.
+        assumed: rules by (project, name) that are taken for those of the store; None for no rule.
     """
     now_us = time.time_ns() // 1000 if now_us is None else now_us
     found: dict[str, Leaving] = {}
     for facts in select(database, "expires_us IS NOT NULL AND expires_us <= :now", {"now": now_us}):
         if not any(map(holds, facts.aliases)):
             found[facts.id] = Leaving(facts, f"its time was over at {_date(facts.expires_us or 0)}")
-    for (project, name), keep in rules(database).items():
+    for (project, name), keep in {**rules(database), **(assumed or {})}.items():
+        if keep is None:
+            continue
         versions = select(database, "project = :project AND name = :name", {"project": project, "name": name})
         kept = _kept(versions, keep, now_us)
         for facts in versions:

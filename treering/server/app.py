@@ -16,8 +16,11 @@ from treering.alerts import Watcher, load_targets, targets_file
 from treering.errors import NotFound, StoreError, TreeringError, UsageError
 from treering.server import (
     routes_alerts,
+    routes_artifacts,
+    routes_compare,
     routes_episodes,
     routes_files,
+    routes_lineage,
     routes_live,
     routes_media,
     routes_pages,
@@ -31,6 +34,7 @@ from treering.server import (
 )
 from treering.server.gate import Gate
 from treering.server.inbox import Inbox, watch_lost
+from treering.server.jobs import Jobs
 from treering.server.packing import Packing
 from treering.server.refusals import Refusal
 from treering.server.shelf import Shelf
@@ -88,6 +92,7 @@ def create_api(options: ServerOptions) -> FastAPI:
     app.state.shelf = Shelf(options.place)
     app.state.inbox = Inbox(options.place)
     app.state.sweep_book = SweepBook()
+    app.state.jobs = Jobs()
     app.state.streams = 0
     app.state.alert_tries = threading.Lock()
     alerts_file = targets_file(options.place, options.alerts)
@@ -105,6 +110,9 @@ def create_api(options: ServerOptions) -> FastAPI:
         routes_upload,
         routes_alerts,
         routes_sweeps,
+        routes_artifacts,
+        routes_lineage,
+        routes_compare,
     ):
         app.include_router(module.router, prefix=API)
     app.include_router(routes_pages.router)

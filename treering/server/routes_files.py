@@ -25,7 +25,7 @@ from treering.server.routes_runs import Open, RunId
 from treering.server.shelf import Library
 from treering.server.wire import clean, plain, us
 
-__all__ = ["router", "shown_type"]
+__all__ = ["VersionId", "find_version", "router", "shown_type", "version_row"]
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _HEAD_BYTES = 16
@@ -113,17 +113,18 @@ def _headers_of(digest: str, kind: str | None) -> dict[str, str]:
 @router.get("/artifacts")
 def artifacts(library: Open, project: str | None = None, name: str | None = None) -> list[shapes.VersionRow]:
     """List versions of artifacts, the oldest first."""
-    return [_version(version) for version in library.versions(name, project)]
+    return [version_row(version) for version in library.versions(name, project)]
 
 
 @router.get("/runs/{run_id}/artifacts")
 def artifacts_of_run(library: Open, run_id: RunId, used: bool = False) -> list[shapes.VersionRow]:
     """List the versions that a run made, or those that it used."""
     run = library.by_id(run_id)
-    return [_version(version) for version in (run.used_versions() if used else run.versions())]
+    return [version_row(version) for version in (run.used_versions() if used else run.versions())]
 
 
-def _version(version: Artifact) -> shapes.VersionRow:
+def version_row(version: Artifact) -> shapes.VersionRow:
+    """Return a version as a list shows it."""
     return shapes.VersionRow(
         id=version.id,
         project=clean(version.project),
@@ -145,7 +146,12 @@ def _version(version: Artifact) -> shapes.VersionRow:
 VersionId = Annotated[str, Path(max_length=200)]
 
 
-def _found(library: Library, version_id: str) -> Artifact:
+def find_version(library: Library, version_id: str) -> Artifact:
+    """Return the version of this id.
+
+    Raises:
+        NotFound: there is none.
+    """
     for source in library.sources:
         for version in versions_of(source, "id = :value", version_id):
             return version
@@ -157,7 +163,7 @@ def artifact_files(library: Open, version_id: VersionId) -> list[shapes.Artifact
     """List the files of a version."""
     return [
         shapes.ArtifactFileRow(path=clean(one.path), size=one.size, digest=one.digest, uri=one.uri)
-        for one in _found(library, version_id).files()
+        for one in find_version(library, version_id).files()
     ]
 
 
@@ -166,7 +172,7 @@ def artifact_file(
     library: Open, version_id: VersionId, path: Annotated[str, Query(min_length=1, max_length=2048)]
 ) -> Response:
     """Return one file of a version, always to be saved."""
-    one = _found(library, version_id).get_path(check_path(path))
+    one = find_version(library, version_id).get_path(check_path(path))
     if one.uri is not None:
         raise NotFound(f"{path!r} is only a reference to {one.uri}; its bytes are not here")
     headers = {
