@@ -140,7 +140,7 @@ class Keeping(Rows):
             artifact.fail(error.strerror or str(error))
             recording.warn_once("files", f"run {self.id}: {error.strerror or error}. The training goes on without.")
             return artifact
-        artifact.begin_saving(request, self._home(), recording.background.flush)
+        artifact.begin_saving(request, self._home(), recording.hurry)
         recording.expect_artifact(artifact)
         self.operate("version", msgspec.to_builtins(request))
         return artifact

@@ -266,6 +266,13 @@ class Recording:
         left_s = None if deadline is None else max(deadline - time.monotonic(), 0.0)
         return self._saver is None or self._saver.wait(left_s)
 
+    def hurry(self, timeout_s: float | None) -> bool:
+        """Hand over to the saver what the journal holds, and have it make haste."""
+        flushed = self.background.flush(timeout_s)
+        if self._saver is not None:
+            self._saver.hurry()
+        return flushed
+
     def flush_rows(self, timeout_s: float) -> bool:
         """Wait until what the journal holds is in the store."""
         return self.inert or self.ended or self.background.flush(timeout_s)

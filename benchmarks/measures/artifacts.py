@@ -13,7 +13,6 @@ import os
 import random
 import shutil
 import subprocess
-import threading
 import time
 from importlib import import_module
 from pathlib import Path
@@ -92,7 +91,7 @@ def child(tracker: Tracker, parameters: dict[str, Any], scratch: Path, control: 
     found |= _changed(keep, path, parameters["versions"], store)
     if name == "treering":
         found |= _download(path, "model", "download_cp")
-        found |= _beside(keep, path, parameters["loop_s"])
+        found |= _beside(path, parameters["loop_s"])
         found |= _download(path, "beside", "download_coded_cp")
         found |= _many(scratch / "many", parameters["files"])
     tracker.finish()
@@ -250,7 +249,7 @@ def _settled(store: Path, pause_s: float) -> None:
 # -- beside a training ------------------------------------------------------------------------------------------------
 
 
-def _beside(keep: Any, path: Path, loop_s: float) -> dict[str, float]:
+def _beside(path: Path, loop_s: float) -> dict[str, float]:
     """Save numbers while a loop runs, and let it run on while they are repacked."""
     import numpy as np
 
@@ -263,15 +262,11 @@ def _beside(keep: Any, path: Path, loop_s: float) -> dict[str, float]:
     _loop(loop_s / 4)
     alone = _loop(loop_s)
     start = time.perf_counter()
-    wait = keep(path, "beside")
+    artifact = import_module("treering").log_artifact(path, name="beside")
     blocked_s = time.perf_counter() - start
-    saved = threading.Event()
-    waiter = threading.Thread(target=lambda: (wait(), saved.set()))
-    waiter.start()
     beside: list[float] = []
-    while not saved.is_set() or not beside:
+    while artifact.state != "saved" or not beside:  # nobody waits for it, which would make it hurry
         beside += _loop(0.0)
-    waiter.join()
     after = _loop(2 * loop_s)
     import_module("treering").run.flush()
     _settled(import_module("treering").run.store_dir, loop_s)

@@ -13,7 +13,7 @@ import pytest
 from programs import run_program, started
 
 import treering
-from treering.artifacts import leasing, saving
+from treering.artifacts import leasing, saver, saving
 from treering.artifacts.pinning import read_plan
 
 SIZE = 6 << 20
@@ -283,3 +283,40 @@ def test_offline_runs_carry_their_artifacts(store_dir: Path, tmp_path: Path) -> 
         assert verify_store(Depot(other.database, other.folder)).damage == []
     assert treering.Api(tmp_path / "other").version("m:best").read() == data
     assert os.listdir(tmp_path / "other" / "blobs" / "packs")
+
+
+def waits(run: treering.Run, artifact: treering.Artifact, _path: Path) -> None:
+    artifact.wait(30)
+
+
+def flushes(run: treering.Run, _artifact: treering.Artifact, _path: Path) -> None:
+    run.flush(30)
+
+
+def ends(run: treering.Run, _artifact: treering.Artifact, _path: Path) -> None:
+    run.finish()
+
+
+def logs_another(run: treering.Run, artifact: treering.Artifact, path: Path) -> None:
+    run.log_artifact(path, name="another")
+    while artifact.state == "saving":
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("hurry", [waits, flushes, ends, logs_another])
+def test_a_save_rests_until_somebody_waits(
+    hurry: Callable[[treering.Run, treering.Artifact, Path], None],
+    store_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(saver, "_SHARE_OF_TWO", 1e-9)
+    monkeypatch.setattr(saver, "_LONGEST_REST_S", 3600.0)
+    filled(tmp_path / "weights.bin", 1)
+    run = treering.init("p", settings={"system_interval_s": 0})
+    artifact = run.log_artifact(tmp_path / "weights.bin", name="m")
+    time.sleep(0.3)  # time enough for a save that does not rest
+    assert artifact.state == "saving"
+    hurry(run, artifact, tmp_path / "weights.bin")
+    assert artifact.state == "saved"
+    run.finish()

@@ -79,8 +79,10 @@ class ChunkReader:
 
     def locate(self, ids: Iterable[bytes]) -> None:
         """Look up many chunks at once."""
+        wanted = {one for one in ids if one not in self._located}
+        if not wanted:
+            return
         with self._lock:
-            wanted = {one for one in ids if one not in self._located}
             self._located.update(index.locate(self._depot.database, wanted))
 
     def chunks(self, ids: Sequence[bytes]) -> list[memoryview]:

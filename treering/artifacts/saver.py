@@ -1,4 +1,8 @@
-"""The thread that saves a run's versions while the training goes on, one after another, in the order of the calls."""
+"""The thread that saves a run's versions while the training goes on, one after another, in the order of the calls.
+
+While nobody waits for them it works at leisure, since a training needs the processors more; from `wait` or the end of
+the run on, and where versions come faster than that, it works as fast as it can.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +31,11 @@ _RETRY_S, _MAX_RETRY_S = 1.0, 30.0
 _BAR = 20
 # Threads that a thread starts have its priority, too.
 _NICE = 15
+# Of two processors the saver takes one twentieth for its own thread, which is less than a tenth of one with those that
+# help it: beside a training that needs both, any more of it is felt. Among more there is sooner an idle one.
+_SHARE_OF_TWO = 0.05
+# A rest comes after so much work; never a long one, for what the share is may be wrong.
+_STINT_S, _LONGEST_REST_S = 0.002, 0.5
 
 
 class Saver:
@@ -56,6 +65,9 @@ class Saver:
         self._changed = threading.Condition()
         self._queue: list[Request] = []
         self._closing = False
+        self._hurried = False
+        self._worked_s = 0.0
+        self._share = min(_SHARE_OF_TWO * (_processors() / 2) ** 2, 1.0)
         self._thread: threading.Thread | None = None
         self._lease: Lease | None = None
         #: Bytes of the present version that have been read, and of how many.
@@ -95,7 +107,14 @@ class Saver:
     def wait(self, timeout_s: float | None) -> bool:
         """Wait until everything handed over is saved or has failed; False when time runs out first."""
         with self._changed:
+            self.hurry()
             return self._changed.wait_for(lambda: not self._queue or self._thread is None, timeout_s)
+
+    def hurry(self) -> None:
+        """Work without rest until all that was handed over is saved: somebody waits for it."""
+        with self._changed:
+            self._hurried = bool(self._queue)
+            self._changed.notify_all()
 
     def close(self, timeout_s: float) -> bool:
         """End after what is waiting; False when time runs out, in which case the next command saves the rest."""
@@ -152,6 +171,7 @@ class Saver:
     def _done(self) -> None:
         with self._changed:
             self._queue.pop(0)
+            self._hurried &= bool(self._queue)
             self._changed.notify_all()
 
     def _rest(self, seconds: float) -> bool:
@@ -182,13 +202,33 @@ class Saver:
         from treering.artifacts.depot import Depot
         from treering.artifacts.repacking import repack_lately
 
+        def stop() -> bool:
+            self._breathe()
+            return bool(self._queue) or self._closing
+
         try:
-            repack_lately(Depot(store.database, store.folder), request.id, lambda: bool(self._queue) or self._closing)
+            repack_lately(Depot(store.database, store.folder), request.id, stop)
         except Exception as error:  # it is stored as well as before
             self._warn(f"repacking artifact {request.name!r}", error)
 
     def _note(self, size: int, total: int) -> None:
         self.progress, self.total = size, total
+        self._breathe()
+
+    def _breathe(self) -> None:
+        """Rest for as long as it takes to keep to the share, unless somebody waits, or another version does."""
+        worked_s = time.thread_time() - self._worked_s
+        if worked_s < _STINT_S:
+            return
+        with self._changed:
+            rest_s = min(worked_s * (1 / self._share - 1), _LONGEST_REST_S)
+            self._changed.wait_for(lambda: self._closing or self._hurried or len(self._queue) > 1, rest_s)
+        self._worked_s = time.thread_time()
+
+
+def _processors() -> int:
+    """Return how many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _give_way() -> None:

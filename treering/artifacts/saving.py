@@ -202,7 +202,7 @@ def _store(
 
     entries = [pin.entry for pin in pins if pin.entry is not None]
     entries += [_store_large(storing, folder, pin, tell) for pin in pins if pin.name]
-    entries += _store_small(storing, folder, [pin for pin in pins if not pin.name and pin.entry is None])
+    entries += _store_small(storing, folder, [pin for pin in pins if not pin.name and pin.entry is None], tell)
     tell()
     return entries
 
@@ -233,7 +233,7 @@ def _read_into(descriptor: int, view: memoryview) -> int:
     return len(data)
 
 
-def _store_small(storing: Storing, folder: Path, pins: Sequence[Pin]) -> list[Entry]:
+def _store_small(storing: Storing, folder: Path, pins: Sequence[Pin], tell: Callable[[], None]) -> list[Entry]:
     """Store the files of the bundle, each of which is one chunk."""
     from blake3 import blake3
 
@@ -247,6 +247,7 @@ def _store_small(storing: Storing, folder: Path, pins: Sequence[Pin]) -> list[En
                     raise PinGone(f"{pin.path!r} is cut off in what was to be saved")
                 if data:
                     storing.add_small(memoryview(data), partial(ids.__setitem__, pin.path))
+                    tell()
     except FileNotFoundError as error:
         raise PinGone(f"{pins[0].path!r} is gone before it was saved" if pins else str(error)) from error
     storing.settle()

@@ -176,13 +176,14 @@ def _write_large(
     if _is_there(entry, place, tell):
         return
     part = _part(place)
-    with open(part, "r+b" if os.path.exists(part) else "w+b", buffering=0) as file:
+    begun = os.path.exists(part)
+    with open(part, "r+b" if begun else "w+b", buffering=0) as file:
         _allocate(file.fileno(), entry.size)
 
         def work(batch: tuple[int, list[tuple[bytes, int]]]) -> None:
             start, pieces = batch
             size = sum(size for _, size in pieces)
-            if not _holds(file.fileno(), start, pieces):
+            if not (begun and _holds(file.fileno(), start, pieces)):
                 view = _of_thread.memory(size)
                 reader.fill(pieces, view)
                 _write_at(file.fileno(), view, start)
