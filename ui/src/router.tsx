@@ -55,6 +55,12 @@ const compare = createRoute({
   component: lazyRouteComponent(() => import("./pages/compare/ComparePage"), "ComparePage"),
 });
 
+const sweeps = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/$project/sweeps",
+  component: lazyRouteComponent(() => import("./pages/sweeps/SweepsPage"), "SweepsPage"),
+});
+
 const sweep = createRoute({
   getParentRoute: () => rootRoute,
   path: "/$project/sweeps/$sweep",
@@ -62,7 +68,7 @@ const sweep = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: rootRoute.addChildren([projects, alerts, project, run, compare, artifacts, artifact, sweep]),
+  routeTree: rootRoute.addChildren([projects, alerts, project, run, compare, artifacts, artifact, sweeps, sweep]),
   basepath: ROOT || "/",
   parseSearch,
   stringifySearch: writeSearch,

@@ -5,6 +5,7 @@ import styles from "./ProjectNav.module.css";
 /** In the order in which they are shown; `part` is what follows the project in an address, "" for the project itself. */
 export const PARTS = [
   { label: "Runs", part: "", to: "/$project" },
+  { label: "Sweeps", part: "sweeps", to: "/$project/sweeps" },
   { label: "Artifacts", part: "artifacts", to: "/$project/artifacts" },
 ] as const;
 

@@ -45,7 +45,7 @@ function Mark() {
 }
 
 function Crumbs() {
-  const { project, run, artifact } = useParams({ strict: false });
+  const { project, run, sweep, artifact } = useParams({ strict: false });
   if (project === undefined) return <nav className={styles.crumbs} />;
   return (
     <nav className={styles.crumbs} aria-label="Where you are">
@@ -58,6 +58,14 @@ function Crumbs() {
           <span className={styles.slash}>/</span>
           <span className={styles.crumb} id="crumb-run">
             {nameOf(run)}
+          </span>
+        </>
+      )}
+      {sweep !== undefined && (
+        <>
+          <span className={styles.slash}>/</span>
+          <span className={styles.crumb} id="crumb-sweep">
+            {nameOf(sweep)}
           </span>
         </>
       )}

@@ -1,0 +1,4 @@
+/** The page is being built. */
+export function SweepsPage() {
+  return <p>Not built yet.</p>;
+}
