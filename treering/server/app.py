@@ -20,6 +20,7 @@ from treering.server import (
     routes_compare,
     routes_episodes,
     routes_files,
+    routes_groups,
     routes_lineage,
     routes_live,
     routes_media,
@@ -29,6 +30,7 @@ from treering.server import (
     routes_series,
     routes_sweeps,
     routes_upload,
+    routes_views,
     routes_write,
     shapes,
 )
@@ -53,7 +55,7 @@ __all__ = ["API", "create_api", "create_app"]
 
 API = "/api/v1"
 # What the gate, or any route, may answer instead.
-_REFUSALS = (400, 401, 403, 404, 405, 409, 413, 415, 421, 422, 429, 503)
+_REFUSALS = (400, 401, 403, 404, 405, 409, 412, 413, 415, 421, 422, 428, 429, 503)
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 422: "bad_request"}
 
 
@@ -101,6 +103,8 @@ def create_api(options: ServerOptions) -> FastAPI:
     for module in (
         routes_runs,
         routes_project,
+        routes_groups,
+        routes_views,
         routes_series,
         routes_files,
         routes_media,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from msgspec import json
 from pydantic import BaseModel, ConfigDict, Field
 
-from treering.api._edit import edit_run
+from treering.api._edit import colours_of, edit_run
 from treering.server.routes_runs import Open, RunId, run_row
 from treering.server.shapes import RunRow
 from treering.server.shelf import Library, within
@@ -171,13 +171,15 @@ class RunChange(BaseModel):
     name: Annotated[str | None, Field(max_length=1000)] = None
     notes: Annotated[str | None, Field(max_length=100_000)] = None
     tags: Annotated[list[_Text] | None, Field(max_length=1000)] = None
+    group: Annotated[str | None, Field(max_length=1000, description="empty for none")] = None
+    colour: Annotated[str | None, Field(max_length=7, description="#rrggbb as it is on white; empty for any")] = None
 
 
 @router.patch("/runs/{run_id}")
 def change(library: Open, run_id: RunId, given: RunChange) -> RunRow:
-    """Give a run another name, other notes, other tags."""
-    found = edit_run(library.by_id(run_id), name=given.name, notes=given.notes, tags=given.tags)
-    return run_row(found, {})
+    """Give a run another name, other notes, tags, another group or colour."""
+    found = edit_run(library.by_id(run_id), **given.model_dump())
+    return run_row(found, {}, colours_of([found]).get(run_id))
 
 
 @router.delete("/runs/{run_id}", status_code=204)

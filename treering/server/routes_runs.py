@@ -6,20 +6,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 
+from treering.api._edit import colours_of
 from treering.api._listing import leaves
 from treering.api._records import Metric
 from treering.errors import NotFound, UsageError
 from treering.server import shapes
 from treering.server.shelf import Library, stored, within
 from treering.server.wire import clean, decode_cursor, encode_cursor, plain, us
-from treering.store.read_filter import Compare, Field, parse_filter, parse_order
+from treering.store.read_filter import All, AnyOf, Compare, Field, Node, parse_filter, parse_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from treering.api import ApiRun
 
-__all__ = ["Open", "RunId", "open_library", "router", "run_row"]
+__all__ = ["Open", "RunId", "open_library", "router", "run_row", "run_rows", "searched"]
 
 _SCOPES = ("config", "summary")
 _MAX_LINES = 10_000
@@ -55,6 +56,7 @@ def runs(
     library: Open,
     project: str | None = None,
     filters: Annotated[str | None, Query(alias="filter", max_length=20_000)] = None,
+    search: Annotated[str | None, Query(max_length=1000, description="what names or ids contain, in any case")] = None,
     order: Annotated[str, Query(max_length=2000)] = "-created",
     columns: Annotated[list[str], Query(alias="column", max_length=1000)] = [],  # noqa: B006  # FastAPI copies it
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
@@ -63,13 +65,20 @@ def runs(
     count: bool = False,
 ) -> shapes.RunsPage:
     """List runs: `filter` and `order` as in `Api.runs`, each `column` such as config.lr, summary.loss or config.*."""
-    where, ordered = within(project, parse_filter(filters)), parse_order(order)
+    where, ordered = searched(within(project, parse_filter(filters)), search), parse_order(order)
     found, following = library.page(where, ordered, limit, None if after is None else _position(after, order), offset)
     return shapes.RunsPage(
         runs=run_rows(found, columns),
         next=None if following is None else encode_cursor([order, *following]),
         total=library.count(where) if count else None,
     )
+
+
+def searched(where: Node, search: str | None) -> Node:
+    """Return the condition narrowed to runs whose names or ids contain all of some words."""
+    words = (search or "").split()
+    named = [AnyOf(tuple(Compare(Field("run", key), "mentions", (word,)) for key in ("name", "id"))) for word in words]
+    return All((where, *named)) if named else where
 
 
 def _position(cursor: str, order: str) -> list[Any]:
@@ -87,7 +96,8 @@ def run_rows(found: Sequence[ApiRun], columns: Sequence[str]) -> list[shapes.Run
         if keys:
             for run_id, whole in stored(found, scope).items():
                 values[run_id].update(_chosen(scope, keys, leaves(whole)))
-    return [run_row(run, values[run.id]) for run in found]
+    colours = colours_of(found)
+    return [run_row(run, values[run.id], colours.get(run.id)) for run in found]
 
 
 def _chosen(scope: str, keys: Sequence[str], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,7 +105,7 @@ def _chosen(scope: str, keys: Sequence[str], values: Mapping[str, Any]) -> dict[
     return {f"{scope}.{clean(key)}": plain(values[key]) for key in wanted}
 
 
-def run_row(run: ApiRun, values: Mapping[str, Any]) -> shapes.RunRow:
+def run_row(run: ApiRun, values: Mapping[str, Any], colour: str | None = None) -> shapes.RunRow:
     """Return a run as a list shows it."""
     return shapes.RunRow(
         id=run.id,
@@ -113,6 +123,7 @@ def run_row(run: ApiRun, values: Mapping[str, Any]) -> shapes.RunRow:
         parent_id=run.parent_id,
         parent_step=run.parent_step,
         tags=[clean(tag) for tag in run.tags],
+        colour=colour,
         values=dict(values),
     )
 
@@ -132,7 +143,7 @@ def run(library: Open, run_id: RunId) -> shapes.RunDetail:
         if key not in {"_step", "_time"}
     ]  # fmt: skip
     return shapes.RunDetail(
-        **run_row(found, {}).model_dump(),
+        **run_row(found, {}, colours_of([found]).get(run_id)).model_dump(),
         config=plain(stored([found], "config")[run_id]),
         summary=plain(stored([found], "summary")[run_id]),
         failure=plain(found.failure),

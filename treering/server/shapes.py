@@ -87,6 +87,7 @@ class RunRow(BaseModel):
     parent_id: str | None
     parent_step: int | None
     tags: list[str]
+    colour: str | None = Field(description="of its lines, as somebody chose it: #rrggbb on white")
     values: dict[str, Any] = Field(description="the columns that were asked for, such as config.lr")
 
 

@@ -28,7 +28,7 @@ _STATES = ENDED | {"running"}
 _LONGEST = 1000
 _LAST_US = 253_402_300_799_000_000  # the year 9999, beyond which no calendar of Python's goes
 #: What people change in a dashboard while the run's writer goes on.
-GIVEN_HERE_TOO = ("name", "notes", "tags")
+GIVEN_HERE_TOO = ("name", "notes", "tags", "group_name")
 _PLAIN = ("name", "notes", "tags", "group_name", "job_type")
 _ATTEMPT = ("state", "started_us", "ended_us", "from_step", "first_row", "dropped_rows")
 _PACKED = ("failure", "config_changes", "process")

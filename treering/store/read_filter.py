@@ -76,7 +76,8 @@ class Compare(NamedTuple):
 
     Attributes:
         field: what is compared.
-        operator: = < <= > >= in contains ~ or exists.
+        operator: = < <= > >= in contains ~ or exists; `mentions` is `contains` in any case, and has no word in the
+            language.
         values: one; for `in` any number, for `exists` none.
     """
 

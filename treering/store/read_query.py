@@ -100,6 +100,70 @@ class RunQuery:
         """Return the statement that counts the runs."""
         return f"SELECT COUNT(*) FROM runs r WHERE {self._condition(where)}"
 
+    def groups(self, by: Sequence[Field], where: Node) -> str:
+        """Return the statement that counts the runs of each group and state.
+
+        Its columns: number and text of each field, the state, the runs, one of them, when the newest was created.
+        """
+        keys, tables = self._grouped(by, where)
+        return (
+            f"SELECT {', '.join(keys)}, r.state, COUNT(*), MIN(r.id), MAX(r.created_us) FROM {tables} "
+            f"GROUP BY {', '.join(keys)}, r.state"
+        )
+
+    def members(self, by: Sequence[Field], where: Node, most: int) -> str:
+        """Return the statement for the newest runs of each group: its keys, then id and time of a run."""
+        keys, tables = self._grouped(by, where)
+        named = ", ".join(f"{key} AS k{at}" for at, key in enumerate(keys))
+        return (
+            f"SELECT {', '.join(f'k{at}' for at in range(len(keys)))}, id, made FROM (SELECT {named}, r.id AS id, "
+            f"r.created_us AS made, ROW_NUMBER() OVER (PARTITION BY {', '.join(keys)} ORDER BY r.created_us DESC, r.id)"
+            f" AS place FROM {tables}) ranked WHERE place <= {self._bind(most)}"
+        )
+
+    def tallies(self, by: Sequence[Field], where: Node, scope: str, names: Sequence[str]) -> str:
+        """Return the statement for how far the values of some keys are apart in each group.
+
+        Args:
+            by: as in `groups`.
+            where: which runs.
+            scope: "config" or "summary"; "run" for the numbers that a run has itself.
+            names: keys of that scope; of a run one alone.
+
+        Its columns: number and text of each field of `by`; the key; how many runs have it, how many as a number, mean,
+        least and largest number, sum of the squared distances from the mean, first and last text.
+        """
+        keys, tables = self._grouped(by, where)
+        if scope == "run":
+            column = f"CAST({_COLUMNS[names[0]]} AS DOUBLE PRECISION)"
+            listed = f"{', '.join(keys)}, {self._bind(names[0])}, {self._spread(column)}, NULL, NULL"
+            return f"SELECT {listed} FROM {tables} GROUP BY {', '.join(keys)}"
+        named = ", ".join(f"{key} AS k{at}" for at, key in enumerate(keys))
+        listed = ", ".join([f"p.k{at}" for at in range(len(keys))] + ["v.key"])
+        wanted = ", ".join(self._bind(name) for name in names)
+        # A cross join keeps SQLite from walking all values of a key first.
+        return (
+            f"SELECT {listed}, {self._spread('v.number')}, MIN(SUBSTR(v.text, 1, 300)), MAX(SUBSTR(v.text, 1, 300)) "
+            f"FROM (SELECT r.id AS id, {named} FROM {tables}) p CROSS JOIN run_values v "
+            f"WHERE v.run_id = p.id AND v.scope = {self._bind(scope)} AND v.key IN ({wanted}) GROUP BY {listed}"
+        )
+
+    def _spread(self, column: str) -> str:
+        square = f"VAR_POP({column}) * COUNT({column})" if self.dialect == "postgresql" else f"squares({column})"
+        return f"COUNT(*), COUNT({column}), AVG({column}), MIN({column}), MAX({column}), {square}"
+
+    def _grouped(self, by: Sequence[Field], where: Node) -> tuple[list[str], str]:
+        """Return number and text of each field, and the tables with the condition that they are read from."""
+        nothing = {"number": "CAST(NULL AS DOUBLE PRECISION)", "text": "CAST(NULL AS TEXT)"}
+        keys: list[str] = []
+        for field in by:
+            found = self._order_keys(field)
+            if field.scope == "run":
+                is_text = field.sort == "text"
+                found = [nothing["number"], *found] if is_text else [*found, nothing["text"]]
+            keys += found
+        return keys, f"runs r{''.join(self._joins)} WHERE {self._condition(where)}"
+
     def _beyond(self, keys: Sequence[str], descents: Sequence[bool], after: Sequence[Any]) -> str:
         """Return the condition for what an order by `keys` puts behind the values `after`, NULL being the last."""
         if len(after) != len(keys):
@@ -181,8 +245,10 @@ class RunQuery:
         if operator == "in":
             return f"{column} IN ({', '.join(self._bind(value) for value in values)})"
         bound = [self._bind(self._pattern(value) if operator == "~" else value) for value in values]
-        if operator == "contains":
+        if operator in {"contains", "mentions"}:
             function = "strpos" if self.dialect == "postgresql" else "instr"
+            if operator == "mentions":
+                column, bound[0] = f"LOWER({column})", f"LOWER({bound[0]})"
             return f"{function}({column}, {bound[0]}) > 0"
         if operator == "~":
             return f"{column} {'LIKE' if self.dialect == 'postgresql' else 'GLOB'} {bound[0]}"
