@@ -17,10 +17,12 @@ from treering.api._run import ApiRun
 if TYPE_CHECKING:
     from treering.api._keeping import Rule
     from treering.api._registry import Registered, Registry, RegistryEvent
+    from treering.api._reports import ApiReport
     from treering.api._series import History, Series
 
 __all__ = [
     "Api",
+    "ApiReport",
     "ApiRun",
     "Attempt",
     "ConsoleLine",
@@ -51,4 +53,8 @@ def __getattr__(name: str) -> Any:
         from treering.api import _registry
 
         return getattr(_registry, name)
+    if name == "ApiReport":
+        from treering.api import _reports
+
+        return _reports.ApiReport
     raise AttributeError(f"module 'treering.api' has no attribute {name!r}")

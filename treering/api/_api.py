@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from treering.api._keeping import Rule
     from treering.api._registry import Registry
+    from treering.api._reports import ApiReport
     from treering.artifacts import Artifact
     from treering.artifacts.retention import KeepOptions
 
@@ -221,6 +222,49 @@ class Api:
         from treering.api._keeping import rules
 
         return rules(self._sources, name, project)
+
+    def reports(self, project: str | None = None) -> list[ApiReport]:
+        """Return the reports of a project, or of all: the last changed first."""
+        from treering.api._reports import ApiReport
+        from treering.reports import Reports
+
+        kept = Reports(self._sources[0].database)
+        return [ApiReport(self, kept, one) for one in kept.all(project)]
+
+    def report(self, name: str, project: str | None = None) -> ApiReport:
+        """Return a report.
+
+        Args:
+            name: its id, or its title.
+            project: that it is in.
+
+        Raises:
+            NotFound: no such report.
+            UsageError: several are called that; the text lists them.
+        """
+        from treering.api._reports import find_report
+
+        return find_report(self.reports(project), name)
+
+    def create_report(self, project: str, title: str, text: str, author: str = "") -> ApiReport:
+        """Keep a new report.
+
+        Args:
+            project: that it belongs to.
+            title: for people.
+            text: Markdown, with ```` ```chart ```` and ```` ```runs ```` blocks in it.
+            author: who wrote it.
+
+        Raises:
+            UsageError: no title, or more than there is room for.
+            StoreError: the store is read-only.
+        """
+        from treering.api._reports import ApiReport
+        from treering.reports import Reports, open_reports
+
+        with open_reports(self._sources[0]) as kept:
+            report = kept.create(project, title, text, author)
+        return ApiReport(self, Reports(self._sources[0].database), report)
 
     def registry(self, project: str = "model-registry") -> Registry:
         """Return the registry: collections that all projects share, with stages and a log of what happened.

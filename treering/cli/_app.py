@@ -26,6 +26,7 @@ COMMANDS = {
     "alert": "Be told when something happens to a run.",
     "sweep": "Make a sweep of a YAML file, look at it, and steer it.",
     "agent": "Run trials of a sweep, until it is over.",
+    "report": "List reports, and write one as a file that opens anywhere.",
     "export": "Write runs as Parquet, CSV or JSON.",
     "delete": "Delete runs for good; asks first.",
     "doctor": "Check the store, and bring in what dead runs left behind.",

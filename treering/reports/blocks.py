@@ -18,7 +18,7 @@ __all__ = ["KINDS", "RUN_FIELDS", "BlockError", "ChartBlock", "Chosen", "RunsBlo
 #: The first word after the fence of a block that is ours.
 KINDS = ("chart", "runs")
 #: What a column of a table can be besides config.KEY and summary.KEY.
-RUN_FIELDS = ("name", "id", "state", "created", "duration", "group", "job_type", "tags", "notes")
+RUN_FIELDS = ("name", "id", "state", "created", "duration", "group", "job_type", "tag", "notes", "attempts")
 _SMOOTHINGS = ("none", "ema", "gauss", "mean", "median")
 _LOGS = {"": "", "none": "", "x": "x", "y": "y", "xy": "xy", "yx": "xy"}
 _LONGEST_TEXT = 20_000
@@ -112,6 +112,8 @@ def read_block(kind: str, text: str) -> ChartBlock | RunsBlock:
     block = form(**found)
     if isinstance(block, ChartBlock) and not block.keys:
         raise BlockError("a chart needs keys: the metrics that it shows, such as `keys: [train/loss, val/*]`")
+    if block.runs and block.filter:
+        raise BlockError(f"a {kind} takes runs or filter, not both; add a condition on id to the filter")
     return block
 
 
@@ -158,7 +160,7 @@ def _texts(most: int) -> Callable[[str, Any], tuple[str, ...]]:
 
 
 def _columns(name: str, value: Any) -> tuple[str, ...]:
-    found = _texts(_MOST_COLUMNS)(name, value)
+    found = tuple("tag" if column == "tags" else column for column in _texts(_MOST_COLUMNS)(name, value))
     for column in found:
         if column not in RUN_FIELDS and not re.match(r"(config|summary)\..", column, re.DOTALL):
             raise BlockError(

@@ -26,6 +26,7 @@ from treering.server import (
     routes_media,
     routes_pages,
     routes_project,
+    routes_reports,
     routes_runs,
     routes_series,
     routes_sweeps,
@@ -117,6 +118,7 @@ def create_api(options: ServerOptions) -> FastAPI:
         routes_artifacts,
         routes_lineage,
         routes_compare,
+        routes_reports,
     ):
         app.include_router(module.router, prefix=API)
     app.include_router(routes_pages.router)
