@@ -17,12 +17,13 @@ from treering.store.read_filter import Node, parse_filter
 from treering.store.read_query import RunQuery
 from treering.store.values import NUMERIC
 
-__all__ = ["router"]
+__all__ = ["DIALECT_IDS", "router"]
 
 router = APIRouter(tags=["project"])
 
 _Text = Annotated[str, Field(max_length=4096)]
-_DIALECT_IDS = {
+#: A list of ids that a statement takes as one parameter, `:ids`.
+DIALECT_IDS = {
     "sqlite": "SELECT value FROM json_each(:ids)",
     "postgresql": "SELECT json_array_elements_text(CAST(:ids AS json))",
 }
@@ -76,7 +77,7 @@ def _columns(library: Library, where: Node, newest: int) -> list[tuple[int, Valu
         found.append((len(ids), None))
         for scope, key, runs, numbers, *ends in source.database.query(
             "SELECT scope, key, COUNT(*), COUNT(number), MIN(number), MAX(number), MIN(SUBSTR(text, 1, 300)), "
-            f"MAX(SUBSTR(text, 1, 300)) FROM run_values WHERE run_id IN ({_DIALECT_IDS[source.database.dialect]}) "
+            f"MAX(SUBSTR(text, 1, 300)) FROM run_values WHERE run_id IN ({DIALECT_IDS[source.database.dialect]}) "
             "GROUP BY scope, key ORDER BY scope, key",
             {"ids": json.encode(ids).decode()},
         ):
@@ -126,6 +127,7 @@ class MetricColumn(BaseModel):
 
     key: str
     numeric: bool
+    kinds: list[str] = Field(default=[], description="of its values: float64, histogram, media, ...")
     runs: int
     points: int
     x: str | None = None
@@ -139,13 +141,14 @@ def metrics(library: Open, query: MetricsQuery) -> list[MetricColumn]:
     for source in library.sources:
         for key, kind, runs, points in source.database.query(
             "SELECT key, kind, COUNT(*), SUM(count) FROM columns "
-            f"WHERE run_id IN ({_DIALECT_IDS[source.database.dialect]}) AND stream = :stream GROUP BY key, kind",
+            f"WHERE run_id IN ({DIALECT_IDS[source.database.dialect]}) AND stream = :stream GROUP BY key, kind",
             {"ids": json.encode(query.runs).decode(), "stream": query.stream},
         ):
             if key in _OWN:
                 continue
             metric = found.setdefault(key, MetricColumn(key=clean(key), numeric=False, runs=0, points=0))
             metric.numeric |= kind in NUMERIC
+            metric.kinds = sorted({*metric.kinds, kind})
             metric.runs += runs
             metric.points += int(points)
     if query.stream == "history":
