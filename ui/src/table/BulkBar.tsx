@@ -75,7 +75,8 @@ function Compare({ runs, project }: Pick<Props, "runs" | "project">) {
       variant="default"
       leftSection={<Icon name="compare" size={12} />}
       component={Link}
-      to={`/${segment(project)}/compare`}
+      to="/$project/compare"
+      params={{ project: segment(project) } as never}
       search={{ runs: runs.map((run) => run.id).join(",") } as never}
     >
       Compare

@@ -1,6 +1,6 @@
 /** The code that ran: its source, and what differed from the commit. */
 import { SegmentedControl, UnstyledButton } from "@mantine/core";
-import { useMemo, useState } from "react";
+import { useMemo } from "react";
 import type { RunDetail } from "../../../api/types";
 import { Icon } from "../../../shell/Icons";
 import { Trouble } from "../../../shell/Trouble";
@@ -9,7 +9,8 @@ import type { Capture } from "../overview/reproduce";
 import { Copy, Empty, Panel, saveText } from "../parts";
 import { useOfRun } from "../useRun";
 import styles from "./Code.module.css";
-import { type PatchFile, type PatchLine, readPatch } from "./diff";
+import { readPatch } from "./diff";
+import { MOST_LINES, PatchView } from "./PatchView";
 
 export function CodeTab({ run }: { run: RunDetail }) {
   const { data, error } = useOfRun<Capture>(run.id, "capture");
@@ -46,7 +47,7 @@ export function CodeTab({ run }: { run: RunDetail }) {
         {changes && data.git?.diff && <SavePatch text={data.git.diff} id={run.id} />}
       </div>
       {changes
-        ? files.map((file) => <File key={file.path} file={file} first={files.length < 8} />)
+        ? files.map((file) => <PatchView key={file.path} file={file} first={files.length < 8} />)
         : sources.map((source) => (
             <Panel key={source.title} title={source.title} flush actions={<Copy text={source.text} label="Copy it" />}>
               <Source text={source.text} />
@@ -81,15 +82,13 @@ function SavePatch({ text, id }: { text: string; id: string }) {
   );
 }
 
-function sourcesOf({ source }: Capture): { title: string; text: string }[] {
+export function sourcesOf({ source }: Capture): { title: string; text: string }[] {
   if (!source) return [];
   if (source.cells) return source.cells.map((cell) => ({ title: `Cell ${cell.number}`, text: cell.text }));
   if (!source.text) return [];
   const title = source.path ?? source.kind ?? "Source";
   return [{ title: source.cut ? `${title} (its beginning)` : title, text: source.text }];
 }
-
-const MOST_LINES = 4000;
 
 function Source({ text }: { text: string }) {
   const lines = text.split("\n");
@@ -106,40 +105,5 @@ function Source({ text }: { text: string }) {
         <p className={styles.more}>{lines.length - MOST_LINES} more lines: copy it to see them</p>
       )}
     </section>
-  );
-}
-
-function File({ file, first }: { file: PatchFile; first: boolean }) {
-  const [open, setOpen] = useState(first && file.lines.length < 800);
-  return (
-    <section className={styles.file} aria-label={file.path}>
-      <UnstyledButton className={styles.head} aria-expanded={open} onClick={() => setOpen(!open)}>
-        <Icon name={open ? "chevronDown" : "chevronRight"} size={14} />
-        <span className={styles.path}>{file.path}</span>
-        <span className={styles.added}>+{file.added}</span>
-        <span className={styles.removed}>−{file.removed}</span>
-      </UnstyledButton>
-      {open && (
-        <section className={styles.code} tabIndex={0} aria-label={`Changes of ${file.path}`}>
-          {file.lines.slice(0, MOST_LINES).map((line, at) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: lines have no other name
-            <Changed key={at} line={line} />
-          ))}
-        </section>
-      )}
-    </section>
-  );
-}
-
-const SIGN = { add: "+", del: "−", same: " ", hunk: "", note: "" } as const;
-
-function Changed({ line }: { line: PatchLine }) {
-  return (
-    <div className={styles.line} data-kind={line.kind}>
-      <span className={styles.number}>{line.before ?? ""}</span>
-      <span className={styles.number}>{line.after ?? ""}</span>
-      <span className={styles.sign}>{SIGN[line.kind]}</span>
-      <span className={styles.text}>{line.text}</span>
-    </div>
   );
 }

@@ -53,6 +53,17 @@ function kindOf(value: Value): Line["kind"] {
   return typeof value === "string" ? "text" : "word";
 }
 
+/** The values at the ends of the branches, by their paths. */
+export function leaves(value: Value | undefined): Map<string, Value> {
+  const found = new Map<string, Value>();
+  const visit = (item: Value, path: string) => {
+    if (!isBranch(item)) found.set(path, item);
+    else for (const [name, inner] of Object.entries(item)) visit(inner, path ? `${path}.${name}` : name);
+  };
+  if (value !== undefined && isBranch(value)) visit(value, "");
+  return found;
+}
+
 /** As YAML would say it, near enough to paste into a file: JSON, which YAML takes as well. */
 export function asJson(value: Value): string {
   return JSON.stringify(value, null, 2);
