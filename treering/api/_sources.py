@@ -102,7 +102,7 @@ class _ReadOnly(Sqlite):
             self._connection.close()
         uri = f"file:{quote(str(self.path.absolute()))}?mode=ro&immutable=1"
         self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-        self.query("SELECT 1 FROM runs LIMIT 1")
+        self._agree_on_format(read_only=True)
         log = self.path.with_name(f"{self.path.name}-wal")
         if log.exists() and log.stat().st_size:
             warn(

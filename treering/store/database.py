@@ -22,13 +22,23 @@ from treering.errors import NotFound, StoreError
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["Database", "Postgres", "Sqlite", "open_database"]
+__all__ = ["FORMAT", "SCHEMA_SQL", "Database", "Postgres", "Sqlite", "open_database", "too_new"]
 
 Parameters = Mapping[str, Any]
 
-#: Version of the tables; equal to `schema.FORMAT`, repeated so that SQLAlchemy is not imported for it.
-FORMAT = 1
+#: Number of the tables' form, kept in `PRAGMA user_version` and, on PostgreSQL, in `store_info`. Raised with each
+#: change of `schema.py`; what that needs beyond is said there.
+FORMAT = 2
+#: Compiled from `schema.py`, which takes too long to import when a run starts.
+SCHEMA_SQL = Path(__file__).with_name("schema.sql")
 _LOCK_TIMEOUT_S = 60.0
+
+
+def too_new(place: object, found: int) -> StoreError:
+    """Return the refusal of a store that a newer treering made."""
+    return StoreError(
+        f"{place} has format {found} and this treering reads up to {FORMAT}; upgrade with `pip install -U treering`"
+    )
 
 
 class Database(ABC):
@@ -94,6 +104,8 @@ class Sqlite(Database):
     Raises:
         NotFound: no file there and not `create`.
         StoreError: not a database of ours, or one written by a newer treering.
+
+    A store of an earlier format is upgraded, or read as it is where `read_only`.
     """
 
     dialect = "sqlite"
@@ -102,6 +114,7 @@ class Sqlite(Database):
         super().__init__()
         self.path = path
         self._depth = 0
+        self._views: list[str] = []  # what stands before the tables of an earlier format, to be taken away
         if create:
             path.parent.mkdir(parents=True, exist_ok=True)
         elif not path.is_file():
@@ -133,20 +146,34 @@ class Sqlite(Database):
         if not read_only:
             # Each commit is on the disk when it returns, so a journal may be deleted after it, power loss or not.
             self._connection.execute("PRAGMA synchronous = FULL")
-        version = self._version()
-        if version == 0 and not read_only:
+        if self._version() == 0 and not read_only:
             self._create(wal=wal)
-            version = self._version()
-        if version > FORMAT:
-            raise StoreError(
-                f"{self.path} has format {version} and this treering reads up to {FORMAT}; upgrade with "
-                "`pip install -U treering`"
-            )
-        if version < FORMAT:
-            raise StoreError(f"{self.path} is empty, or no store of treering's")
+        self._agree_on_format(read_only=read_only)
 
     def _version(self) -> int:
-        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+        return int(self._connection.execute("PRAGMA main.user_version").fetchone()[0])
+
+    def _agree_on_format(self, *, read_only: bool) -> None:
+        version = self._version()
+        if version == FORMAT:
+            return
+        if version > FORMAT:
+            raise too_new(self.path, version)
+        if version == 0:
+            raise StoreError(f"{self.path} is empty, or no store of treering's")
+        from treering.store.upgrading import upgrade_sqlite, view_as_current
+
+        if read_only:
+            self._views = view_as_current(self._connection)
+        else:
+            upgrade_sqlite(self._connection)
+
+    def _look_again(self) -> None:
+        """Read the store's own tables once another program has upgraded them."""
+        if self._version() == FORMAT:
+            for statement in self._views:
+                self._connection.execute(statement)
+            self._views = []
 
     def _create(self, *, wal: bool) -> None:
         deadline = time.monotonic() + _LOCK_TIMEOUT_S
@@ -162,8 +189,7 @@ class Sqlite(Database):
                 time.sleep(0.01)
         with self.transaction():
             if self._version() == 0:
-                script = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
-                for statement in script.split(";\n"):
+                for statement in SCHEMA_SQL.read_text(encoding="utf-8").split(";\n"):
                     self._connection.execute(statement)
 
     def is_at(self, path: Path) -> bool:
@@ -176,6 +202,8 @@ class Sqlite(Database):
     def query(self, sql: str, parameters: Parameters | None = None) -> list[tuple[Any, ...]]:
         """See `Database.query`."""
         with self._lock, _translated(self.path):
+            if self._views:
+                self._look_again()
             return self._connection.execute(sql, parameters or {}).fetchall()
 
     def execute(self, sql: str, parameters: Parameters | None = None) -> int:
@@ -304,13 +332,14 @@ class Postgres(Database):
         self._engine = sqlalchemy.create_engine(url)
         self._connection: Connection | None = None
         self._error: type[Exception] = sqlalchemy.exc.SQLAlchemyError
-        if create:
-            from treering.store import schema
+        from treering.store.upgrading import upgrade_postgres
 
+        try:
             with self._translated(), self._engine.begin() as connection:
-                # Two servers that start together must not both create.
-                connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(7461)"))
-                schema.metadata.create_all(connection)
+                upgrade_postgres(connection, create=create)
+        except BaseException:
+            self._engine.dispose()
+            raise
 
     @contextlib.contextmanager
     def _translated(self) -> Generator[None]:

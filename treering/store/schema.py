@@ -11,11 +11,13 @@ is written as U+2400, since PostgreSQL's text has no NUL.
 
 The embedded store is created from `schema.sql`, compiled from here (`python -m treering.store.schema`), because
 importing SQLAlchemy takes longer than starting a run may.
+
+To change it: raise `FORMAT` in `database.py`, change the tables here, and run `python -m treering.store.schema`.
+Stores that exist get what was added by themselves (a column in an old table needs to be NULL or have a
+`server_default`); for anything else write a step in `upgrading.py`.
 """
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from sqlalchemy import (
     BigInteger,
@@ -34,11 +36,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-__all__ = ["FORMAT", "SQL_FILE", "metadata", "sqlite_script"]
+from treering.store.database import FORMAT, SCHEMA_SQL
 
-#: Raised with every migration; SQLite keeps it in `PRAGMA user_version`, PostgreSQL in `store_info`.
-FORMAT = 1
-SQL_FILE = Path(__file__).with_name("schema.sql")
+__all__ = ["metadata", "sqlite_script"]
 
 metadata = MetaData()
 
@@ -502,4 +502,4 @@ def sqlite_script() -> str:
 
 
 if __name__ == "__main__":
-    SQL_FILE.write_text(sqlite_script(), encoding="utf-8")
+    SCHEMA_SQL.write_text(sqlite_script(), encoding="utf-8")

@@ -422,4 +422,4 @@ CREATE TABLE chunks (
     FOREIGN KEY(column_id) REFERENCES columns (id) ON DELETE CASCADE
 );
 
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;

@@ -13,19 +13,19 @@ import os
 import sqlite3
 import time
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from treering.errors import NotFound, StoreError
 from treering.lease import boot_id, host_name
-from treering.store.database import Database
+from treering.store.database import FORMAT, SCHEMA_SQL, Database, too_new
 from treering.sweeps.opening import bundle_has_checkpoint
 from treering.sweeps.store import StoredSweeps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
+    from pathlib import Path
 
     from typing_extensions import Self
 
@@ -36,7 +36,6 @@ __all__ = ["SharedFile", "SharedSweeps"]
 _WAIT_S = 60.0
 # A transaction takes milliseconds; a holder that has been silent for so long is gone.
 _SILENCE_S = 120.0
-_SCHEMA = Path(__file__).parents[1] / "store" / "schema.sql"
 
 
 class SharedSweeps:
@@ -152,11 +151,25 @@ class SharedFile(Database):
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode = DELETE")
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("BEGIN IMMEDIATE")
-        if not connection.execute("PRAGMA user_version").fetchone()[0]:
-            for statement in _SCHEMA.read_text(encoding="utf-8").split(";\n"):
-                connection.execute(statement)
+        try:
+            self._agree_on_format(connection)
+            connection.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            connection.close()
+            raise
         return connection
+
+    def _agree_on_format(self, connection: sqlite3.Connection) -> None:
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
+        if found > FORMAT:
+            raise too_new(self._path, found)
+        if found == 0:
+            script = SCHEMA_SQL.read_text(encoding="utf-8")
+            connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nCOMMIT;")
+        elif found < FORMAT:
+            from treering.store.upgrading import upgrade_sqlite
+
+            upgrade_sqlite(connection)
 
     def _do(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
         with self.transaction():
