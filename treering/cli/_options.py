@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from treering.errors import UsageError
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
@@ -16,11 +18,13 @@ __all__ = [
     "filter_option",
     "json_option",
     "keys_option",
+    "place_given",
     "place_option",
     "project_completion",
     "run_argument",
     "run_completion",
     "split_keys",
+    "url_option",
 ]
 
 
@@ -46,6 +50,11 @@ def split_keys(_context: click.Context, _parameter: click.Parameter, value: str 
 place_option = click.option(
     "--dir", "-d", "place", metavar="PLACE", help="Folder of the store, a bundle's file, or postgresql://..."
 )
+url_option = click.option(
+    "--url",
+    metavar="URL",
+    help="Server that has the sweep, such as https://host:8265; its key as `treering login` took it.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 filter_option = click.option(
     "--filter", "-f", "filters", metavar="TEXT", help="Such as \"state = 'failed' and config.lr < 0.01\"."
@@ -53,6 +62,13 @@ filter_option = click.option(
 keys_option = click.option(
     "--keys", "-k", metavar="KEYS", callback=split_keys, help="Only these metrics, separated by commas."
 )
+
+
+def place_given(place: str | None, url: str | None) -> str | None:
+    """Return the one of a store's place and a server's address that was given."""
+    if place and url:
+        raise UsageError("got both --dir and --url; the sweep is in a store, or on a server: give one of the two")
+    return url or place
 
 
 def run_argument(name: str = "run", *, metavar: str = "RUN", **options: Any) -> Callable[[_Function], _Function]:

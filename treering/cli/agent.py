@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-from treering.cli._options import place_option
+from treering.cli._options import place_given, place_option, url_option
 from treering.errors import UsageError
 from treering.sweeps.opening import place_for
 
@@ -26,6 +26,7 @@ __all__ = ["command"]
 @click.option("--cpus", type=float, default=1.0, show_default=True, help="CPUs for each trial on Ray.")
 @click.option("--gpus", type=float, default=0.0, show_default=True, help="GPUs for each trial on Ray.")
 @click.option("--agents", "-a", type=click.IntRange(min=1), help="Trials at once on Ray; default what fits.")
+@url_option
 @place_option
 def command(
     sweep_id: str,
@@ -40,6 +41,7 @@ def command(
     cpus: float,
     gpus: float,
     agents: int | None,
+    url: str | None,
     place: str | None,
 ) -> None:
     """Run trials of a sweep, one after the other, until it is over."""
@@ -47,7 +49,7 @@ def command(
     from treering.sweeps.working import Options
 
     sweep_id = sweep_id.rpartition("/")[2]  # W&B's entity/project/id
-    where = place_for(sweep_id, place)
+    where = place_for(sweep_id, place_given(place, url))
     if ray:
         # By its name: the core imports no integration.
         spread = import_module("treering.integrations.ray_agents").spread

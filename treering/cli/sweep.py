@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from treering.cli._options import json_option, place_option
+from treering.cli._options import json_option, place_given, place_option, url_option
 from treering.cli._output import plain_rows, print_json
 from treering.errors import UsageError
-from treering.sweeps.opening import open_sweeps, place_for, place_of
+from treering.sweeps.opening import is_server, open_sweeps, place_for, place_of
 
 if TYPE_CHECKING:
     from treering.sweeps.records import Sweep, Trial
@@ -43,7 +43,7 @@ def command() -> None:
 
 
 def _project(given: str | None) -> str | None:
-    return given or os.environ.get("TREERING_PROJECT") or os.environ.get("WANDB_PROJECT")
+    return given or os.environ.get("TREERING_PROJECT") or os.environ.get("WANDB_PROJECT") or None
 
 
 def _create(file: Path, project: str | None, place: str) -> Sweep:
@@ -68,6 +68,7 @@ def _create(file: Path, project: str | None, place: str) -> Sweep:
 @click.option("--count", "-n", type=click.IntRange(min=1), help="Trials for each agent; part of the command it prints.")
 @_shared_option
 @json_option
+@url_option
 @place_option
 def create(
     file: Path | None,
@@ -77,16 +78,17 @@ def create(
     count: int | None,
     shared: bool,
     as_json: bool,
+    url: str | None,
     place: str | None,
 ) -> None:
     """Make a sweep of a YAML file, and print how to start agents."""
     chosen = file or named
     if chosen is None:
         raise UsageError("create got no file; give the path of a sweep's YAML")
-    where = place_of(place, shared=shared)
+    where = place_of(place_given(place, url), shared=shared)
     sweep = _create(chosen, project, where)
     words = ["treering", "agent", sweep.id, *(["--count", str(count)] if count else [])]
-    words += ["--dir", place] if place else []
+    words += ["--url", where] if is_server(where) else ["--dir", place] if place else []
     if as_json:
         print_json({"id": sweep.id, "project": sweep.project, "place": where, "agent": words})
         return
@@ -129,10 +131,11 @@ def local(file: Path, project: str | None, agents: int, count: int | None, share
 @command.command("list")
 @_project_option
 @json_option
+@url_option
 @place_option
-def list_(project: str | None, as_json: bool, place: str | None) -> None:
+def list_(project: str | None, as_json: bool, url: str | None, place: str | None) -> None:
     """List sweeps, the newest first."""
-    where = place_of(place)
+    where = place_of(place_given(place, url))
     with open_sweeps(where) as sweeps:
         found = sweeps.sweeps(project)
     if not where.startswith("shared:") and "://" not in where and (Path(where) / "sweeps").is_dir():
@@ -153,10 +156,11 @@ def _facts(sweep: Sweep) -> dict[str, Any]:
 @command.command()
 @click.argument("sweep_id", metavar="SWEEP_ID")
 @json_option
+@url_option
 @place_option
-def show(sweep_id: str, as_json: bool, place: str | None) -> None:
+def show(sweep_id: str, as_json: bool, url: str | None, place: str | None) -> None:
     """Show a sweep's trials: their values, and why they were stopped."""
-    with open_sweeps(place_for(sweep_id, place)) as sweeps:
+    with open_sweeps(place_for(sweep_id, place_given(place, url))) as sweeps:
         sweep, trials = sweeps.sweep(sweep_id), sweeps.trials(sweep_id)
     if as_json:
         print_json({**_facts(sweep), "trials": trials})
@@ -186,9 +190,10 @@ def _row(trial: Trial) -> tuple[str, ...]:
 def _action(name: str, text: str) -> None:
     @command.command(name, help=text)
     @click.argument("sweep_id", metavar="SWEEP_ID")
+    @url_option
     @place_option
-    def act(sweep_id: str, place: str | None) -> None:
-        with open_sweeps(place_for(sweep_id, place)) as sweeps:
+    def act(sweep_id: str, url: str | None, place: str | None) -> None:
+        with open_sweeps(place_for(sweep_id, place_given(place, url))) as sweeps:
             sweep = sweeps.change(sweep_id, name)
         click.echo(f"Sweep {sweep.id} is {sweep.state}.")
 
@@ -206,14 +211,22 @@ _action("cancel", "Start no more trials, and end those that run.")
 @click.option("--count", "-n", type=click.IntRange(min=1), help="Trials for each agent.")
 @click.option("--gpus", type=click.IntRange(min=0), default=0, help="GPUs for each pod.")
 @click.option("--claim", help="PersistentVolumeClaim with the store's folder, mounted at its path.")
+@url_option
 @place_option
 def k8s(
-    sweep_id: str, image: str, agents: int, count: int | None, gpus: int, claim: str | None, place: str | None
+    sweep_id: str,
+    image: str,
+    agents: int,
+    count: int | None,
+    gpus: int,
+    claim: str | None,
+    url: str | None,
+    place: str | None,
 ) -> None:
     """Print a Kubernetes Job whose pods are agents, for `kubectl apply -f -` and Run:ai."""
     from treering.sweeps.manifest import job_manifest
 
-    where = place_for(sweep_id, place)
+    where = place_for(sweep_id, place_given(place, url))
     with open_sweeps(where) as sweeps:
         sweep = sweeps.sweep(sweep_id)
     click.echo(job_manifest(sweep, where, image=image, agents=agents, count=count, gpus=gpus, claim=claim), nl=False)

@@ -180,6 +180,13 @@ class Client:
             headers["Content-Encoding"] = "zstd"
         return self._call(method, path, content=data, headers=headers, params=parameters)
 
+    def exchange(self, method: str, path: str, data: Any = None, **parameters: Any) -> Any:
+        """Send plain data and return the answer's, both in MessagePack."""
+        what: dict[str, Any] = {"params": parameters}
+        if method != "GET":
+            what |= {"content": encode(data), "headers": {"Content-Type": ROWS_TYPE}}
+        return decode(self._call(method, path, **what).content)
+
     # -- a run --------------------------------------------------------------------------------------------------------
 
     def put_run(self, run_id: str, document: RunDocument) -> Progress:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Server", "find_server", "login", "logout"]
+__all__ = ["Server", "find_server", "has_their_server", "login", "logout"]
 
 _FILE = "credentials.json"
 
@@ -103,19 +103,34 @@ def logout(url: str, *, environ: Mapping[str, str] | None = None) -> bool:
     return found
 
 
+def has_their_server(environ: Mapping[str, str]) -> bool:
+    """Tell whether WANDB_BASE_URL names a server that may be one of ours."""
+    from urllib.parse import urlsplit
+
+    host = urlsplit(environ.get("WANDB_BASE_URL", "")).hostname or ""
+    return bool(host) and host != "wandb.ai" and not host.endswith(".wandb.ai")
+
+
+def _their_key(environ: Mapping[str, str]) -> str | None:
+    """Return the key in WANDB_API_KEY; one that may be for W&B's own servers goes nowhere else."""
+    return environ.get("WANDB_API_KEY") if has_their_server(environ) else None
+
+
 def find_server(url: str | None, key: str | None, *, environ: Mapping[str, str] | None = None) -> Server:
-    """Return the server that is meant: the one given, else the one of the last `login`.
+    """Return the server that is meant: the one given, else the one of the last `login`, else WANDB_BASE_URL's.
+
+    W&B's own names of variables are what Run:ai and other launchers set; W&B's own servers are none of ours.
 
     Raises:
         UsageError: there is none, or no key to it.
     """
     environ = os.environ if environ is None else environ
     kept = _read(environ) if url is None or key is None else _Kept()
-    url = url or kept.default
+    url = url or kept.default or (environ["WANDB_BASE_URL"] if has_their_server(environ) else "")
     if not url:
         raise UsageError("no server is named; set TREERING_URL, or call `treering login URL` once")
     url = check_url(url)
-    key = key or kept.keys.get(url)
+    key = key or kept.keys.get(url) or _their_key(environ)
     if not key:
         raise UsageError(f"there is no key for {url}; set TREERING_API_KEY, or call `treering login {url}` once")
     return Server(url, key)

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from treering.alerts import Watcher, load_targets, targets_file
 from treering.errors import NotFound, StoreError, TreeringError, UsageError
 from treering.server import (
+    routes_agents,
     routes_alerts,
     routes_artifacts,
     routes_compare,
@@ -43,6 +44,7 @@ from treering.server.packing import Packing
 from treering.server.refusals import Refusal
 from treering.server.shelf import Shelf
 from treering.server.sweep_book import SweepBook
+from treering.server.sweep_desk import SweepDesk
 from treering.server.tokens import Tokens
 from treering.server.wire import error_body
 
@@ -97,6 +99,7 @@ def create_api(options: ServerOptions) -> FastAPI:
     app.state.inbox = Inbox(options.place)
     app.state.sweep_book = SweepBook()
     app.state.jobs = Jobs()
+    app.state.sweep_desk = SweepDesk(app.state.inbox)
     app.state.streams = 0
     app.state.alert_tries = threading.Lock()
     alerts_file = targets_file(options.place, options.alerts)
@@ -121,6 +124,7 @@ def create_api(options: ServerOptions) -> FastAPI:
         routes_lineage,
         routes_compare,
         routes_reports,
+        routes_agents,
     ):
         app.include_router(module.router, prefix=API)
     app.include_router(routes_pages.router)

@@ -31,7 +31,8 @@ def sweep(
         sweep: its configuration, as W&B's sweep YAML has it, or the path of such a file.
         entity: accepted for code written for W&B.
         project: of its runs; default the configuration's.
-        dir: folder of the store, or "postgresql://..."; default as for `init`.
+        dir: folder of the store, "postgresql://...", or a server's "https://..."; default the server of online runs,
+            else as for `init`.
         shared: the folder is one that several machines share, with no server; found out for network file systems.
 
     Returns:

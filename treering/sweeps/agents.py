@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from treering.errors import TreeringError, UsageError
 from treering.lease import boot_id, host_name
@@ -36,6 +37,11 @@ _POLL_S = 0.1
 _FLAPPING_FAILURES, _FLAPPING_S = 3, 60.0
 _INITIAL_FAILURES = 5
 _LONGEST_SHOWN = 120
+# How long an agent waits for a server that does not answer, and how often it looks.
+_PATIENCE_S = 3600.0
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 15.0
+
+_Answer = TypeVar("_Answer")
 
 
 class Flapping(TreeringError):  # noqa: N818  # W&B's word
@@ -102,12 +108,16 @@ class _Worker:
     def work(self, count: int | None) -> int:
         done = 0
         with open_sweeps(self._place) as sweeps, self._listening():
-            sweep = sweeps.sweep(self._sweep_id)
+            sweep = self._insist(lambda: sweeps.sweep(self._sweep_id))
+            if sweep is None:
+                return 0
             config = config_of(sweep.config, sweep.name)
             if self._function is None and not config.program and "${program}" in config.command:
                 raise UsageError(f"sweep {sweep.id} has no `program` to run; add it, or give a function to the agent")
             while (count is None or done < count) and not self._stopping.is_set():
-                offer = sweeps.lease(self._sweep_id, self._me)
+                offer = self._insist(lambda: sweeps.lease(self._sweep_id, self._me))
+                if offer is None:
+                    break
                 if offer.what == "over":
                     self._say(f"sweep {self._sweep_id} is over: {offer.reason}")
                     break
@@ -124,14 +134,38 @@ class _Worker:
         ticket = make_ticket(self._place, sweep, config, trial, self._options)
         result = self._run_function(trial, ticket) if self._function else self._run_program(trial, ticket, config)
         if result is None:
-            sweeps.give_back(trial.key, "its agent was asked to end")
+            # Where this fails, its lease runs out.
+            self._insist(lambda: sweeps.give_back(trial.key, "its agent was asked to end"))
             self._say(f"trial {trial.number} given back")
             return 0
-        mine = sweeps.finish(trial.key, result)
+        mine = self._insist(lambda: sweeps.finish(trial.key, result))
         self._say(f"trial {trial.number} {result.state}{f': {result.failure}' if result.failure else ''}")
         if mine:
             self._count(result)
         return 1
+
+    def _insist(self, ask: Callable[[], _Answer]) -> _Answer | None:
+        """Ask a server that may be away for a while; None where this agent is asked to end before it is back.
+
+        Raises:
+            Unreachable: it was away for longer than an agent waits.
+        """
+        from treering.online.client import Unreachable
+
+        deadline_s, wait_s, told = time.monotonic() + _PATIENCE_S, _FIRST_WAIT_S, False
+        while True:
+            try:
+                return ask()
+            except Unreachable as error:
+                if time.monotonic() > deadline_s:
+                    raise
+                if not told:
+                    self._say(f"waiting for the server: {error}")
+                    told = True
+                # With chance in it, so that the agents of a server that was away do not come back all at once.
+                if self._stopping.wait(wait_s * random.uniform(0.5, 1.0)):  # noqa: S311  # no secret
+                    return None
+                wait_s = min(wait_s * 1.5, _LONGEST_WAIT_S)
 
     def _run_function(self, trial: Trial, ticket: Ticket) -> Result | None:
         function = self._function

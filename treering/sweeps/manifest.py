@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from treering.sweeps.opening import is_server
+
 if TYPE_CHECKING:
     from treering.sweeps.records import Sweep
 
@@ -58,6 +60,9 @@ def job_manifest(
 
 def _variables(sweep: Sweep, place: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [{"name": "TREERING_PROJECT", "value": sweep.project}]
+    if is_server(place):
+        key = {"secretKeyRef": {"name": "treering", "key": "api-key"}}
+        return [*found, {"name": "TREERING_URL", "value": place}, {"name": "TREERING_API_KEY", "valueFrom": key}]
     if "://" in place:  # it may have a password in it
         secret = {"secretKeyRef": {"name": "treering", "key": "store"}}
         return [*found, {"name": "TREERING_DIR", "valueFrom": secret}]

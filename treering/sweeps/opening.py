@@ -1,11 +1,13 @@
-"""Which sweeps a place holds: those of an embedded store, of a PostgreSQL store, or of a shared folder."""
+"""Which sweeps a place holds: those of an embedded store, of PostgreSQL, of a shared folder, or of a server."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from treering.online.credentials import find_server, has_their_server
 from treering.places import find_store, is_network_file_system
 from treering.settings import resolve
 from treering.store import DATABASE, Store
@@ -16,19 +18,21 @@ if TYPE_CHECKING:
 
     from treering.sweeps.store import Sweeps
 
-__all__ = ["open_sweeps", "place_for", "place_of"]
+__all__ = ["is_server", "open_sweeps", "place_for", "place_of"]
 
 
 def place_of(place: str | Path | None = None, *, shared: bool = False) -> str:
     """Return the full name of the place that a user names, or of the one that is meant where he names none.
 
     Args:
-        place: a folder, or an address such as "postgresql://...".
+        place: a folder, or an address such as "postgresql://..." or "https://...", a server's.
         shared: the folder is one that machines share without a server.
     """
     text = str(place) if place is not None else ""
     if "://" in text:
         return text
+    if not text and not shared and (server := _server_meant()) is not None:
+        return server
     prefix = "shared:"
     shared = shared or text.startswith(prefix)
     text = text.removeprefix(prefix)
@@ -37,6 +41,23 @@ def place_of(place: str | Path | None = None, *, shared: bool = False) -> str:
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
     return f"{prefix}{folder}" if shared or is_network_file_system(existing) else str(folder)
+
+
+def is_server(place: str) -> bool:
+    """Tell whether a place is a server's address."""
+    return place.startswith(("http://", "https://"))
+
+
+def _server_meant() -> str | None:
+    """Return the server that takes sweeps where no place is named; None where the store does.
+
+    It is the server of online runs, and one that the environment names where it names no folder.
+    """
+    settings = resolve()
+    named = settings.sources.get("url") == "TREERING_URL" or has_their_server(os.environ)
+    if settings.mode != "online" and (not named or settings.dir is not None):
+        return None
+    return find_server(settings.url, settings.api_key).url
 
 
 def place_for(sweep_id: str, place: str | Path | None = None) -> str:
@@ -54,6 +75,14 @@ def open_sweeps(place: str) -> Generator[Sweeps]:
     from treering.sweeps.store import StoredSweeps
     from treering.sweeps.trials import Rows
 
+    if is_server(place):
+        from treering.online.client import Client
+        from treering.sweeps.remote import RemoteSweeps
+
+        server = find_server(place, resolve().api_key)
+        with Client(server.url, server.key) as client:
+            yield RemoteSweeps(client)
+        return
     if place.startswith("shared:"):
         yield SharedSweeps(Path(place.removeprefix("shared:")))
         return

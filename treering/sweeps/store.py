@@ -16,6 +16,7 @@ from treering.start import new_id
 from treering.sweeps import stopping
 from treering.sweeps.config import config_of
 from treering.sweeps.engines import Suggestion, make_engine
+from treering.sweeps.outcomes import excesses, final_values
 from treering.sweeps.prior import read_prior
 from treering.sweeps.records import ENDED, Offer, Orders, Sweep, Trial
 from treering.sweeps.space import point_key
@@ -98,6 +99,7 @@ class StoredSweeps:
         database: open; used by one thread at a time.
         has_checkpoint: tells of a run whether it has kept a model to go on from.
         alive: tells whether an agent of this very machine lives; asked for those whose lease has not run out.
+        since_us: before this nobody could show himself here, so a lease that ran out lasts for its length from then.
     """
 
     def __init__(
@@ -105,21 +107,30 @@ class StoredSweeps:
         database: Database,
         has_checkpoint: Callable[[str], bool] | None = None,
         alive: Callable[[Agent], bool] | None = None,
+        since_us: int = 0,
     ) -> None:
         self.rows = Rows(database)
         self._database = database
         self._has_checkpoint = has_checkpoint or self.rows.has_checkpoint
         self._alive = alive or is_alive
+        self._since_us = since_us
         self._configs: dict[str, SweepConfig] = {}
         self._engines: dict[str, Engine] = {}
         self._seen: dict[str, tuple[int, dict[int, Trial]]] = {}
 
     # -- sweeps -------------------------------------------------------------------------------------------------------
 
-    def create(self, config: dict[str, Any], *, project: str | None = None, source: str | None = None) -> Sweep:
-        """See `Sweeps.create`."""
+    def create(
+        self,
+        config: dict[str, Any],
+        *,
+        project: str | None = None,
+        source: str | None = None,
+        sweep_id: str | None = None,
+    ) -> Sweep:
+        """See `Sweeps.create`; one of a given id is made once."""
         checked = config_of(config)
-        sweep_id = new_id()
+        sweep_id = sweep_id or new_id()
         sweep = Sweep(
             id=sweep_id,
             project=project or checked.project or "uncategorized",
@@ -134,8 +145,7 @@ class StoredSweeps:
         )
         with self._database.transaction():
             sweep.prior = read_prior(self.rows, checked)
-            self.rows.insert_sweep(sweep)
-        return sweep
+            return sweep if self.rows.insert_sweep(sweep) else self.rows.sweep(sweep_id)
 
     def sweep(self, sweep_id: str) -> Sweep:
         """See `Sweeps.sweep`."""
@@ -204,9 +214,19 @@ class StoredSweeps:
 
     # -- giving trials out --------------------------------------------------------------------------------------------
 
-    def lease(self, sweep_id: str, agent: Agent) -> Offer:
-        """See `Sweeps.lease`."""
+    def lease(self, sweep_id: str, agent: Agent, *, again: bool = False) -> Offer:
+        """See `Sweeps.lease`.
+
+        Args:
+            sweep_id: of a sweep.
+            agent: who asks.
+            again: an agent that has a trial gets the same one: it did not hear of it.
+        """
         with self._writing(sweep_id) as revision:
+            if again and (mine := self.rows.trials(sweep_id, "state = 'running' AND agent = :me", {"me": agent.id})):
+                self.rows.hold(mine[0], agent)
+                goes_on = mine[0].attempt > 1 and self._has_checkpoint(mine[0].run_id)
+                return Offer("trial", mine[0], goes_on=goes_on)
             sweep = self.rows.sweep(sweep_id)
             config = self.config(sweep)
             refusal = self._refusal(sweep, revision)
@@ -260,7 +280,9 @@ class StoredSweeps:
     def _reclaim(self, sweep_id: str, revision: int) -> None:
         """Take trials back from agents that are gone."""
         for number, until, holder in self.rows.holders(sweep_id):
-            if until > now_us() and self._alive(holder):
+            silent_since_us = until - int(holder.lease_s * 1e6)
+            late_us = max(self._since_us - silent_since_us, 0)
+            if until + late_us > now_us() and self._alive(holder):
                 continue
             trial = self.rows.trial(sweep_id, number)
             if trial is None:
@@ -401,20 +423,24 @@ class StoredSweeps:
         with self._writing(key.sweep) as revision:
             trial = self._mine(key)
             if trial is None:
-                return False
+                return self._has_ended(key, result)
             sweep = self.rows.sweep(key.sweep)
             config = self.config(sweep)
             stopped = trial.order == "stop" and result.state == "finished"
             trial.state = "stopped" if stopped else result.state
             trial.failure, trial.ended_us, trial.revision = result.failure, now_us(), revision
-            trial.values = _values(trial, config, result)
-            found = [_find(result.summary, one.name) for one in config.constraints]
-            trial.constraints = [
-                one.excess(value) for one, value in zip(config.constraints, found, strict=True) if value is not None
-            ]
+            trial.values = final_values(trial, config, result)
+            trial.constraints = excesses(config, result)
             self.rows.save_trial(trial)
             self._settle(sweep, config, trial)
         return True
+
+    def _has_ended(self, key: Key, result: Result) -> bool:
+        """Tell whether this very end has been noted: the answer to it was lost."""
+        trial = self.rows.trial(key.sweep, key.number)
+        if trial is None or trial.attempt != key.attempt or trial.deaths >= _MOST_DEATHS:
+            return False
+        return trial.state == result.state or (trial.state, result.state) == ("stopped", "finished")
 
     def _settle(self, sweep: Sweep, config: SweepConfig, trial: Trial) -> None:
         reason = sweep.reason
@@ -440,19 +466,6 @@ class StoredSweeps:
             trial.state, trial.failure, trial.revision = "waiting", reason, revision
             self.rows.save_trial(trial)
         return True
-
-
-def _values(trial: Trial, config: SweepConfig, result: Result) -> list[float] | None:
-    found = [_find(result.summary, one.name) for one in config.metrics]
-    if found and found[0] is None and len(found) == 1 and trial.curve:
-        found = [trial.curve[-1][1]]
-    values = [value for value in found if value is not None]
-    return values if values and len(values) == len(found) else None
-
-
-def _find(summary: dict[str, float], name: str) -> float | None:
-    """Return an entry, whichever way nested names are joined: W&B writes val.loss for what treering calls val/loss."""
-    return summary.get(name, summary.get(name.replace(".", "/"), summary.get(name.replace("/", "."))))
 
 
 def _chosen(trial: Trial, share: float) -> bool:

@@ -39,11 +39,12 @@ class Rows:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def insert_sweep(self, sweep: Sweep) -> None:
-        """Add a sweep."""
-        self.database.execute(
+    def insert_sweep(self, sweep: Sweep) -> bool:
+        """Add a sweep; False when there is one of this id."""
+        added = self.database.execute(
             "INSERT INTO sweeps (id, project, name, state, reason, created_us, revision, created, suggester_until_us, "
-            "source, config) VALUES (:id, :project, :name, :state, '', :created_us, 0, 0, 0, :source, :config)",
+            "source, config) VALUES (:id, :project, :name, :state, '', :created_us, 0, 0, 0, :source, :config) "
+            "ON CONFLICT (id) DO NOTHING",
             {
                 "id": sweep.id,
                 "project": sweep.project,
@@ -54,6 +55,7 @@ class Rows:
                 "config": encode({"config": sweep.config, "prior": sweep.prior}),
             },
         )
+        return bool(added)
 
     def sweep(self, sweep_id: str) -> Sweep:
         """Return a sweep.

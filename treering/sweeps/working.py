@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from treering.online.credentials import find_server
 from treering.sweeps.command import build_command
 from treering.sweeps.link import TrialStopped
+from treering.sweeps.opening import is_server
 from treering.sweeps.records import Result
 from treering.sweeps.ticket import PARAM_PATH, Ticket, set_ticket
 
@@ -83,6 +85,7 @@ def run_function(function: Callable[..., object], ticket: Ticket, folder: Path |
     variables = {"TREERING_SWEEP_ID": ticket.key.sweep, "TREERING_TRIAL": str(ticket.key.number)}
     if folder is not None:
         variables["TREERING_DIR"] = str(folder)
+    variables |= _of_the_server(ticket.place)
     try:
         with _environment(variables):
             value = function()
@@ -98,6 +101,17 @@ def run_function(function: Callable[..., object], ticket: Ticket, folder: Path |
     finally:
         set_ticket(None)
     return _conclude(before, ticket, None, value)
+
+
+def _of_the_server(place: str) -> dict[str, str]:
+    """Return what brings the runs of a server's sweep to that server; who says where they go is heard."""
+    if not is_server(place):
+        return {}
+    found = {"TREERING_URL": place}
+    key = find_server(place, os.environ.get("TREERING_API_KEY")).key
+    if key != os.environ.get("TREERING_API_KEY"):
+        found["TREERING_API_KEY"] = key  # of WANDB_API_KEY, or of a login whose folder the program may not see
+    return found if os.environ.get("TREERING_MODE") else {**found, "TREERING_MODE": "online"}
 
 
 @contextlib.contextmanager
@@ -187,6 +201,7 @@ class Program:
         }
         if folder is not None:
             environment["TREERING_DIR"] = str(folder)
+        environment |= _of_the_server(ticket.place)
         if ticket.place.startswith("shared:"):
             environment["TREERING_MODE"] = "offline"  # its run goes into a file of its own, which nobody else writes
         return environment
