@@ -6,7 +6,6 @@ const noScrollLock = { lockScroll: false } as const;
 
 export const theme = createTheme({
   primaryColor: "teal",
-  autoContrast: true,
   cursorType: "pointer",
   components: {
     Modal: Modal.extend({ defaultProps: { ...noScrollLock, centered: true } }),
