@@ -67,8 +67,32 @@ const sweep = createRoute({
   component: lazyRouteComponent(() => import("./pages/sweeps/SweepPage"), "SweepPage"),
 });
 
+const reports = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/$project/reports",
+  component: lazyRouteComponent(() => import("./pages/reports/ReportsPage"), "ReportsPage"),
+});
+
+const report = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/$project/reports/$report",
+  component: lazyRouteComponent(() => import("./pages/reports/ReportPage"), "ReportPage"),
+});
+
 export const router = createRouter({
-  routeTree: rootRoute.addChildren([projects, alerts, project, run, compare, artifacts, artifact, sweeps, sweep]),
+  routeTree: rootRoute.addChildren([
+    projects,
+    alerts,
+    project,
+    run,
+    compare,
+    artifacts,
+    artifact,
+    sweeps,
+    sweep,
+    reports,
+    report,
+  ]),
   basepath: ROOT || "/",
   parseSearch,
   stringifySearch: writeSearch,

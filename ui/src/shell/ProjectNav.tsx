@@ -7,6 +7,7 @@ export const PARTS = [
   { label: "Runs", part: "", to: "/$project" },
   { label: "Sweeps", part: "sweeps", to: "/$project/sweeps" },
   { label: "Artifacts", part: "artifacts", to: "/$project/artifacts" },
+  { label: "Reports", part: "reports", to: "/$project/reports" },
 ] as const;
 
 export function ProjectNav() {
