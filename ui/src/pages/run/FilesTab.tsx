@@ -97,6 +97,7 @@ function Row({ version, first }: { version: Version; first: boolean }) {
           className={styles.name}
           to="/$project/artifacts/$artifact"
           params={{ project: segment(project), artifact: segment(name) }}
+          search={{ version: String(version.version) } as never}
         >
           {name} <span className={styles.number}>v{version.version}</span>
         </Link>

@@ -1,0 +1,102 @@
+/** Where the runs and versions of a lineage stand: what came before on the left, what came of it on the right. */
+import type { Graph, GraphNode } from "./types";
+
+export const BOX = { width: 176, height: 42 };
+const GAP = { x: 64, y: 14 };
+
+export interface Placed extends GraphNode {
+  x: number;
+  y: number;
+}
+
+export interface Arrow {
+  source: string;
+  target: string;
+  how: string;
+  path: string;
+}
+
+export interface Layout {
+  nodes: Placed[];
+  arrows: Arrow[];
+  width: number;
+  height: number;
+}
+
+/** How often the columns are put in order by what their boxes hang together with. */
+const ROUNDS = 6;
+
+export function layout(graph: Graph): Layout {
+  const columns = columnsOf(graph);
+  const near = neighbours(graph);
+  for (let round = 0; round < ROUNDS; round++) {
+    const order = round % 2 ? [...columns].reverse() : columns;
+    for (const column of order) sortBy(column, near, places(columns));
+  }
+  const tallest = Math.max(1, ...columns.map((column) => column.length));
+  const height = tallest * (BOX.height + GAP.y) - GAP.y;
+  const nodes = columns.flatMap((column, at) => {
+    const top = (height - (column.length * (BOX.height + GAP.y) - GAP.y)) / 2;
+    return column.map((node, row) => ({
+      ...node,
+      x: at * (BOX.width + GAP.x),
+      y: top + row * (BOX.height + GAP.y),
+    }));
+  });
+  const byId = new Map(nodes.map((node) => [node.id, node]));
+  const arrows = graph.links.flatMap((link) => {
+    const [from, to] = [byId.get(link.source), byId.get(link.target)];
+    return from && to ? [{ ...link, path: curve(from, to) }] : [];
+  });
+  return { nodes, arrows, width: columns.length * (BOX.width + GAP.x) - GAP.x, height };
+}
+
+/** One column for each depth that there is, the earliest first; an arrow never leads back. */
+function columnsOf(graph: Graph): GraphNode[][] {
+  const depth = new Map(graph.nodes.map((node) => [node.id, node.depth]));
+  // A version begun with an older one, and made by a run that used it, belongs behind that run.
+  for (let round = 0; round < graph.nodes.length; round++) {
+    let moved = false;
+    for (const { source, target } of graph.links) {
+      const [from, to] = [depth.get(source), depth.get(target)];
+      if (from === undefined || to === undefined || from < to) continue;
+      if (from >= 0) depth.set(target, from + 1);
+      else depth.set(source, to - 1);
+      moved = true;
+    }
+    if (!moved) break;
+  }
+  const found = [...new Set(depth.values())].sort((a, b) => a - b);
+  return found.map((at) => graph.nodes.filter((node) => depth.get(node.id) === at));
+}
+
+function neighbours(graph: Graph): Map<string, string[]> {
+  const near = new Map<string, string[]>();
+  for (const { source, target } of graph.links) {
+    near.set(source, [...(near.get(source) ?? []), target]);
+    near.set(target, [...(near.get(target) ?? []), source]);
+  }
+  return near;
+}
+
+function places(columns: readonly GraphNode[][]): Map<string, number> {
+  return new Map(columns.flatMap((column) => column.map((node, at) => [node.id, (at + 1) / (column.length + 1)])));
+}
+
+function sortBy(column: GraphNode[], near: ReadonlyMap<string, string[]>, at: ReadonlyMap<string, number>): void {
+  const weight = new Map(
+    column.map((node) => {
+      const others = (near.get(node.id) ?? []).map((id) => at.get(id) ?? 0.5);
+      const own = at.get(node.id) ?? 0.5;
+      return [node.id, others.length ? others.reduce((sum, one) => sum + one, 0) / others.length : own];
+    }),
+  );
+  column.sort((a, b) => (weight.get(a.id) ?? 0) - (weight.get(b.id) ?? 0));
+}
+
+function curve(from: Placed, to: Placed): string {
+  const [x1, y1] = [from.x + BOX.width, from.y + BOX.height / 2];
+  const [x2, y2] = [to.x, to.y + BOX.height / 2];
+  const bend = Math.max(24, (x2 - x1) / 2);
+  return `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
+}
