@@ -120,7 +120,7 @@ function Row({ one }: { one: Collection }) {
   const shown = aliases.filter(({ alias }) => alias !== "latest");
   return (
     <tr>
-      <th scope="row">
+      <th scope="row" className={styles.first}>
         <Link to="/$project/artifacts/$artifact" params={to} className={styles.name}>
           {name}
         </Link>

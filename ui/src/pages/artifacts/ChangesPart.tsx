@@ -224,7 +224,7 @@ function Tensor({ tensor }: { tensor: TensorChange }) {
               <rect width={80} height={10} className={styles.track} />
               <rect width={80 * widthOf(relative)} height={10} className={styles.fill} />
             </svg>{" "}
-            {percentText(relative)}
+            {!(relative === 0 && not_finite > 0) && percentText(relative)}
             {not_finite > 0 && <span className={styles.bad}> {not_finite.toLocaleString("en")} not finite</span>}
           </td>
           <td className={styles.right}>{percentText(share ?? 0)}</td>

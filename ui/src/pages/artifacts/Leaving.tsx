@@ -46,11 +46,10 @@ export function PlanView({ data }: { data: Plan | undefined }) {
           ? `${leaving.length} ${leaving.length === 1 ? "version" : "versions"} with files of ${bytes(size)} would go.`
           : "No version would go."}{" "}
         The whole store would shrink by <strong>{bytes(freed_bytes)}</strong>
-        {dead_bytes > freed_bytes && (
+        {(dead_bytes > freed_bytes || (leaving.length > 0 && !freed_bytes)) && (
           <span className={styles.dim}>
             {" "}
-            now, of {bytes(dead_bytes)} that nothing needs: what was written in the last hour, or lies among much that
-            is needed, waits
+            now; bytes that were written in the last hour, or lie among many that are needed, go later
           </span>
         )}
         {strangers > 0 && ` (${strangers} objects are left of interrupted saves)`}.
