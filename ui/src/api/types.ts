@@ -26,7 +26,47 @@ export interface RunRow {
   parent_id: string | null;
   parent_step: number | null;
   tags: string[];
+  /** Of its lines, on white; null where nobody has chosen one. */
+  colour: string | null;
   values: Record<string, Value>;
+}
+
+/** A field over the runs of a group. */
+export interface Spread {
+  mean: Value;
+  min: Value;
+  max: Value;
+  std: Value;
+  /** Runs in which it is a number, and runs that have it at all. */
+  numbers: number;
+  count: number;
+  first: string | null;
+  last: string | null;
+}
+
+export interface GroupRow {
+  keys: { field: string; value: Value; condition: string }[];
+  runs: number;
+  states: Record<string, number>;
+  newest_us: number;
+  values: Record<string, Spread>;
+  members: RunRow[];
+}
+
+export interface GroupsPage {
+  groups: GroupRow[];
+  total: number;
+  runs: number;
+}
+
+export interface SavedView {
+  id: string;
+  project: string;
+  name: string;
+  search: string;
+  is_default: boolean;
+  revision: number;
+  updated_us: number;
 }
 
 export interface RunsPage {

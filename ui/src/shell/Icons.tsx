@@ -31,6 +31,8 @@ const PATHS = {
   keyboard: "M3 6h18v12H3zM7 10h.01M11 10h.01M15 10h.01M7 14h10",
   bars: "M5 20V10M12 20V4M19 20v-7",
   compare: "M9 4v16M15 4v16M4 8h5M15 16h5",
+  grip: "M9 6h.01M15 6h.01M9 12h.01M15 12h.01M9 18h.01M15 18h.01",
+  bookmark: "M6 4h12v16l-6-5-6 5z",
   copy: "M8 8h12v12H8zM4 16V4h12",
   bell: "M6 16V11a6 6 0 0 1 12 0v5l1.500 2h-15zM10 20.500h4",
   warning: "M12 4 2.500 20h19zM12 10v4M12 17h.01",

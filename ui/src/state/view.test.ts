@@ -23,6 +23,8 @@ it.each<Partial<View>>([
   },
   { columns: ["config.a,b", "summary.50%"] },
   { hidden: new Set(["a", "b"]), pinned: ["c"], baseline: "c" },
+  { find: "adam 3", states: new Set(["failed", "lost"]), fixed: ["config.lr"], statistic: "std" },
+  { widths: new Map([["config.a:b,c", 120]]), open: new Set(["config.a = 'x, y: 50%' and config.b is null"]) },
   { group: ["config.lr"], middle: "iqm", band: "ci", most: 12 },
   { x: "epoch", logX: true, logY: true, clip: true },
   { smooth: { kind: "gauss", strength: 30 }, range: [1.5, 1e6] },
@@ -32,6 +34,14 @@ it.each<Partial<View>>([
 });
 
 it("what makes no sense counts for nothing", () => {
-  const broken: Search = { smooth: "x:y", range: "5:1", most: "-3", band: "<b>", side: "up" };
+  const broken: Search = {
+    smooth: "x:y",
+    range: "5:1",
+    most: "-3",
+    band: "<b>",
+    side: "up",
+    stat: "all",
+    widths: "a:b,:3",
+  };
   expect(readView(broken)).toEqual(readView({}));
 });

@@ -9,17 +9,31 @@ export interface SortKey {
   descending: boolean;
 }
 
+/** What of a group's numbers is shown, and sorted by. */
+export type Statistic = "mean" | "min" | "max" | "std" | "count";
+
 export interface View {
   filter: string;
+  /** Words in names. */
+  find: string;
+  /** States that are shown; all if there are none. */
+  states: ReadonlySet<string>;
   sort: readonly SortKey[];
   /** Columns that were chosen; null for those that tell runs apart. */
   columns: readonly string[] | null;
-  /** Runs that are not drawn. */
+  /** Widths that somebody gave columns, px. */
+  widths: ReadonlyMap<string, number>;
+  /** Columns that stay beside the name. */
+  fixed: readonly string[];
+  /** Runs that are not drawn; groups as "=" and their path. */
   hidden: ReadonlySet<string>;
   pinned: readonly string[];
   /** Run that the others are compared with. */
   baseline: string | null;
   group: readonly string[];
+  /** Paths of groups that are open. */
+  open: ReadonlySet<string>;
+  statistic: Statistic;
   middle: Middle;
   band: Band;
   /** Most runs that are drawn. */
@@ -41,13 +55,30 @@ export interface View {
 const KINDS = ["none", "ema", "gauss", "mean", "median"];
 const MIDDLES = ["mean", "median", "iqm"];
 const BANDS = ["std", "stderr", "minmax", "ci", "none"];
+const STATISTICS = ["mean", "min", "max", "std", "count"];
 export const MOST = 50;
+const NARROWEST = 48;
+const WIDEST = 800;
 
 const list = (text: string | undefined) => (text ? text.split(",").map(decodeURIComponent) : []);
 const words = (items: Iterable<string>) =>
   [...items].map((item) => item.replace(/[,%]/g, encodeURIComponent)).join(",");
 const one = <T extends string>(text: string | undefined, known: readonly string[], otherwise: T): T =>
   text !== undefined && known.includes(text) ? (text as T) : otherwise;
+
+function widths(text: string | undefined): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const word of list(text)) {
+    const at = word.lastIndexOf(":");
+    const width = Number(word.slice(at + 1));
+    if (at > 0 && Number.isFinite(width)) found.set(word.slice(0, at), clampWidth(width));
+  }
+  return found;
+}
+
+export function clampWidth(width: number): number {
+  return Math.round(Math.min(WIDEST, Math.max(NARROWEST, width)));
+}
 
 export function readView(search: Search): View {
   const [kind, strength] = (search.smooth ?? "").split(":");
@@ -56,12 +87,18 @@ export function readView(search: Search): View {
   const most = Number(search.most);
   return {
     filter: search.filter ?? "",
+    find: search.find ?? "",
+    states: new Set(list(search.state)),
     sort: list(search.sort).map((word) => ({ field: word.replace(/^-/, ""), descending: word.startsWith("-") })),
     columns: search.columns === undefined ? null : list(search.columns),
+    widths: widths(search.widths),
+    fixed: list(search.fixed),
     hidden: new Set(list(search.hide)),
     pinned: list(search.pin),
     baseline: search.base ?? null,
     group: list(search.group),
+    open: new Set(list(search.open)),
+    statistic: one<Statistic>(search.stat, STATISTICS, "mean"),
     middle: one<Middle>(search.middle, MIDDLES, "mean"),
     band: one<Band>(search.band, BANDS, "std"),
     most: most >= 1 && most <= 500 ? Math.round(most) : MOST,
@@ -79,12 +116,18 @@ export function readView(search: Search): View {
 
 const WRITERS: { [K in keyof View]: (value: View[K]) => [string, string] } = {
   filter: (value) => ["filter", value],
+  find: (value) => ["find", value],
+  states: (value) => ["state", words(value)],
   sort: (value) => ["sort", words(value.map((key) => (key.descending ? "-" : "") + key.field))],
   columns: (value) => ["columns", value === null ? "" : words(value)],
+  widths: (value) => ["widths", words([...value].map(([field, width]) => `${field}:${width}`))],
+  fixed: (value) => ["fixed", words(value)],
   hidden: (value) => ["hide", words(value)],
   pinned: (value) => ["pin", words(value)],
   baseline: (value) => ["base", value ?? ""],
   group: (value) => ["group", words(value)],
+  open: (value) => ["open", words(value)],
+  statistic: (value) => ["stat", value === "mean" ? "" : value],
   middle: (value) => ["middle", value === "mean" ? "" : value],
   band: (value) => ["band", value === "std" ? "" : value],
   most: (value) => ["most", value === MOST ? "" : String(value)],

@@ -16,7 +16,7 @@ interface Props {
   project: string;
 }
 
-type Dialog = "tags" | "edit" | "delete" | null;
+type Dialog = "tags" | "edit" | "group" | "delete" | null;
 
 export function BulkBar({ runs, onDone, onOnly, project }: Props) {
   const [dialog, setDialog] = useState<Dialog>(null);
@@ -37,16 +37,22 @@ export function BulkBar({ runs, onDone, onOnly, project }: Props) {
       >
         Tag
       </Button>
-      {runs.length === 1 && (
-        <Button
-          size="compact-xs"
-          variant="default"
-          leftSection={<Icon name="edit" size={12} />}
-          onClick={() => setDialog("edit")}
-        >
-          Name, notes
-        </Button>
-      )}
+      <Button
+        size="compact-xs"
+        variant="default"
+        leftSection={<Icon name="edit" size={12} />}
+        onClick={() => setDialog("edit")}
+      >
+        Name, notes
+      </Button>
+      <Button
+        size="compact-xs"
+        variant="default"
+        leftSection={<Icon name="group" size={12} />}
+        onClick={() => setDialog("group")}
+      >
+        Group
+      </Button>
       <Button
         size="compact-xs"
         variant="default"
@@ -89,24 +95,31 @@ interface ChangeProps extends Pick<Props, "runs" | "project" | "onDone"> {
   onClose: () => void;
 }
 
-const TITLES = { tags: "Tags", edit: "Name and notes", delete: "Delete" };
+const TITLES = { tags: "Tags", edit: "Name and notes", group: "Group", delete: "Delete" };
 
 function Change({ dialog, runs, project, onClose, onDone }: ChangeProps) {
   const [first] = runs;
   const shared = runs.map((run) => run.tags).reduce((all, tags) => all.filter((tag) => tags.includes(tag)));
   const [tags, setTags] = useState<string[]>(shared);
-  const [name, setName] = useState(first?.name ?? "");
-  const [notes, setNotes] = useState(first?.notes ?? "");
+  const same = <T,>(of: (run: RunRow) => T): T | undefined =>
+    first && runs.every((run) => of(run) === of(first)) ? of(first) : undefined;
+  const [name, setName] = useState(runs.length === 1 ? (first?.name ?? "") : "{name}");
+  const [notes, setNotes] = useState(same((run) => run.notes) ?? "");
+  const [group, setGroup] = useState(same((run) => run.group) ?? "");
+  const [asNoted] = useState(notes);
   const queries = useQueryClient();
   const change = useMutation({
     mutationFn: async () => {
-      for (const run of runs) await apply(dialog, run, { tags, shared, name, notes });
+      const given = { tags, shared, name, group, notes: notes === asNoted ? undefined : notes };
+      for (const [i, run] of runs.entries()) await apply(dialog, run, i + 1, given);
     },
     onSuccess: async () => {
       onClose();
       if (dialog === "delete") onDone();
     },
-    onSettled: () => queries.invalidateQueries({ queryKey: ["runs", project] }),
+    onSettled: async () => {
+      for (const kind of ["runs", "groups", "columns"]) await queries.invalidateQueries({ queryKey: [kind, project] });
+    },
   });
   const many = runs.length === 1 ? `the run ${first?.name}` : `${runs.length} runs`;
   return (
@@ -126,11 +139,26 @@ function Change({ dialog, runs, project, onClose, onDone }: ChangeProps) {
             <TextInput
               data-autofocus
               label="Name"
+              {...(runs.length > 1 ? { description: "{name} is the name as it is, {n} counts from 1" } : {})}
               value={name}
               onChange={(event) => setName(event.currentTarget.value)}
             />
-            <Textarea label="Notes" rows={5} value={notes} onChange={(event) => setNotes(event.currentTarget.value)} />
+            <Textarea
+              label={runs.length > 1 ? "Notes of all, if changed here" : "Notes"}
+              rows={5}
+              value={notes}
+              onChange={(event) => setNotes(event.currentTarget.value)}
+            />
           </>
+        )}
+        {dialog === "group" && (
+          <TextInput
+            data-autofocus
+            label={`Group of ${many}`}
+            description="Runs that belong together, such as seeds of one trial; empty for none"
+            value={group}
+            onChange={(event) => setGroup(event.currentTarget.value)}
+          />
         )}
         {dialog === "delete" && (
           <p className={styles.warning}>Delete {many} with everything logged? This cannot be undone.</p>
@@ -157,13 +185,19 @@ interface Given {
   tags: string[];
   shared: string[];
   name: string;
-  notes: string;
+  notes: string | undefined;
+  group: string;
 }
 
-async function apply(dialog: Exclude<Dialog, null>, run: RunRow, { tags, shared, name, notes }: Given): Promise<void> {
+async function apply(dialog: Exclude<Dialog, null>, run: RunRow, number: number, given: Given): Promise<void> {
+  const { tags, shared, name, notes, group } = given;
   const path = `/runs/${encodeURIComponent(run.id)}`;
   if (dialog === "delete") return send("DELETE", path);
-  if (dialog === "edit") return send("PATCH", path, { name, notes });
+  if (dialog === "group") return send("PATCH", path, { group });
+  if (dialog === "edit") {
+    const said = name.replaceAll("{name}", run.name).replaceAll("{n}", String(number));
+    return send("PATCH", path, { notes, ...(said === run.name ? {} : { name: said }) });
+  }
   // What all had and was taken away goes; what only some have stays with them.
   const kept = run.tags.filter((tag) => !shared.includes(tag) || tags.includes(tag));
   return send("PATCH", path, { tags: [...new Set([...kept, ...tags])] });

@@ -3,7 +3,7 @@ import { ActionIcon, Button, Checkbox, Popover, TextInput, Tooltip } from "@mant
 import { useState } from "react";
 import { Icon } from "../shell/Icons";
 import styles from "./ColumnPicker.module.css";
-import { columnOf, fieldOf, RUN_FIELDS, type ValueColumn } from "./columns";
+import { columnOf, fieldOf, movedTo, RUN_FIELDS, type ValueColumn } from "./columns";
 
 interface Props {
   known: readonly ValueColumn[];
@@ -40,6 +40,7 @@ export function ColumnPicker({ known, shown, onChange }: Props) {
           onChange={(event) => setSearch(event.currentTarget.value)}
         />
         <div className={styles.list}>
+          {!wanted && <Order shown={shown} byField={byField} onChange={onChange} />}
           {parts.map(([title, fields]) => {
             const found = fields.filter((field) => field.toLowerCase().includes(wanted)).slice(0, 300);
             return (
@@ -65,5 +66,52 @@ export function ColumnPicker({ known, shown, onChange }: Props) {
         </Button>
       </Popover.Dropdown>
     </Popover>
+  );
+}
+
+const DRAGGED = "application/x-treering-shown";
+
+/** Columns that are shown, in their order: dragged, or moved with the arrow keys. */
+function Order({
+  shown,
+  byField,
+  onChange,
+}: Pick<Props, "shown" | "onChange"> & { byField: Map<string, ValueColumn> }) {
+  return (
+    <fieldset className={styles.part}>
+      <legend>Shown, in this order (drag, or arrow keys)</legend>
+      {shown.map((field, i) => {
+        const move = (to: number) => {
+          const place = shown[Math.min(Math.max(to, 0), shown.length - 1)];
+          if (place !== undefined) onChange(movedTo(shown, field, place));
+        };
+        return (
+          <button
+            key={field}
+            type="button"
+            className={styles.shown}
+            draggable
+            aria-label={`${field}, ${i + 1} of ${shown.length}; arrow keys move it`}
+            onDragStart={(event) => event.dataTransfer.setData(DRAGGED, field)}
+            onDragOver={(event) => {
+              if (event.dataTransfer.types.includes(DRAGGED)) event.preventDefault();
+            }}
+            onDrop={(event) => {
+              const dropped = event.dataTransfer.getData(DRAGGED);
+              if (dropped) onChange(movedTo(shown, dropped, field));
+            }}
+            onKeyDown={(event) => {
+              const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+              if (!by) return;
+              event.preventDefault();
+              move(i + by);
+            }}
+          >
+            <Icon name="grip" size={13} />
+            <span className="cut">{columnOf(field, byField).title}</span>
+          </button>
+        );
+      })}
+    </fieldset>
   );
 }

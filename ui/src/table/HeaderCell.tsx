@@ -1,10 +1,11 @@
 /** A column's head: a click sorts, its menu filters, groups, moves and hides. */
 import { Menu } from "@mantine/core";
-import { useState } from "react";
+import { type DragEvent, useRef, useState } from "react";
 import type { RunRow } from "../api/types";
 import { Icon } from "../shell/Icons";
-import type { SetView, View } from "../state/view";
-import { type Cell, type Column, cellOf, condition, quotedField } from "./columns";
+import { clampWidth, type SetView, type View } from "../state/view";
+import { type Cell, type Column, cellOf, condition, isGroupable, MOST_GROUPED, movedTo, quotedField } from "./columns";
+import { placed } from "./placed";
 import styles from "./RunsTable.module.css";
 
 interface Props {
@@ -18,6 +19,7 @@ interface Props {
 }
 
 const MOST_VALUES = 6;
+const DRAGGED = "application/x-treering-column";
 
 export function HeaderCell({ column, columns, view, setView, loaded, sortBy, onFilter }: Props) {
   const [open, setOpen] = useState(false);
@@ -30,16 +32,20 @@ export function HeaderCell({ column, columns, view, setView, loaded, sortBy, onF
   return (
     <div
       role="columnheader"
+      {...placed(column, styles.headBox)}
+      data-column={field}
       aria-sort={now === null ? "none" : now ? "descending" : "ascending"}
       onContextMenu={(event) => {
         event.preventDefault();
         setOpen(true);
       }}
     >
+      <Resizer column={column} view={view} setView={setView} />
       <Menu opened={open} onChange={setOpen} position="bottom-start" trigger="click" withinPortal openDelay={0}>
         <Menu.Target>
           <button
             type="button"
+            {...dragging(field, columns, setView)}
             className={`${styles.header} ${numeric ? styles.numeric : ""} ${scope === "config" ? styles.config : ""}`}
             title={scope === "run" ? title : `${scope}.${title} (Shift-click sorts by it, too; right-click for more)`}
             onClickCapture={(event) => {
@@ -70,16 +76,34 @@ export function HeaderCell({ column, columns, view, setView, loaded, sortBy, onF
   );
 }
 
+/** What lets a head be dragged to where another one is. */
+function dragging(field: string, columns: readonly Column[], setView: SetView) {
+  return {
+    draggable: true,
+    onDragStart: (event: DragEvent) => {
+      event.dataTransfer.setData(DRAGGED, field);
+      event.dataTransfer.effectAllowed = "move";
+    },
+    onDragOver: (event: DragEvent) => {
+      if (event.dataTransfer.types.includes(DRAGGED)) event.preventDefault();
+    },
+    onDrop: (event: DragEvent) => {
+      const dropped = event.dataTransfer.getData(DRAGGED);
+      const shown = columns.map((one) => one.field);
+      if (dropped) setView({ columns: movedTo(shown, dropped, field) });
+    },
+  };
+}
+
 function HeadMenu({ column, columns, view, setView, loaded, sortBy, onFilter }: Props) {
-  const { field, numeric, scope } = column;
+  const { field, numeric } = column;
   const shown = columns.map((one) => one.field);
   const move = (by: number) => {
-    const from = shown.indexOf(field);
-    const to = Math.min(Math.max(from + by, 0), shown.length - 1);
-    const moved = shown.filter((one) => one !== field);
-    moved.splice(to, 0, field);
-    setView({ columns: moved });
+    const to = Math.min(Math.max(shown.indexOf(field) + by, 0), shown.length - 1);
+    setView({ columns: movedTo(shown, field, shown[to] ?? field) });
   };
+  const isFixed = view.fixed.includes(field);
+  const resize = (by: number) => setView({ widths: resized(view.widths, field, column.width + by) });
   return (
     <Menu.Dropdown>
       {field !== "tag" && (
@@ -101,14 +125,26 @@ function HeadMenu({ column, columns, view, setView, loaded, sortBy, onFilter }: 
       ))}
       {numeric && <Menu.Item onClick={() => onFilter(`${quotedField(field)} exists`)}>any value</Menu.Item>}
       <Menu.Divider />
-      {scope === "config" && (
+      {isGroupable(field) && (
         <Menu.Item
           leftSection={<Icon name="group" size={13} />}
-          onClick={() => setView({ group: [...new Set([...view.group, field])] })}
+          onClick={() => setView({ group: [...new Set([...view.group, field])].slice(0, MOST_GROUPED) })}
         >
           Group by it
         </Menu.Item>
       )}
+      <Menu.Item
+        leftSection={<Icon name="pin" size={13} />}
+        onClick={() => setView({ fixed: isFixed ? view.fixed.filter((one) => one !== field) : [...view.fixed, field] })}
+      >
+        {isFixed ? "Let it move" : "Keep it on the left"}
+      </Menu.Item>
+      <Menu.Item closeMenuOnClick={false} onClick={() => resize(24)}>
+        Wider
+      </Menu.Item>
+      <Menu.Item closeMenuOnClick={false} onClick={() => resize(-24)}>
+        Narrower
+      </Menu.Item>
       <Menu.Item onClick={() => move(-1)}>Move left</Menu.Item>
       <Menu.Item onClick={() => move(1)}>Move right</Menu.Item>
       <Menu.Item
@@ -119,6 +155,39 @@ function HeadMenu({ column, columns, view, setView, loaded, sortBy, onFilter }: 
       </Menu.Item>
     </Menu.Dropdown>
   );
+}
+
+/** The edge of a column: dragged, or double-clicked for the width that it had; the menu has it for the keyboard. */
+function Resizer({ column, view, setView }: Pick<Props, "column" | "view" | "setView">) {
+  const begin = useRef<{ x: number; width: number } | null>(null);
+  return (
+    <span
+      className={styles.resizer}
+      data-resizes={column.field}
+      aria-hidden="true"
+      onPointerDown={(event) => {
+        event.currentTarget.setPointerCapture(event.pointerId);
+        begin.current = { x: event.clientX, width: column.width };
+      }}
+      onPointerMove={(event) => {
+        if (!begin.current) return;
+        const width = begin.current.width + event.clientX - begin.current.x;
+        setView({ widths: resized(view.widths, column.field, width) });
+      }}
+      onPointerUp={() => {
+        begin.current = null;
+      }}
+      onDoubleClick={() => {
+        const widths = new Map(view.widths);
+        widths.delete(column.field);
+        setView({ widths });
+      }}
+    />
+  );
+}
+
+function resized(widths: View["widths"], field: string, width: number): View["widths"] {
+  return new Map([...widths, [field, clampWidth(width)]]);
 }
 
 function values(loaded: readonly RunRow[], field: string): Cell[] {

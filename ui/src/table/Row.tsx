@@ -8,15 +8,19 @@ import { percent } from "../format/numbers";
 import { Icon } from "../shell/Icons";
 import { segment } from "../shell/links";
 import { Swatch } from "../shell/Swatch";
+import { ColourItems } from "./ColourItems";
 import { type Column, cellOf, condition } from "./columns";
+import { placed } from "./placed";
 import type { TableProps } from "./RunsTable";
 import styles from "./RunsTable.module.css";
 
-type Props = Omit<TableProps, "at" | "pinned" | "total" | "onRange"> & {
+type Props = Omit<TableProps, "at" | "pinned" | "total" | "rows" | "onRange"> & {
   run: RunRow | undefined;
   template: string;
   top?: number;
   index?: number;
+  /** How deep in groups. */
+  level?: number;
   isPinned?: boolean;
 };
 
@@ -68,7 +72,11 @@ function NameCell(props: Props & { run: RunRow }) {
     onSelect(next);
   };
   return (
-    <div className={`${styles.cell} ${styles.name}`} role="cell">
+    <div
+      className={`${styles.cell} ${styles.name}`}
+      role="cell"
+      style={props.level ? { paddingLeft: 8 + 14 * props.level } : undefined}
+    >
       <Checkbox size="xs" aria-label={`Select ${run.name}`} checked={selected.has(run.id)} onChange={select} />
       <button
         type="button"
@@ -111,7 +119,7 @@ function NameCell(props: Props & { run: RunRow }) {
   );
 }
 
-function RowMenu({ run, view, setView }: Props & { run: RunRow }) {
+function RowMenu({ run, view, setView, project }: Props & { run: RunRow }) {
   const pinned = view.pinned.includes(run.id);
   const base = view.baseline === run.id;
   return (
@@ -136,6 +144,7 @@ function RowMenu({ run, view, setView }: Props & { run: RunRow }) {
         >
           {base ? "No baseline" : "Compare all with it"}
         </Menu.Item>
+        <ColourItems run={run} project={project} />
       </Menu.Dropdown>
     </Menu>
   );
@@ -151,11 +160,10 @@ function ValueCell({
 }: { run: RunRow; column: Column } & Pick<Props, "baseline" | "onFilter">) {
   const { field, numeric, scope } = column;
   const cell = cellOf(run, field);
-  const className = `${styles.cell} ${numeric ? styles.numeric : ""}`;
   const narrow = cell.text && field !== "created" && field !== "duration";
   return (
     <div
-      className={className}
+      {...placed(column, styles.cell, numeric && styles.numeric)}
       role="cell"
       title={cell.full}
       onDoubleClick={() => narrow && onFilter(condition(field, cell))}
@@ -167,9 +175,16 @@ function ValueCell({
         </span>
       ) : field === "tag" ? (
         run.tags.map((tag) => (
-          <span key={tag} className={styles.tag}>
+          <button
+            type="button"
+            key={tag}
+            className={styles.tag}
+            title={`Only runs tagged ${tag}`}
+            onClick={() => onFilter(condition("tag", { text: tag, full: tag, number: undefined }))}
+            onDoubleClick={(event) => event.stopPropagation()}
+          >
             {tag}
-          </span>
+          </button>
         ))
       ) : (
         <>

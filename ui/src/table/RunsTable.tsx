@@ -5,24 +5,32 @@ import { useEffect, useMemo, useRef } from "react";
 import type { RunRow } from "../api/types";
 import type { Look } from "../charts/palette";
 import type { SetView, SortKey, View } from "../state/view";
-import type { Column } from "./columns";
+import { type Column, nameWidth } from "./columns";
+import { GroupLine } from "./GroupLine";
 import { HeaderCell } from "./HeaderCell";
 import { Row } from "./Row";
 import styles from "./RunsTable.module.css";
+import type { TableItem } from "./useGroups";
 
 export const ROW = 30;
-export const NAME_WIDTH = 208;
 
 export interface TableProps {
   project: string;
   columns: readonly Column[];
+  /** Of runs; `rows` of the table, groups among them. */
   total: number;
-  at: (index: number) => RunRow | undefined;
+  rows: number;
+  at: (index: number) => TableItem | undefined;
   pinned: readonly RunRow[];
   looks: ReadonlyMap<string, Look>;
+  groupLooks: ReadonlyMap<string, Look>;
   baseline: RunRow | undefined;
   selected: ReadonlySet<string>;
   onSelect: (ids: ReadonlySet<string>) => void;
+  /** Runs that have come otherwise than as rows. */
+  onSeen: (runs: readonly RunRow[]) => void;
+  /** What the shown runs fit, states included. */
+  filter: string;
   view: View;
   setView: SetView;
   onRange: (from: number, to: number) => void;
@@ -33,27 +41,31 @@ export function RunsTable(props: TableProps) {
   const { columns, total, at, onRange, pinned, view, setView, selected, onSelect } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const rows = useVirtualizer({
-    count: total,
+    count: props.rows,
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW,
     overscan: 12,
   });
   const items = rows.getVirtualItems();
-  const [first, last] = [items[0]?.index ?? 0, items.at(-1)?.index ?? 0];
-  useEffect(() => onRange(first, last), [first, last, onRange]);
+  const [top, bottom] = [items[0]?.index ?? 0, items.at(-1)?.index ?? 0];
+  useEffect(() => onRange(top, bottom), [top, bottom, onRange]);
   // Another order begins at its beginning.
-  const order = `${view.filter}\n${JSON.stringify(view.sort)}`;
+  const order = `${props.filter}\n${view.find}\n${view.group}\n${JSON.stringify(view.sort)}`;
   const lastOrder = useRef(order);
   useEffect(() => {
     if (lastOrder.current !== order) scroller.current?.scrollTo({ top: 0 });
     lastOrder.current = order;
   }, [order]);
+  const first = nameWidth(view);
   const template = useMemo(
-    () => [NAME_WIDTH, ...columns.map((column) => column.width)].map((width) => `${width}px`).join(" "),
-    [columns],
+    () => [first, ...columns.map((column) => column.width)].map((width) => `${width}px`).join(" "),
+    [first, columns],
   );
-  const width = columns.reduce((sum, column) => sum + column.width, NAME_WIDTH);
-  const loaded = items.flatMap((item) => at(item.index) ?? []);
+  const width = columns.reduce((sum, column) => sum + column.width, first);
+  const loaded = items.flatMap((item) => {
+    const found = at(item.index);
+    return found?.kind === "run" && found.run ? [found.run] : [];
+  });
   const all = loaded.length > 0 && loaded.every((run) => selected.has(run.id));
   const sortBy = (field: string, descending: boolean | null, more: boolean) => {
     const others: SortKey[] = more ? view.sort.filter((key) => key.field !== field) : [];
@@ -65,7 +77,7 @@ export function RunsTable(props: TableProps) {
       ref={scroller}
       className={styles.scroller}
       role="table"
-      aria-rowcount={total + 1}
+      aria-rowcount={props.rows + 1}
       aria-label="Runs"
       tabIndex={0}
     >
@@ -99,10 +111,29 @@ export function RunsTable(props: TableProps) {
         </div>
         <div role="rowgroup" className={styles.rows} style={{ height: rows.getTotalSize() }}>
           {items.map((item) => {
-            const run = at(item.index);
-            return <Row key={run?.id ?? item.index} run={run} {...shared} top={item.start} index={item.index} />;
+            const found = at(item.index);
+            const place = { top: item.start, index: item.index };
+            if (found?.kind === "group") return <GroupLine key={found.path} item={found} {...shared} {...place} />;
+            if (found?.kind === "note") return <Note key={`note ${item.index}`} item={found} {...place} />;
+            const run = found?.run;
+            return <Row key={run?.id ?? item.index} run={run} level={found?.level ?? 0} {...shared} {...place} />;
           })}
         </div>
+      </div>
+    </div>
+  );
+}
+
+function Note({ item, top, index }: { item: Extract<TableItem, { kind: "note" }>; top: number; index: number }) {
+  return (
+    <div
+      className={`${styles.row} ${styles.placed} ${styles.note}`}
+      style={{ transform: `translateY(${top}px)` }}
+      role="row"
+      aria-rowindex={index + 2}
+    >
+      <div className={styles.cell} role="cell" style={{ paddingLeft: 8 + 14 * item.level }}>
+        {item.text}
       </div>
     </div>
   );

@@ -1,6 +1,6 @@
 /** The runs of a project, page by page, wherever the table is scrolled to. */
 import { type QueryClient, useQueries, useQuery } from "@tanstack/react-query";
-import { useMemo, useRef } from "react";
+import { useCallback, useMemo, useRef } from "react";
 import { get } from "../api/client";
 import type { RunNews } from "../api/live";
 import type { RunRow, RunsPage } from "../api/types";
@@ -8,10 +8,13 @@ import type { SortKey } from "../state/view";
 import type { ValueColumn } from "./columns";
 
 export const PAGE = 100;
+const NONE: readonly RunRow[] = [];
 
 export interface RunsQuestion {
   project: string;
   filter: string;
+  /** Words in names. */
+  find: string;
   sort: readonly SortKey[];
   columns: readonly string[];
 }
@@ -20,17 +23,18 @@ function orderOf(sort: readonly SortKey[]): string {
   return sort.length ? sort.map((key) => (key.descending ? "-" : "") + key.field).join(",") : "-created";
 }
 
-function page(question: RunsQuestion, number: number) {
-  const { project, filter, sort, columns } = question;
+export function runsPage(question: RunsQuestion, number: number) {
+  const { project, filter, find, sort, columns } = question;
   const asked = columns.filter((column) => /^(config|summary)\./.test(column));
   return {
-    queryKey: ["runs", project, { filter, order: orderOf(sort), asked, number }],
+    queryKey: ["runs", project, { filter, find, order: orderOf(sort), asked, number }],
     queryFn: ({ signal }: { signal: AbortSignal }) =>
       get<RunsPage>(
         "/runs",
         {
           project,
           filter: filter || undefined,
+          search: find || undefined,
           order: orderOf(sort),
           column: asked,
           limit: PAGE,
@@ -45,8 +49,9 @@ function page(question: RunsQuestion, number: number) {
 export interface FoundRuns {
   total: number;
   at: (index: number) => RunRow | undefined;
-  /** Those that are loaded, in order. */
+  /** Those of the first page, in order, and all that are loaded. */
   first: readonly RunRow[];
+  loaded: readonly RunRow[];
   error: unknown;
   isLoading: boolean;
 }
@@ -59,17 +64,19 @@ export function useRuns(question: RunsQuestion, from: number, to: number): Found
     for (let number = Math.floor(Math.max(0, from) / PAGE); number <= last; number++) found.add(number);
     return [...found];
   }, [from, to]);
-  const results = useQueries({ queries: numbers.map((number) => page(question, number)) });
+  const results = useQueries({ queries: numbers.map((number) => runsPage(question, number)) });
   const error = results.find((result) => result.error)?.error;
   // What is there stays until the next is: while it loads, and when a filter cannot be read.
   const good = useRef(new Map<number, RunsPage | undefined>());
   if (results[0]?.data) good.current = new Map(numbers.map((number, i) => [number, results[i]?.data]));
   const pages = good.current;
   const head = pages.get(0);
+  const at = useCallback((index: number) => pages.get(Math.floor(index / PAGE))?.runs[index % PAGE], [pages]);
   return {
     total: head?.total ?? 0,
-    at: (index) => pages.get(Math.floor(index / PAGE))?.runs[index % PAGE],
-    first: head?.runs ?? [],
+    at,
+    first: head?.runs ?? NONE,
+    loaded: [...pages.values()].flatMap((page) => page?.runs ?? []),
     error,
     isLoading: results[0]?.isLoading ?? true,
   };

@@ -65,7 +65,9 @@ export function ChartsPane({ project, drawn, total, view, setView }: Props) {
       <ChartControls view={view} setView={setView} metrics={numeric.map((metric) => metric.key)} />
       <p className={styles.drawnNote}>
         {drawn.length < total
-          ? `${drawn.length} of ${total.toLocaleString("en")} runs drawn: the first in the table that are not hidden`
+          ? `${drawn.length} of ${total.toLocaleString("en")} runs drawn: ${
+              view.group.length ? "the newest of each group" : "the first in the table that are not hidden"
+            }`
           : `${drawn.length === 1 ? "1 run" : `All ${drawn.length} runs`} drawn`}
         {wanted.length < numeric.length && ` · ${wanted.length} of ${numeric.length} metrics`}
       </p>

@@ -2,21 +2,25 @@
 import { SegmentedControl, VisuallyHidden } from "@mantine/core";
 import { useHotkeys, useMediaQuery } from "@mantine/hooks";
 import { useNavigate, useParams } from "@tanstack/react-router";
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { type ReactNode, useCallback, useEffect, useMemo, useState } from "react";
 import { ApiError } from "../../api/client";
-import type { RunRow } from "../../api/types";
+import type { GroupRow, RunRow } from "../../api/types";
 import { nameOf } from "../../shell/links";
 import { Trouble } from "../../shell/Trouble";
-import { useView } from "../../state/view";
-import { columnOf, defaults, fieldOf } from "../../table/columns";
-import { useColumns, useRuns } from "../../table/useRuns";
+import { type SetView, useView, type View } from "../../state/view";
+import { arranged, type Column, columnOf, defaults, fieldOf } from "../../table/columns";
+import { within } from "../../table/grouped";
+import { useGroups, useMembers, useStates } from "../../table/useGroups";
+import { useColumns, useRuns, type ValueColumns } from "../../table/useRuns";
 import { FirstSteps } from "../projects/FirstSteps";
 import { ChartsPane } from "./ChartsPane";
 import styles from "./ProjectPage.module.css";
 import { RunsPane } from "./RunsPane";
 import { Splitter, useSplit } from "./Splitter";
-import { useDrawn } from "./useDrawn";
+import { useDrawn, useDrawnGroups } from "./useDrawn";
 import { useLive } from "./useLive";
+import { useViews } from "./views/useViews";
+import { ViewsMenu } from "./views/ViewsMenu";
 
 export function ProjectPage() {
   const params = useParams({ strict: false });
@@ -28,26 +32,20 @@ export function ProjectPage() {
 }
 
 function Page({ project }: { project: string }) {
-  const [view, setView] = useView();
-  const [range, setRange] = useState<[number, number]>([0, 40]);
-  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
-  const [split, setSplit] = useSplit();
-  const narrow = useMediaQuery("(max-width: 820px)", window.innerWidth <= 820, { getInitialValueInEffect: false });
-  const { data: known } = useColumns(project);
-  const byField = useMemo(() => new Map((known?.columns ?? []).map((column) => [fieldOf(column), column])), [known]);
-  const [tagged, setTagged] = useState(false);
-  const fields = useMemo(
-    () => view.columns ?? defaults(known?.columns ?? [], tagged, known?.runs === 1),
-    [view.columns, known, tagged],
+  const [views, isKnown] = useViews(project);
+  return (
+    <>
+      <ViewsMenu project={project} views={views} />
+      {isKnown && <Runs project={project} />}
+    </>
   );
-  const columns = useMemo(() => fields.map((field) => columnOf(field, byField)), [fields, byField]);
-  const asked = useMemo(() => [...new Set([...fields, ...view.group])], [fields, view.group]);
-  const question = { project, filter: view.filter, sort: view.sort, columns: asked };
-  const runs = useRuns(question, range[0], range[1]);
-  if (!tagged && runs.first.some((run) => run.tags.length)) setTagged(true);
-  const special = useSpecial(project, asked, view);
-  const { drawn, looks } = useDrawn(runs.first, special.pinned, view);
-  const onRange = useCallback((from: number, to: number) => setRange([from, to]), []);
+}
+
+function Runs({ project }: { project: string }) {
+  const [view, setView] = useView();
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const narrow = useMediaQuery("(max-width: 820px)", window.innerWidth <= 820, { getInitialValueInEffect: false });
+  const { runs, groups, drawn, error, ...shown } = useTable(project, view, narrow);
   const onFilter = useCallback(
     (condition: string) => setView({ filter: view.filter ? `(${view.filter}) and ${condition}` : condition }),
     [setView, view.filter],
@@ -55,48 +53,94 @@ function Page({ project }: { project: string }) {
   useLive(project);
   useOpen();
   useHotkeys([["/", () => document.querySelector<HTMLInputElement>('[aria-label="Filter runs"]')?.focus()]]);
-  const unreadable =
-    runs.error instanceof ApiError && runs.error.status === 400 && view.filter ? runs.error.message : null;
-  if (runs.error && !unreadable && !runs.first.length) return <Trouble error={runs.error} />;
-  if (!runs.isLoading && !runs.total && !view.filter && !runs.error) return <FirstSteps project={project} />;
+  const unreadable = error instanceof ApiError && error.status === 400 && view.filter ? error.message : null;
+  if (error && !unreadable && !runs.first.length) return <Trouble error={error} />;
+  const isNarrowed = view.filter || view.find || view.states.size;
+  if (!runs.isLoading && !runs.total && !isNarrowed && !error) return <FirstSteps project={project} />;
   const table = (
     <RunsPane
+      {...shown}
       project={project}
       runs={runs}
-      special={special}
-      columns={columns}
-      known={known?.columns ?? []}
-      looks={looks}
+      groups={groups}
       view={view}
       setView={setView}
       selected={selected}
       onSelect={setSelected}
-      onRange={onRange}
       onFilter={onFilter}
       unreadable={unreadable}
     />
   );
   const charts = <ChartsPane project={project} drawn={drawn} total={runs.total} view={view} setView={setView} />;
-  if (narrow) {
-    return (
-      <div className={styles.narrow}>
-        <VisuallyHidden component="h1">{project}</VisuallyHidden>
-        <SegmentedControl
-          size="xs"
-          fullWidth
-          className={styles.sides ?? ""}
-          aria-label="What to show"
-          data={[
-            { label: `Runs (${runs.total.toLocaleString("en")})`, value: "runs" },
-            { label: "Charts", value: "charts" },
-          ]}
-          value={view.side}
-          onChange={(side) => setView({ side: side === "runs" ? "runs" : "charts" })}
-        />
-        {view.side === "runs" ? table : charts}
-      </div>
-    );
-  }
+  const Sides = narrow ? OneSide : BothSides;
+  return <Sides project={project} total={runs.total} table={table} charts={charts} view={view} setView={setView} />;
+}
+
+/** What the table shows and the charts draw, as the view says. */
+function useTable(project: string, view: View, narrow: boolean) {
+  const [range, setRange] = useState<[number, number]>([0, 40]);
+  const onRange = useCallback((from: number, to: number) => setRange([from, to]), []);
+  const { data: known } = useColumns(project);
+  const [tagged, setTagged] = useState(false);
+  const [fields, columns] = useShownColumns(known, view, tagged, narrow);
+  const asked = useMemo(() => [...new Set([...fields, ...view.group])], [fields, view.group]);
+  const filter = useMemo(() => filterOf(view), [view]);
+  const question = { project, filter, find: view.find, sort: view.sort, columns: asked };
+  const isGrouped = view.group.length > 0;
+  const runs = useRuns(question, isGrouped ? 0 : range[0], isGrouped ? 0 : range[1]);
+  if (!tagged && runs.first.some((run) => run.tags.length)) setTagged(true);
+  const groups = useGroups({ ...question, columns: fields }, view, range[0], range[1]);
+  const { data: states } = useStates({ ...question, filter: view.filter });
+  const special = useSpecial(project, asked, view);
+  const single = useDrawn(runs.first, special.pinned, view);
+  const grouped = useDrawnGroups(useMembers(question, view).data, view);
+  return {
+    ...(isGrouped ? grouped : single),
+    runs,
+    groups: isGrouped ? groups : null,
+    groupLooks: grouped.groupLooks,
+    special,
+    columns,
+    known: known?.columns ?? [],
+    filter,
+    states: states?.groups ?? NONE,
+    onRange,
+    error: runs.error ?? (isGrouped ? groups.error : null),
+  };
+}
+
+interface SidesProps {
+  project: string;
+  total: number;
+  table: ReactNode;
+  charts: ReactNode;
+  view: View;
+  setView: SetView;
+}
+
+function OneSide({ project, total, table, charts, view, setView }: SidesProps) {
+  return (
+    <div className={styles.narrow}>
+      <VisuallyHidden component="h1">{project}</VisuallyHidden>
+      <SegmentedControl
+        size="xs"
+        fullWidth
+        className={styles.sides ?? ""}
+        aria-label="What to show"
+        data={[
+          { label: `Runs (${total.toLocaleString("en")})`, value: "runs" },
+          { label: "Charts", value: "charts" },
+        ]}
+        value={view.side}
+        onChange={(side) => setView({ side: side === "runs" ? "runs" : "charts" })}
+      />
+      {view.side === "runs" ? table : charts}
+    </div>
+  );
+}
+
+function BothSides({ project, table, charts }: SidesProps) {
+  const [split, setSplit] = useSplit();
   return (
     <div className={styles.page} style={{ gridTemplateColumns: `${split}px 6px minmax(0, 1fr)` }}>
       <VisuallyHidden component="h1">{project}</VisuallyHidden>
@@ -105,6 +149,36 @@ function Page({ project }: { project: string }) {
       {charts}
     </div>
   );
+}
+
+const NONE: readonly GroupRow[] = [];
+
+/** The filter together with the states that are shown. */
+function filterOf(view: View): string {
+  if (!view.states.size) return view.filter;
+  return within(
+    view.filter,
+    `state in (${[...view.states].map((state) => `'${state.replace(/['\\]/g, "")}'`).join(", ")})`,
+  );
+}
+
+function useShownColumns(
+  known: ValueColumns | undefined,
+  view: View,
+  tagged: boolean,
+  narrow: boolean,
+): [readonly string[], Column[]] {
+  const byField = useMemo(() => new Map((known?.columns ?? []).map((column) => [fieldOf(column), column])), [known]);
+  const fields = useMemo(
+    () => view.columns ?? defaults(known?.columns ?? [], tagged, known?.runs === 1),
+    [view.columns, known, tagged],
+  );
+  const columns = useMemo(() => {
+    const found = fields.map((field) => columnOf(field, byField));
+    // Where there is little room nothing can stay beside the name.
+    return arranged(found, view, narrow ? [] : view.fixed);
+  }, [fields, byField, view, narrow]);
+  return [fields, columns];
 }
 
 /** Runs that are shown wherever they are in the list: pinned ones, and the one that others are compared with. */
@@ -118,7 +192,7 @@ function useSpecial(
     [view.pinned, view.baseline],
   );
   const filter = ids.length ? `id in (${ids.map((id) => `'${id.replace(/['\\]/g, "\\$&")}'`).join(", ")})` : "id = ''";
-  const found = useRuns({ project, filter, sort: [], columns }, 0, 0);
+  const found = useRuns({ project, filter, find: "", sort: [], columns }, 0, 0);
   return useMemo(() => {
     const byId = new Map(found.first.map((run) => [run.id, run]));
     const pinned = view.pinned.map((id) => byId.get(id)).filter((run): run is RunRow => run !== undefined);

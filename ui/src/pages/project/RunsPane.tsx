@@ -1,19 +1,29 @@
 /** The left side: filter, columns, what to do with selected runs, the table. */
-import { useMemo } from "react";
-import type { RunRow } from "../../api/types";
+import { useCallback, useMemo, useRef, useState } from "react";
+import type { GroupRow, RunRow } from "../../api/types";
 import type { Look } from "../../charts/palette";
 import type { SetView, View } from "../../state/view";
 import { BulkBar } from "../../table/BulkBar";
 import { ColumnPicker } from "../../table/ColumnPicker";
 import type { Column, ValueColumn } from "../../table/columns";
 import { FilterBar } from "../../table/FilterBar";
+import { GroupPicker } from "../../table/GroupPicker";
+import { QuickBar } from "../../table/QuickBar";
 import { RunsTable } from "../../table/RunsTable";
+import type { GroupedRuns } from "../../table/useGroups";
 import type { FoundRuns } from "../../table/useRuns";
 import styles from "./ProjectPage.module.css";
 
 interface Props {
   project: string;
   runs: FoundRuns;
+  /** The same runs in groups; null where they are not grouped. */
+  groups: GroupedRuns | null;
+  groupLooks: ReadonlyMap<string, Look>;
+  /** What the shown runs fit, states included. */
+  filter: string;
+  /** Runs by their states. */
+  states: readonly GroupRow[];
   special: { pinned: readonly RunRow[]; baseline: RunRow | undefined };
   columns: readonly Column[];
   known: readonly ValueColumn[];
@@ -28,11 +38,13 @@ interface Props {
 }
 
 export function RunsPane(props: Props) {
-  const { project, runs, special, columns, known, view, setView, selected, onSelect } = props;
+  const { project, runs, groups, special, columns, known, view, setView, selected, onSelect } = props;
   const tags = useMemo(() => [...new Set(runs.first.flatMap((run) => run.tags))].sort(), [runs.first]);
-  const chosen = [...runs.first, ...special.pinned].filter(
-    (run, i, all) => selected.has(run.id) && all.findIndex((one) => one.id === run.id) === i,
-  );
+  const [asked, setAsked] = useState<readonly RunRow[]>([]);
+  const seen = useSeen([asked, special.pinned, runs.loaded, groups?.runs]);
+  const chosen = [...selected].flatMap((id) => seen.get(id) ?? []);
+  const at = useCallback((index: number) => ({ kind: "run" as const, run: runs.at(index), level: 0 }), [runs.at]);
+  const states = Object.fromEntries(props.states.map((group) => [String(group.keys[0]?.value), group.runs]));
   const only = () =>
     setView({ hidden: new Set(runs.first.filter((run) => !selected.has(run.id)).map((run) => run.id)) });
   return (
@@ -50,19 +62,25 @@ export function RunsPane(props: Props) {
           shown={columns.map((column) => column.field)}
           onChange={(fields) => setView({ columns: fields })}
         />
+        <GroupPicker known={known} view={view} setView={setView} />
       </div>
+      <QuickBar view={view} setView={setView} states={states} />
       <BulkBar runs={chosen} project={project} onDone={() => onSelect(new Set())} onOnly={only} />
-      {runs.total === 0 && !runs.isLoading && view.filter ? (
+      {runs.total === 0 && !runs.isLoading ? (
         <p className={styles.nothing}>No run of this project fits the filter.</p>
       ) : (
         <RunsTable
           project={project}
           columns={columns}
           total={runs.total}
-          at={runs.at}
+          rows={groups ? groups.total : runs.total}
+          at={groups ? groups.at : at}
           pinned={special.pinned}
           baseline={special.baseline}
           looks={props.looks}
+          groupLooks={props.groupLooks}
+          filter={props.filter}
+          onSeen={setAsked}
           selected={selected}
           onSelect={onSelect}
           view={view}
@@ -73,4 +91,11 @@ export function RunsPane(props: Props) {
       )}
     </section>
   );
+}
+
+/** Runs that have been here, by id, as they were last: a selection outlives what is scrolled to. */
+function useSeen(lists: readonly (readonly RunRow[] | undefined)[]): ReadonlyMap<string, RunRow> {
+  const seen = useRef(new Map<string, RunRow>());
+  for (const list of lists) for (const run of list ?? []) seen.current.set(run.id, run);
+  return seen.current;
 }

@@ -5,6 +5,8 @@ import { listen } from "../../api/live";
 import { applyNews } from "../../table/useRuns";
 
 const GATHER_MS = 400;
+/** Groups are counted anew at most this often while runs go on. */
+const COUNT_MS = 3000;
 
 export function useLive(project: string): void {
   const queries = useQueryClient();
@@ -17,6 +19,13 @@ export function useLive(project: string): void {
           void queries.invalidateQueries({ queryKey: [kind, project] });
       }, GATHER_MS);
     };
+    let counting: ReturnType<typeof setTimeout> | undefined;
+    const recount = () => {
+      counting ??= setTimeout(() => {
+        counting = undefined;
+        void queries.invalidateQueries({ queryKey: ["groups", project] });
+      }, COUNT_MS);
+    };
     // A run's first rows bring metrics that nobody has asked for yet.
     const keys = new Map<string, number>();
     const stop = listen(
@@ -27,11 +36,13 @@ export function useLive(project: string): void {
           const isNew = applyNews(queries, project, news);
           if (isNew || count > (keys.get(news.id) ?? 0)) renew();
           keys.set(news.id, count);
+          recount();
         },
       },
     );
     return () => {
       clearTimeout(timer.current);
+      clearTimeout(counting);
       stop();
     };
   }, [project, queries]);

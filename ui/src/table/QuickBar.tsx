@@ -1,0 +1,80 @@
+/** Words in names, and which states are shown. */
+import { TextInput } from "@mantine/core";
+import { useEffect, useRef, useState } from "react";
+import { Icon } from "../shell/Icons";
+import type { SetView, View } from "../state/view";
+import styles from "./QuickBar.module.css";
+import table from "./RunsTable.module.css";
+
+const WAIT_MS = 200;
+const ORDER = ["running", "finished", "failed", "interrupted", "preempted", "lost"];
+const LOOKS: Record<string, string | undefined> = table;
+
+interface Props {
+  view: View;
+  setView: SetView;
+  /** Runs in each state. */
+  states: Readonly<Record<string, number>>;
+}
+
+export function QuickBar({ view, setView, states }: Props) {
+  const shown = ORDER.filter((state) => states[state] || view.states.has(state));
+  const toggle = (state: string) => {
+    const next = new Set(view.states);
+    if (!next.delete(state)) next.add(state);
+    setView({ states: next });
+  };
+  return (
+    <div className={styles.bar}>
+      <Find value={view.find} onChange={(find) => setView({ find })} />
+      {(shown.length > 1 || view.states.size > 0) && (
+        <fieldset className={styles.states} aria-label="States">
+          {shown.map((state) => (
+            <button
+              key={state}
+              type="button"
+              className={`${styles.chip} ${LOOKS[state] ?? ""}`}
+              aria-pressed={view.states.has(state)}
+              title={view.states.has(state) ? "Show other states, too" : `Only ${state} runs`}
+              onClick={() => toggle(state)}
+            >
+              <span className={table.dot} />
+              {state} <span className={styles.count}>{(states[state] ?? 0).toLocaleString("en")}</span>
+            </button>
+          ))}
+        </fieldset>
+      )}
+    </div>
+  );
+}
+
+function Find({ value, onChange }: { value: string; onChange: (text: string) => void }) {
+  const [text, setText] = useState(value);
+  const [sent, setSent] = useState(value);
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  if (value !== sent) {
+    setSent(value);
+    setText(value);
+  }
+  useEffect(() => () => clearTimeout(timer.current), []);
+  return (
+    <TextInput
+      className={styles.find ?? ""}
+      size="xs"
+      aria-label="Find runs by name"
+      placeholder="Find by name"
+      leftSection={<Icon name="search" size={13} />}
+      value={text}
+      spellCheck={false}
+      onChange={(event) => {
+        const next = event.currentTarget.value;
+        setText(next);
+        clearTimeout(timer.current);
+        timer.current = setTimeout(() => {
+          setSent(next.trim());
+          onChange(next.trim());
+        }, WAIT_MS);
+      }}
+    />
+  );
+}
