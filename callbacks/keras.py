@@ -14,6 +14,7 @@ imported here.
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -72,6 +73,8 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
         self._batch = -1  # of the epoch
         self._seen = 0  # batches in all
         self._batches = 0  # since the last row
+        self._is_first = True  # no row of this fit yet
+        self._steps = math.inf  # batches of an epoch, where that is known
         self._mean = (0, 0.0)  # batches of this epoch at the last row, and their mean loss
         self._gradients = gradients
         self._norms: list[GradientNorms] = []
@@ -100,7 +103,7 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
         self._fitting = False  # each fit() and evaluate() begins here; within fit() the validation does not
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        self._fitting, self._begun = True, False
+        self._fitting, self._begun, self._is_first = True, False, True
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         with self._training.guard("on_epoch_begin"):
@@ -111,6 +114,7 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
             self._files.look(self._place())
             self._files.leave_sidecars(self._seen)
         self._epoch, self._batch, self._epoch_started_s, self._mean = epoch, -1, time.monotonic(), (0, 0.0)
+        self._steps = (self.params or {}).get("steps") or math.inf
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         if self._files.come_within_epochs:
@@ -122,12 +126,11 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
         began_s, training = time.perf_counter(), self._training
         try:
             # With several steps to an execution only the last index of each group is told, and it may overshoot.
-            steps = (self.params or {}).get("steps")
-            if steps is not None and batch >= steps:
-                batch = steps - 1
+            if batch >= self._steps:
+                batch = int(self._steps) - 1
             passed = batch - self._batch if batch > self._batch else batch + 1
             self._batches, self._seen, self._batch = self._batches + passed, self._seen + passed, batch
-            if self._batches >= training.log_every or training.due(training.step):
+            if self._batches >= training.log_every or self._is_first:
                 self._log_batch(logs or {})
         except Exception as error:
             if not training.swallow("on_train_batch_end", error):
@@ -187,7 +190,7 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
     def _log_batch(self, logs: Mapping[str, float]) -> None:
         step = self._step()
         if self._training.due(step):
-            self._batches = 0
+            self._batches, self._is_first = 0, False
             row = {**logs, **self._since_the_last_row(logs), **_rates(self.model)}
             self._training.log(row, step=step, prefix="train", epoch=self._epoch, batch=self._seen)
 
@@ -196,7 +199,7 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
         row: dict[str, object] = {}
         (before, mean), batches = self._mean, self._batch + 1
         # The last batch may be smaller than the others, and so count for less in the mean.
-        if "loss" in logs and batches > before and batches != (self.params or {}).get("steps"):
+        if "loss" in logs and batches > before and batches != self._steps:
             row["batch_loss"] = (logs["loss"] * batches - mean * before) / (batches - before)
             self._mean = (batches, logs["loss"])
         for norms in self._norms:
@@ -205,6 +208,9 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
 
     def _step(self) -> int:
         """Optimizer updates done. Read through the model: on JAX that brings its variables up to date."""
+        compiled: Any = getattr(self.model, "optimizer", None)
+        if compiled is not None:  # the usual case
+            return int(compiled.iterations)
         counts = [int(one.iterations) for one in optimizers_of(self.model).values()]
         return max(counts, default=self._training.step + self._batches)
 

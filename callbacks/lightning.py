@@ -224,7 +224,8 @@ class TreeringCallback(Callback):
     ) -> None:
         if self.stage is not None:
             self.stage.batch_ended(batch)
-        trainer.should_stop |= self.training.should_stop  # a sweep's early stopping
+        if self.training.in_sweep:
+            trainer.should_stop |= self.training.should_stop
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         with self.training.guard("on_exception"):

@@ -22,7 +22,7 @@ import numpy as np
 
 from treering._framework import framework
 from treering.integrations._episodes import Episode, Episodes
-from treering.integrations.sb3 import SavedFiles, callbacks_in, describe, plain
+from treering.integrations.sb3 import SavedFiles, callbacks_in, describe, is_monitored, plain
 from treering.resuming import newest_checkpoint
 from treering.training import Options, Training
 
@@ -82,7 +82,7 @@ class TreeringCallback(BaseCallback):
         self._episodes = Episodes(0)
         self._losses_at = 0.0
         self._updates = 0.0
-        self._unmonitored = False
+        self._monitored = self._unmonitored = False
 
     @property
     def run(self) -> Run | None:
@@ -103,7 +103,7 @@ class TreeringCallback(BaseCallback):
         with self._training.guard("on_training_start"):
             self._begin()
             callbacks = list(callbacks_in(self.locals.get("callback")))
-            self._normalized = self.model.get_vec_normalize_env()
+            self._normalized, self._monitored = self.model.get_vec_normalize_env(), is_monitored(self.model)
             self._attach(callbacks)
             self._files.attach(self.model, callbacks, self._offset)
             for part, values in describe(self.model):
@@ -117,7 +117,8 @@ class TreeringCallback(BaseCallback):
         try:
             training.step = self._state["step"] = self._offset + self.num_timesteps
             dones, normalized = self.locals["dones"], self._normalized
-            self._episodes.add(self.locals["rewards"] if normalized is None else normalized.get_original_reward())
+            if not self._monitored:
+                self._episodes.add(self.locals["rewards"] if normalized is None else normalized.get_original_reward())
             if np.count_nonzero(dones):  # the quickest way to ask
                 self._end_episodes(dones, self.locals["infos"])
             if self.model.logger.name_to_value.get("train/n_updates", self._updates) != self._updates:
@@ -128,7 +129,7 @@ class TreeringCallback(BaseCallback):
             if not training.swallow("on_step", error):
                 raise
         training.spent_s += time.perf_counter() - began_s
-        return not training.should_stop  # a sweep's early stopping
+        return not (training.in_sweep and training.should_stop)
 
     def _on_training_end(self) -> None:
         with self._training.guard("on_training_end"):
@@ -187,13 +188,16 @@ class TreeringCallback(BaseCallback):
 
     def _end_episodes(self, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
         for env in map(int, dones.nonzero()[0]):
-            info, counted = infos[env], self._episodes.end(env)
+            info = infos[env]
+            counted = None if self._monitored else self._episodes.end(env)
             seen = info.get("episode")
-            if seen is None:
+            if seen is not None:
+                episode = Episode(seen["r"], seen["l"], seen.get("t"))
+            elif counted is None:
+                continue  # a wrapper around Monitor starts anew within an episode, at each life lost for example
+            else:
                 self._tell_unmonitored()
                 episode = counted._replace(time_s=None)
-            else:
-                episode = Episode(seen["r"], seen["l"], seen.get("t"))
             row = self._episodes.row(
                 episode, env, truncated=info.get("TimeLimit.truncated", False), success=info.get("is_success")
             )

@@ -115,7 +115,8 @@ class TreeringCallback(TrainerCallback, ExportableState):
             self._training.watch(model, step=lambda: state.global_step + 1)  # asked within the update
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        control.should_training_stop |= self._training.should_stop  # a sweep's early stopping
+        if self._training.in_sweep:
+            control.should_training_stop |= self._training.should_stop
         if not self._logged_at and not control.should_log:
             with self._training.guard("on_step_end"):
                 self._log_own(state, kwargs.get("optimizer"))  # the first one

@@ -88,6 +88,8 @@ class SavedFiles:
         self._savers: dict[Any, dict[str, Signature]] = {}
         self._folders: dict[Any, set[int]] = {}
         self._backups: list[str] = []
+        self.come_within_epochs = False
+        """Whether files may be written before an epoch's end; asked with each batch."""
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_model": None, "_savers": {}, "_folders": {}}  # a copy is attached anew
@@ -100,15 +102,11 @@ class SavedFiles:
         self._model, self._saved_at = model, -1
         found = _siblings(model)
         self._savers = {one: dict(_written(one.filepath)) for one in found if isinstance(one, _MODEL_CHECKPOINT)}
+        self.come_within_epochs = any(saver.save_freq != "epoch" for saver in self._savers)
         self._folders = {one: set(_numbered(one)) for one in found if _ORBAX is not None and isinstance(one, _ORBAX)}
         self._backups = [os.fspath(one.backup_dir) for one in found if isinstance(one, _BACKUP)]
         loaded = _loaded.pop(model, {})
         return next(self._read_sidecars(), loaded)
-
-    @property
-    def come_within_epochs(self) -> bool:
-        """Whether files may be written before an epoch's end."""
-        return any(saver.save_freq != "epoch" for saver in self._savers)
 
     def look(self, place: Place) -> None:
         """Take what was written since the last call."""

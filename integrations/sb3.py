@@ -26,7 +26,8 @@ with framework("stable_baselines3", extra="sb3"):
     import stable_baselines3
     from stable_baselines3.common import logger as sb3_logger
     from stable_baselines3.common.callbacks import CallbackList, CheckpointCallback, EvalCallback, EventCallback
-    from stable_baselines3.common.vec_env import VecVideoRecorder
+    from stable_baselines3.common.monitor import Monitor
+    from stable_baselines3.common.vec_env import VecMonitor, VecVideoRecorder, is_vecenv_wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from treering.training import Training
 
-__all__ = ["SavedFiles", "callbacks_in", "describe", "layers_of", "plain"]
+__all__ = ["SavedFiles", "callbacks_in", "describe", "is_monitored", "layers_of", "plain"]
 
 RUNNING_NUMBERS = frozenset({"num_timesteps", "start_time"})
 SCHEDULES = frozenset({"clip_range", "clip_range_vf", "exploration_schedule", "learning_rate"})
@@ -57,6 +58,17 @@ def describe(model: BaseAlgorithm) -> Iterator[tuple[str, object]]:
     parameters = sum(parameter.numel() for parameter in model.policy.parameters())
     yield "policy", {"class": type(model.policy).__name__, "kwargs": model.policy_kwargs, "parameters": parameters}
     yield "env", _environment(model)
+
+
+def is_monitored(model: BaseAlgorithm) -> bool:
+    """Whether each episode's return and length are told by a Monitor, so that nobody else has to count them."""
+    env = model.get_env()
+    if env is None:
+        return False
+    try:
+        return is_vecenv_wrapped(env, VecMonitor) or all(env.env_is_wrapped(Monitor))
+    except Exception:  # other projects' vectors answer as they like, or not at all
+        return False
 
 
 def _sampled(schedule: Any) -> object:

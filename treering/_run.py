@@ -224,6 +224,9 @@ class Run(Watching, Keeping):
         """Whether `finish` was called and nothing has been logged since."""
         return self._recording.ended
 
+    #: Whether it is a trial of a sweep.
+    in_sweep = False
+
     @property
     def should_stop(self) -> bool:
         """Whether a sweep wants this training to end; a loop of your own may look here after each epoch."""

@@ -152,6 +152,35 @@ def test_environments_without_a_monitor_are_counted(only_run: OneRun) -> None:
     assert successes == [length > 15 for _, length, _ in episodes_of(run)]
 
 
+class Lives(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """An episode of five steps for the agent, as long as the game goes on behind it (Atari: each life)."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+        super().__init__(env)
+        self._steps, self._over, self._seen = 0, True, None
+
+    def reset(self, **options: Any) -> Any:
+        if not self._over:
+            return self._seen, {}
+        self._over = False
+        return self.env.reset(**options)
+
+    def step(self, action: Any) -> Any:
+        self._seen, reward, terminated, truncated, info = self.env.step(action)
+        self._steps += 1
+        self._over = bool(terminated or truncated)
+        return self._seen, reward, terminated or self._steps % 5 == 0, truncated, info
+
+
+def test_lives_within_an_episode_of_monitor_are_no_episodes(tmp_path: Path, only_run: OneRun) -> None:
+    env = Lives(Monitor(cartpole(20), str(tmp_path / "only")))
+    PPO("MlpPolicy", env, **SMALL).learn(96, callback=TreeringCallback())
+    env.close()
+    (expected,) = monitored(tmp_path)
+    assert len(expected) > 1
+    assert [one[:2] for one in episodes_of(only_run())] == expected
+
+
 def test_returns_are_those_before_normalization(only_run: OneRun) -> None:
     episodes: list[tuple[float, int, bool]] = []
     env = VecNormalize(DummyVecEnv([lambda: Counting(cartpole(), episodes)]))

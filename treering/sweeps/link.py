@@ -48,6 +48,7 @@ class TrialRun(Run):
 
     def __init__(self, recording: Recording, ticket: Ticket) -> None:
         super().__init__(recording)
+        self.in_sweep = True
         self._link = Link(self, ticket)
         self._asked = False
 
