@@ -22,12 +22,6 @@ export function showTip(
     hideTip();
     return;
   }
-  if (!box) {
-    box = document.createElement("div");
-    box.className = styles.tip ?? "";
-    box.setAttribute("role", "status");
-    document.body.append(box);
-  }
   const at = Math.max(
     0,
     found.findIndex((one) => one.line.id === chosen),
@@ -35,11 +29,22 @@ export function showTip(
   const first = Math.max(0, Math.min(at - MOST / 2, found.length - MOST));
   const shown = found.slice(first, first + MOST);
   const place = found[at]?.x ?? 0;
-  box.replaceChildren(
+  showBox(pointer, [
     part("div", styles.head, `${title} · ${placeText(place, xKind)}`),
     ...shown.map((one) => row(one, one.line.id === chosen)),
     ...(found.length > shown.length ? [part("div", styles.more, `${found.length - shown.length} more`)] : []),
-  );
+  ]);
+}
+
+/** Show anything beside the pointer. */
+export function showBox(pointer: MouseEvent, content: readonly HTMLElement[]): void {
+  if (!box) {
+    box = document.createElement("div");
+    box.className = styles.tip ?? "";
+    box.setAttribute("role", "status");
+    document.body.append(box);
+  }
+  box.replaceChildren(...content);
   box.hidden = false;
   const { offsetWidth, offsetHeight } = box;
   const left =
@@ -69,7 +74,7 @@ function swatch({ colour, dash }: Reading["line"]["look"]): Element {
   return out;
 }
 
-function part(name: string, className: string | undefined, text = ""): HTMLElement {
+export function part(name: string, className: string | undefined, text = ""): HTMLElement {
   const out = document.createElement(name);
   out.className = className ?? "";
   out.textContent = text;

@@ -1,4 +1,4 @@
-import { createTheme, Drawer, Menu, Modal, Popover, Select, Tooltip } from "@mantine/core";
+import { Button, createTheme, Drawer, Menu, Modal, Popover, Select, Tooltip } from "@mantine/core";
 
 // The server's policy takes styles from files only. Mantine's variables come from default-css-variables.css and
 // tokens.css, and a scroll lock (which writes a style element) stays off everywhere.
@@ -8,6 +8,8 @@ export const theme = createTheme({
   primaryColor: "teal",
   cursorType: "pointer",
   components: {
+    // Its letters are white in both schemes; what Mantine would choose, it chooses for a teal of its own.
+    Button: Button.extend({ defaultProps: { autoContrast: false } }),
     Modal: Modal.extend({ defaultProps: { ...noScrollLock, centered: true } }),
     Drawer: Drawer.extend({ defaultProps: noScrollLock }),
     Menu: Menu.extend({ defaultProps: { shadow: "md", transitionProps: { duration: 0 } } }),
