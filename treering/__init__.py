@@ -118,6 +118,10 @@ def __getattr__(name: str) -> Any:
         if active is None:
             raise UsageError(f"treering.{name} needs a run; call treering.init() first")
         return getattr(active, name)
+    if name == "load_ipython_extension":  # what `%load_ext treering` looks for
+        from treering.notebook.magic import register
+
+        return register
     raise AttributeError(f"module 'treering' has no attribute {name!r}")
 
 

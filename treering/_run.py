@@ -387,6 +387,11 @@ class Run(Watching, Keeping):
         else:
             self.finish(failures.state_after(error), error)
 
+    def _ipython_display_(self) -> None:
+        from treering.notebook.live import show
+
+        show(self)
+
     def __repr__(self) -> str:
         return f"<Run {self.name!r} ({self.path}, {self.state}, step {self._step})>"
 

@@ -311,6 +311,11 @@ class Api:
     def __exit__(self, *_exception: object) -> None:
         self.close()
 
+    def _repr_html_(self) -> str:
+        from treering.notebook.cards import api_card
+
+        return api_card(self)
+
     def __repr__(self) -> str:
         return f"Api({str(self._place or self.folder)!r})"
 

@@ -68,6 +68,11 @@ class Runs(Sequence[ApiRun]):
         keys = dict.fromkeys(key for row in rows for key in row)
         return {key: column_of([row.get(key) for row in rows]) for key in keys}
 
+    def _repr_html_(self) -> str:
+        from treering.notebook.cards import runs_card
+
+        return runs_card(self)
+
     def __repr__(self) -> str:
         if not self._runs:
             return "Runs(none)"

@@ -76,6 +76,11 @@ class ApiReport:
             temporary.unlink(missing_ok=True)
         return target
 
+    def _repr_html_(self) -> str:
+        from treering.notebook.cards import report_card
+
+        return report_card(self)
+
     def __repr__(self) -> str:
         return f"ApiReport({self.project}/{self.id} {self.title!r}, version {self.version})"
 

@@ -464,6 +464,11 @@ class ApiRun:
         except TreeringError:
             return stored  # a kind of a newer treering, or bytes that are gone: what it says is still of use
 
+    def _repr_html_(self) -> str:
+        from treering.notebook.cards import run_card
+
+        return run_card(self)
+
     def __repr__(self) -> str:
         return f"ApiRun({self.project}/{self.id} {self.name!r}, {self.state})"
 

@@ -266,6 +266,11 @@ class Artifact(Described):
                 self._entries = entries_of(database, filed.id, self._title)
         return self._entries
 
+    def _repr_html_(self) -> str:
+        from treering.notebook.cards import artifact_card
+
+        return artifact_card(self)
+
     def __repr__(self) -> str:
         kind = f" ({self._type})" if self._type != "file" else ""
         return f"<Artifact {self._title}{kind}, {self.state}>"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from treering.api import Api, ApiRun
 
-__all__ = ["Curve", "FoundChart", "FoundRuns", "find", "read_curve"]
+__all__ = ["Curve", "FoundChart", "FoundRuns", "find", "read_curve", "telling"]
 
 _MOST_KEYS = 30
 _MOST_FOUND_COLUMNS = 12
@@ -74,7 +74,7 @@ def find(api: Api, project: str, block: ChartBlock | RunsBlock) -> FoundChart | 
     """
     runs, more = _runs(api, project, block)
     if isinstance(block, RunsBlock):
-        return FoundRuns(block, runs, more, block.columns or _telling(runs))
+        return FoundRuns(block, runs, more, block.columns or telling(runs))
     keys, missing = _keys(runs, block)
     return FoundChart(block, runs, more, keys, missing)
 
@@ -107,7 +107,7 @@ def _keys(runs: Sequence[ApiRun], block: ChartBlock) -> tuple[tuple[tuple[str, s
     return tuple(found.items())[:_MOST_KEYS], tuple(missing)
 
 
-def _telling(runs: Sequence[ApiRun]) -> tuple[str, ...]:
+def telling(runs: Sequence[ApiRun]) -> tuple[str, ...]:
     """Return the columns that tell the runs apart: parameters that differ, and what came of them."""
     found: list[str] = []
     for scope in ("config", "summary"):

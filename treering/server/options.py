@@ -17,7 +17,7 @@ __all__ = ["LOOPBACK_NAMES", "ServerOptions", "check_bind", "is_loopback"]
 #: What a browser on this machine may call it; `Host` headers are compared with these in lower case.
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _PREFIX = re.compile(r"(/[A-Za-z0-9_.~-]+)*")
-_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(?:(?<=:)\*)?")  # a star is any port
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\]")
 
 

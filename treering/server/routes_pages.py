@@ -29,6 +29,7 @@ _NO_DASHBOARD = (
     "hatch_build.py</code>, with less); then load this page again. A wheel has it built in."
     "<p>What it would show is at <code>{prefix}/api/v1</code>."
 )
+_OWN_PATH = re.compile(r"/(?:[A-Za-z0-9~%._-][^\\\x00-\x20;\x7f]*)?")
 _ASSET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 # The build writes a hash of the content into a file's name: what is there under a name never changes.
 _HASHED = re.compile(r"-[A-Za-z0-9_-]{8}\.\w+$")
@@ -47,17 +48,22 @@ def healthz() -> Health:
 
 
 @router.get("/login")
-def login(request: Request, token: Annotated[str, Query(max_length=1000)] = "") -> Response:
-    """Exchange the start address's token for a cookie.
+def login(
+    request: Request,
+    token: Annotated[str, Query(max_length=1000)] = "",
+    to: Annotated[str, Query(max_length=2000)] = "/",
+) -> Response:
+    """Exchange the start address's token, or a ticket, for a cookie, and lead to a page of the dashboard.
 
     The answer is a page and no redirect: to a browser that came from elsewhere (a file, a mail) a redirect is still
     that foreign visit, and a strict cookie would not be sent along.
     """
     tokens: Tokens = request.app.state.tokens
     prefix: str = request.app.state.options.root_path
-    if not tokens.is_token(token):
+    if not tokens.is_token(token) and not tokens.is_ticket(token):
         return HTMLResponse("<!doctype html><title>treering</title><p>This link is no longer valid.", status_code=403)
-    page = HTMLResponse(_ARRIVED.format(html.escape(f"{prefix}/")))
+    # One slash and no other, or the browser would be led to another host.
+    page = HTMLResponse(_ARRIVED.format(html.escape(prefix + (to if _OWN_PATH.fullmatch(to) else "/"))))
     page.headers["Set-Cookie"] = tokens.set_cookie(prefix, secure=request.url.scheme == "https")
     page.headers["Cache-Control"] = "no-store"
     return page

@@ -11,7 +11,9 @@ import contextlib
 import hashlib
 import hmac
 import os
+import re
 import secrets
+import time
 from typing import TYPE_CHECKING
 
 from treering.errors import StoreError, UsageError
@@ -23,6 +25,8 @@ __all__ = ["Tokens", "kept_token", "new_token"]
 
 _TOKEN_BYTES = 32
 _RUN_KEY = "run-"
+_TICKET = "ticket-"
+_TICKET_S = 180.0
 
 
 def new_token() -> str:
@@ -69,6 +73,21 @@ class Tokens:
     def is_token(self, given: str) -> bool:
         """Tell whether it is the token, in a time that does not depend on how much of it is right."""
         return hmac.compare_digest(hashlib.sha256(given.encode()).digest(), self._token_hash)
+
+    def ticket(self, valid_s: float = _TICKET_S) -> str:
+        """Return what can be exchanged for the cookie for a while; it may be left lying about, as in a notebook."""
+        return self._ticket(int(time.time() + valid_s))
+
+    def _ticket(self, until_s: int) -> str:
+        proof = hmac.digest(self._key, f"ticket {until_s}".encode(), "sha256")
+        return f"{_TICKET}{until_s}.{base64.urlsafe_b64encode(proof).decode().rstrip('=')}"
+
+    def is_ticket(self, given: str) -> bool:
+        """Tell whether it is a ticket that is still good."""
+        until = given.removeprefix(_TICKET).partition(".")[0]
+        if not given.startswith(_TICKET) or not re.fullmatch(r"[0-9]{1,12}", until, re.ASCII):
+            return False
+        return hmac.compare_digest(given.encode(), self._ticket(int(until)).encode()) and time.time() < int(until)
 
     def is_cookie(self, given: str) -> bool:
         """Tell whether it is the cookie's value, in the same way."""
