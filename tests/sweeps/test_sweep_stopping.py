@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import treering
+from treering.cli._app import app
+from treering.sweeps.agents import run_agent
+from treering.sweeps.audit import Audit, audit
 from treering.sweeps.config import config_of
 from treering.sweeps.link import TrialStopped
 from treering.sweeps.opening import open_sweeps
@@ -220,3 +224,38 @@ def test_a_program_is_ended_quietly(bare: Path, tmp_path: Path) -> None:
     with open_sweeps(str(bare)) as sweeps:
         trials = sweeps.trials(sweep_id)
     assert [(one.state, one.failure) for one in trials] == [("finished", None)] * 3 + [("stopped", None)]
+
+
+def test_the_share_that_runs_on_tells_how_often_the_rule_was_wrong(bare: Path) -> None:
+    """A real agent: the rule would stop the last two, one of which came to be the best of all."""
+    curves = [[0.3] * 4, [0.2] * 4, [0.1] * 4, [5.0, 5.0, 5.0, 0.0], [6.0] * 4]
+    config = {
+        "method": "grid",
+        "metric": {"name": "loss", "goal": "minimize"},
+        "parameters": {"which": {"min": 0, "max": 4}},
+        "early_terminate": {"type": "hyperband", "min_iter": 2, "audit": 1.0},
+    }
+    sweep_id = treering.sweep(config)
+
+    def train() -> None:
+        run = treering.init()
+        for count, value in enumerate(curves[run.config.which], 1):
+            run.log({"loss": value})
+            deadline_s = time.monotonic() + 60
+            with open_sweeps(str(bare)) as sweeps:
+                while sweeps.trials(sweep_id)[-1].count < count:  # so that the rule has looked at it
+                    assert time.monotonic() < deadline_s
+                    time.sleep(0.01)
+
+    assert run_agent(sweep_id, train, options=Options(report_interval_s=0.01)) == 5
+    with open_sweeps(str(bare)) as sweeps:
+        sweep, trials = sweeps.sweep(sweep_id), sweeps.trials(sweep_id)
+    assert [(one.state, one.audited) for one in trials] == [("finished", False)] * 3 + [("finished", True)] * 2
+    late, bad = trials[3].prediction, trials[4].prediction
+    assert late is not None
+    assert bad is not None
+    assert (late.value, late.count, bad.value) == (5.0, 2, 6.0)  # none of those before had moved at all
+    assert audit(config_of(sweep.config), trials) == Audit(stopped=0, audited=2, wrong=1, told=0, held=0)
+    shown = CliRunner().invoke(app, ["sweep", "show", sweep_id])
+    assert "1 of 2 trials that ran on would have been stopped wrongly" in shown.output
+    assert "5, runs on" in shown.output

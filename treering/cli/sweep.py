@@ -160,12 +160,21 @@ def _facts(sweep: Sweep) -> dict[str, Any]:
 @place_option
 def show(sweep_id: str, as_json: bool, url: str | None, place: str | None) -> None:
     """Show a sweep's trials: their values, and why they were stopped."""
+    from treering.sweeps.audit import audit
+    from treering.sweeps.config import config_of
+
     with open_sweeps(place_for(sweep_id, place_given(place, url))) as sweeps:
         sweep, trials = sweeps.sweep(sweep_id), sweeps.trials(sweep_id)
     if as_json:
         print_json({**_facts(sweep), "trials": trials})
         return
     click.echo(f"{sweep.id}  {sweep.name}  {sweep.state}{f': {sweep.reason}' if sweep.reason else ''}", err=True)
+    counts = audit(config_of(sweep.config, sweep.name), trials)
+    if counts.audited:
+        held = f"; {counts.held} of {counts.told} ended where it was predicted" if counts.told else ""
+        click.echo(
+            f"{counts.wrong} of {counts.audited} trials that ran on would have been stopped wrongly{held}", err=True
+        )
     header = ("trial", "state", "run", "values", "expected", "parameters", "why")
     plain_rows(header, map(_row, trials))
 

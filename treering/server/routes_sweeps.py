@@ -16,7 +16,6 @@ from treering.server.routes_write import Box
 from treering.server.sweep_book import SweepBook
 from treering.server.sweep_rows import (
     agent_rows,
-    audit_of,
     axis_rows,
     finding_rows,
     sweep_detail,
@@ -24,6 +23,7 @@ from treering.server.sweep_rows import (
     trial_row,
 )
 from treering.server.wire import clean, error_body, plain
+from treering.sweeps.audit import audit
 from treering.sweeps.config import config_of_text
 from treering.sweeps.findings import SweepError
 from treering.sweeps.importance import Evaluator
@@ -134,7 +134,7 @@ def trials(
             "state": look.sweep.state,
             "trials": [trial_row(look, one, curve=curve) for one in look.trials if one.revision > after],
             "front": book.front(library, look),
-            "audit": audit_of(look),
+            "audit": audit(look.config, look.trials)._asdict(),
         }
     )
 

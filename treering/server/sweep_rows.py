@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from treering.sweeps.records import Agent, Trial
     from treering.sweeps.space import Space
 
-__all__ = ["agent_rows", "audit_of", "axis_rows", "finding_rows", "sweep_detail", "sweep_row", "trial_row"]
+__all__ = ["agent_rows", "axis_rows", "finding_rows", "sweep_detail", "sweep_row", "trial_row"]
 
 
 def finding_rows(found: Sequence[Told]) -> list[shapes.FindingRow]:
@@ -168,22 +167,3 @@ _AS_THEY_ARE = (
     *("number", "state", "run_id", "attempt", "agent", "origin", "created_us", "started_us", "ended_us", "order"),
     *("count", "audited", "deaths", "revision"),
 )
-
-
-def audit_of(look: Look) -> shapes.Audit:
-    """Return how often early stopping was right, as far as the trials that ran on can tell."""
-    rule, metric = look.config.early_stop, look.config.metric
-    found = shapes.Audit(stopped=sum(one.state == "stopped" for one in look.trials), audited=0, wrong=0, told=0, held=0)
-    if rule is None or metric is None:
-        return found
-    for trial in look.trials:
-        wrong = was_wrong(rule, metric.sign, trial, look.trials)
-        if wrong is None or trial.prediction is None or not trial.values:
-            continue
-        found.audited += 1
-        found.wrong += wrong
-        low, high = trial.prediction.low, trial.prediction.high
-        if low is not None and high is not None and not math.isnan(low):
-            found.told += 1
-            found.held += low <= trial.values[0] <= high
-    return found
