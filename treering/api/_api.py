@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from treering.api._keeping import Rule
     from treering.api._registry import Registry
     from treering.api._reports import ApiReport
+    from treering.api._sources import Source
     from treering.artifacts import Artifact
     from treering.artifacts.retention import KeepOptions
+    from treering.online.mirror import Mirror
 
 
 __all__ = ["Api"]
@@ -37,15 +39,42 @@ class Api:
     Args:
         dir: a store's folder, the file of one bundle, or a "postgresql://" address. None: what the settings say
             (`TREERING_DIR`, `treering.toml`, the nearest `.treering/` upward, your data folder).
+        url: read from a server instead: its address, or True for that of `TREERING_URL` or the last
+            `treering login`. What is read is kept in a temporary folder until `close`; only what is new comes again.
+        key: of the server; else `TREERING_API_KEY`, or what `treering login` has kept.
 
     Raises:
         NotFound: there is no store.
-        StoreError: it cannot be opened.
+        StoreError: it cannot be opened, or the server does not answer.
+        UsageError: both a store and a server, or no key.
     """
 
-    def __init__(self, dir: str | Path | None = None) -> None:  # noqa: A002  # the name that init() and the settings use
+    def __init__(
+        self,
+        dir: str | Path | None = None,  # noqa: A002  # the name that init() and the settings use
+        *,
+        url: str | bool | None = None,
+        key: str | None = None,
+    ) -> None:
         self._place = dir
-        self._sources = open_sources(dir)
+        self._mirror: Mirror | None = None
+        if url:
+            from treering.online.mirror import open_mirror
+
+            if dir is not None:
+                raise UsageError(f"Api got dir={str(dir)!r} and url={url!r}; give one of them")
+            self._mirror = open_mirror(None if url is True else url, key)
+            self._place = self._mirror.url
+        self._sources: list[Source] = open_sources(dir) if self._mirror is None else [self._mirror]
+
+    def _local(self, what: str) -> list[Source]:
+        """Return where to do what no server does for an `Api`."""
+        if self._mirror is not None:
+            raise UsageError(
+                f"{what} is not done through a server's Api; use the dashboard at {self._mirror.url}, or Api(dir) "
+                "where its store is"
+            )
+        return self._sources
 
     @property
     def folder(self) -> Path | None:
@@ -54,6 +83,8 @@ class Api:
 
     def projects(self) -> list[str]:
         """Return the projects' names in order of the alphabet."""
+        if self._mirror is not None:
+            return self._mirror.projects()
         names = {name for one in self._sources for (name,) in one.database.query("SELECT DISTINCT project FROM runs")}
         return sorted(names, key=str.casefold)
 
@@ -93,6 +124,10 @@ class Api:
         offset: int = 0,
     ) -> list[tuple[ApiRun, tuple[Any, ...]]]:
         """Return runs with the keys that they are ordered by; `after` and `offset` are as in `RunQuery.select`."""
+        if self._mirror is not None:
+            batch = Batch(self._mirror, ids := self._mirror.find(where, order, limit, offset))
+            known = {row[0]: row for row in self._mirror.rows(PLAIN_COLUMNS, ids)}
+            return [(ApiRun(known[run_id], batch), ()) for run_id in ids]
         skipped = 0 if len(self._sources) == 1 or limit is None else offset  # after they are merged
         most = None if limit is None else limit + skipped
         found: list[tuple[ApiRun, tuple[Any, ...]]] = []
@@ -142,10 +177,10 @@ class Api:
 
         runs = self.runs(limit=1000)
         if not runs:
-            return f"there is no run {name!r}; the store {self.folder} has no runs yet"
+            return f"there is no run {name!r}; {self._called()} has no runs yet"
         close = get_close_matches(name, [word for run in runs for word in (run.name, run.id)], n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(map(repr, dict.fromkeys(close)))}?" if close else "`treering runs` lists all"
-        return f"there is no run {name!r} in {self.folder}; {hint}"
+        return f"there is no run {name!r} in {self._called()}; {hint}"
 
     def version(self, name: str, project: str | None = None) -> Artifact:
         """Return a version by "name:v3", "name:alias" or "project/name:alias"; "name" alone is its latest.
@@ -157,6 +192,8 @@ class Api:
         from treering.artifacts import Artifact
         from treering.artifacts.lookup import find
 
+        if self._mirror is not None:
+            return Artifact.of(self._mirror.home, self._mirror.fetch(name, project))
         found: list[Artifact] = []
         missing: NotFound | None = None
         for source in self._sources:
@@ -205,7 +242,7 @@ class Api:
         """
         from treering.api._keeping import set_rule
 
-        return set_rule(self._sources, name, project, dict(rule))
+        return set_rule(self._local("retention"), name, project, dict(rule))
 
     def keep_all(self, name: str, project: str | None = None) -> None:
         """Have no rule for a collection any more: everything stays.
@@ -215,20 +252,20 @@ class Api:
         """
         from treering.api._keeping import forget
 
-        forget(self._sources, name, project)
+        forget(self._local("retention"), name, project)
 
     def rules(self, name: str | None = None, project: str | None = None) -> list[Rule]:
         """Return the rules that `keep` has set: all, that of one collection, those of one project."""
         from treering.api._keeping import rules
 
-        return rules(self._sources, name, project)
+        return rules(self._local("retention"), name, project)
 
     def reports(self, project: str | None = None) -> list[ApiReport]:
         """Return the reports of a project, or of all: the last changed first."""
         from treering.api._reports import ApiReport
         from treering.reports import Reports
 
-        kept = Reports(self._sources[0].database)
+        kept = Reports(self._local("reading reports")[0].database)
         return [ApiReport(self, kept, one) for one in kept.all(project)]
 
     def report(self, name: str, project: str | None = None) -> ApiReport:
@@ -262,7 +299,7 @@ class Api:
         from treering.api._reports import ApiReport
         from treering.reports import Reports, open_reports
 
-        with open_reports(self._sources[0]) as kept:
+        with open_reports(self._local("writing reports")[0]) as kept:
             report = kept.create(project, title, text, author)
         return ApiReport(self, Reports(self._sources[0].database), report)
 
@@ -277,7 +314,7 @@ class Api:
         """
         from treering.api._registry import Registry
 
-        return Registry(self._sources, project)
+        return Registry(self._local("a registry"), project)
 
     def delete(self, name: str | ApiRun, *, versions: bool = False) -> ApiRun:
         """Delete a run and everything it logged. Media and files that no other run shares go with `treering doctor`.
@@ -296,6 +333,7 @@ class Api:
         """
         from treering.api._delete import delete_run
 
+        self._local("deleting")
         run = self.run(name) if isinstance(name, str) else name
         delete_run(run, versions=versions)
         return run
@@ -303,7 +341,7 @@ class Api:
     def close(self) -> None:
         """Close the store; runs of this `Api` can no longer be read."""
         for source in self._sources:
-            source.database.close()
+            source.close()
 
     def __enter__(self) -> Self:
         return self
@@ -316,8 +354,12 @@ class Api:
 
         return api_card(self)
 
+    def _called(self) -> str:
+        return f"the store {self.folder}" if self._mirror is None else self._mirror.url
+
     def __repr__(self) -> str:
-        return f"Api({str(self._place or self.folder)!r})"
+        given = "" if self._mirror is None else "url="
+        return f"Api({given}{str(self._place or self.folder)!r})"
 
 
 def _begins(word: str) -> str:

@@ -8,8 +8,6 @@ from datetime import date, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast, overload
 
-from msgspec import json
-
 from treering._notice import warn
 from treering.api._records import Attempt, ConsoleLine, ConsoleLog, Event, Metric, moment
 from treering.errors import NotFound, TreeringError
@@ -58,13 +56,7 @@ class Batch:
         return None if data is None else decode(data)
 
     def _load(self, column: str) -> list[tuple[Any, ...]]:
-        # One parameter for all ids: naming each takes longer than finding it.
-        database = self.source.database
-        in_postgres = "SELECT json_array_elements_text(CAST(:ids AS json))"
-        ids = in_postgres if database.dialect == "postgresql" else "SELECT value FROM json_each(:ids)"
-        return database.query(
-            f"SELECT id, {column} FROM runs WHERE id IN ({ids})", {"ids": json.encode(self._ids).decode()}
-        )
+        return self.source.rows(("id", column), self._ids)
 
 
 class ApiRun:
@@ -114,9 +106,8 @@ class ApiRun:
         Raises:
             NotFound: it has been deleted.
         """
-        rows = self.source.database.query(
-            f"SELECT {', '.join(PLAIN_COLUMNS)} FROM runs WHERE id = :id", {"id": self.id}
-        )
+        self.source.refresh(self.id)
+        rows = self.source.rows(PLAIN_COLUMNS, [self.id])
         if not rows:
             raise NotFound(f"run {self.id} is no longer in the store")
         self._batch = Batch(self.source, [self.id])
@@ -131,9 +122,7 @@ class ApiRun:
     @property
     def reader(self) -> RunReader:
         """Reads its streams."""
-        from treering.store.reader import RunReader
-
-        return RunReader(self.source.database, self.id)
+        return self.source.reader(self.id)
 
     # Its own properties
 
@@ -187,11 +176,13 @@ class ApiRun:
     def capture(self) -> dict[str, Any]:
         """What was recorded around it: environment, git, source."""
         # Too large (a diff, a package list) to be loaded for a whole listing.
+        self.source.refresh(self.id)
         return Batch(self.source, [self.id]).get("capture", self.id) or {}
 
     @property
     def attempts(self) -> list[Attempt]:
         """Its attempts, the first one first."""
+        self.source.refresh(self.id)
         rows = self.source.database.query(
             "SELECT attempt, state, started_us, ended_us, from_step, first_row, failure, config_changes, process, "
             "dropped_rows FROM attempts WHERE run_id = :id ORDER BY attempt",
@@ -460,7 +451,7 @@ class ApiRun:
 
         stored = cast("Any", value)
         try:
-            return load_all(stored, self.source.blobs)
+            return load_all(stored, self.source.blobs_of(self.id))
         except TreeringError:
             return stored  # a kind of a newer treering, or bytes that are gone: what it says is still of use
 

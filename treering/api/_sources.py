@@ -7,7 +7,7 @@ import sqlite3
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from treering._notice import warn
@@ -15,11 +15,12 @@ from treering.errors import NotFound, StoreError
 from treering.store.database import Sqlite, open_database
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from treering.artifacts.home import Home
     from treering.store.blobs import Blobs
     from treering.store.database import Database
+    from treering.store.reader import RunReader
 
 __all__ = ["Source", "open_sources", "recover_dead", "store_folder"]
 
@@ -39,6 +40,30 @@ class Source:
         self.database = database
         self.folder = folder
 
+    def rows(self, fields: Sequence[str], ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Return columns of the table `runs` for those of some runs that there are, in any order."""
+        from msgspec import json
+
+        # One parameter for all ids: naming each takes longer than finding it.
+        in_postgres = "SELECT json_array_elements_text(CAST(:ids AS json))"
+        chosen = in_postgres if self.database.dialect == "postgresql" else "SELECT value FROM json_each(:ids)"
+        return self.database.query(
+            f"SELECT {', '.join(fields)} FROM runs WHERE id IN ({chosen})", {"ids": json.encode(ids).decode()}
+        )
+
+    def refresh(self, run_id: str) -> None:
+        """See to it that the database has all of a run, as it is now, but for what it logged."""
+
+    def reader(self, run_id: str) -> RunReader:
+        """Return what reads the streams of a run."""
+        from treering.store.reader import RunReader
+
+        return RunReader(self.database, run_id)
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
     def writable(self) -> Database:
         """Return a connection that may write; to be closed when it is another one than `database`.
 
@@ -47,6 +72,9 @@ class Source:
         """
         path = getattr(self.database, "path", None)
         return self.database if path is None else open_database(path)
+
+    def check_lists_versions(self) -> None:
+        """Raise `UsageError` where not every version can be known."""
 
     @property
     def home(self) -> Home:
@@ -63,6 +91,10 @@ class Source:
         if self.folder is None:
             return self._objects()
         return Blobs(self.folder / "blobs")
+
+    def blobs_of(self, _run_id: str) -> Blobs:
+        """Return the media of one run."""
+        return self.blobs
 
     def _objects(self) -> Blobs:
         """Return the media of a database without a folder: they are in its object store."""

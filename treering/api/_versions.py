@@ -22,5 +22,6 @@ def versions_of(source: Source, condition: str, value: str) -> list[Artifact]:
     from treering.artifacts import Artifact
     from treering.artifacts.lookup import select
 
+    source.check_lists_versions()
     home = source.home
     return [Artifact.of(home, facts) for facts in select(source.database, condition, {"value": value})]

@@ -231,6 +231,36 @@ class Client:
         """
         return cast("dict[str, Any]", decode(self._call("GET", f"runs/{run_id}/document").content))
 
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def find_copies(self, query: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `names` and `rows` of the runs that `query` means; see the route."""
+        return cast("dict[str, Any]", decode(self._call("POST", "copies", json=query).content))
+
+    def copy_run(self, run_id: str) -> dict[str, Any]:
+        """Return the rows of a run, by table, but for its chunks.
+
+        Raises:
+            NotFound: no such run.
+        """
+        return cast("dict[str, Any]", decode(self._call("GET", f"runs/{run_id}/copy").content))
+
+    def copy_chunks(self, run_id: str, stream: str, query: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `columns` of a run with their chunks, and whether there is `more`; see the route.
+
+        Raises:
+            NotFound: no such run.
+        """
+        return cast("dict[str, Any]", decode(self._call("POST", f"runs/{run_id}/copy/{stream}", json=query).content))
+
+    def blob(self, run_id: str, digest: str) -> bytes:
+        """Return the bytes of a medium.
+
+        Raises:
+            NotFound: no such medium.
+        """
+        return self._call("GET", f"runs/{run_id}/blobs/{digest}").content
+
     # -- large bytes --------------------------------------------------------------------------------------------------
 
     def missing_blobs(self, run_id: str, digests: Sequence[str]) -> list[str]:

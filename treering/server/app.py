@@ -19,6 +19,7 @@ from treering.server import (
     routes_alerts,
     routes_artifacts,
     routes_compare,
+    routes_copies,
     routes_episodes,
     routes_files,
     routes_groups,
@@ -125,6 +126,7 @@ def create_api(options: ServerOptions) -> FastAPI:
         routes_compare,
         routes_reports,
         routes_agents,
+        routes_copies,
     ):
         app.include_router(module.router, prefix=API)
     app.include_router(routes_pages.router)
