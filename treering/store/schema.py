@@ -37,6 +37,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from treering.store.database import FORMAT, SCHEMA_SQL
+from treering.store.schema_reports import add_reports
 
 __all__ = ["metadata", "sqlite_script"]
 
@@ -448,45 +449,7 @@ Table(
     Index("trials_by_revision", "sweep_id", "revision"),
 )
 
-# Markdown with charts and tables of runs in it; the text is in its versions, the newest of which counts.
-Table(
-    "reports",
-    metadata,
-    Column("id", String, primary_key=True),
-    Column("project", String, nullable=False),
-    Column("title", Text, nullable=False),
-    Column("author", Text, nullable=False),  # who saved it last; "" for nobody who said a name
-    Column("created_us", BigInteger, nullable=False),
-    Column("updated_us", BigInteger, nullable=False),
-    Column("version", Integer, nullable=False),
-    Index("reports_by_project", "project", "updated_us"),
-)
-
-Table(
-    "report_versions",
-    metadata,
-    Column("report_id", String, ForeignKey("reports.id", ondelete="CASCADE"), primary_key=True),
-    Column("number", Integer, primary_key=True),
-    Column("time_us", BigInteger, nullable=False),
-    Column("author", Text, nullable=False),
-    Column("title", Text, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("restored", Integer),  # the version that it brought back
-)
-
-Table(
-    "report_comments",
-    metadata,
-    Column("id", String, primary_key=True),
-    Column("report_id", String, ForeignKey("reports.id", ondelete="CASCADE"), nullable=False),
-    Column("reply_to", String),
-    Column("author", Text, nullable=False),
-    Column("time_us", BigInteger, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("resolved_us", BigInteger),
-    Column("resolved_by", Text, nullable=False),
-    Index("report_comments_by_report", "report_id", "time_us"),
-)
+add_reports(metadata)
 
 
 def sqlite_script() -> str:
