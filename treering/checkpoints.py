@@ -255,7 +255,9 @@ def _loaded(module: str, what: Restoring) -> Any:
 
 
 def _place(version: Artifact) -> Path:
+    from treering.artifacts.copies import RESTORED
+
     home = version.home.folder
     if home is None:
         raise UsageError("this store has no folder of its own; say folder=, where the checkpoint's files are to go")
-    return home / "restored" / f"{version.name}-v{version.version}-{version.id[:8]}"
+    return home / RESTORED / f"{version.name}-v{version.version}-{version.id[:8]}"

@@ -45,8 +45,9 @@ def newest_checkpoint(training: Training) -> Restored | None:
     if run is None or run.attempt == 1 or run.mode == "disabled":
         return None
     from treering.api import Api
+    from treering.artifacts.copies import RESTORED
 
-    place = run.store_dir / "restored" / run.id
+    place = run.store_dir / RESTORED / run.id
     shutil.rmtree(place, ignore_errors=True)
     versions = [one for one in Api(run.store_dir).run(run.id).versions() if one.name == f"model-{run.id}"]
     for version in sorted(versions, key=lambda one: one.version, reverse=True):

@@ -5,6 +5,7 @@ What a version needs never goes, and what nobody needs does.
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Generator
@@ -207,6 +208,23 @@ def test_what_a_plan_says_is_what_happens(store_dir: Path) -> None:
         artifact.verify()
 
 
+def test_copies_that_nobody_uses_go(store_dir: Path) -> None:
+    put("a", b"x" * 1000)
+    depot = depot_of(store_dir)
+    for name in ("new", "old", "read"):
+        copy = store_dir / "restored" / name / "weights.bin"
+        copy.parent.mkdir(parents=True)
+        copy.write_bytes(b"y" * 500)
+        long_ago, now = time.time() - 8 * 86400, time.time()
+        if name != "new":
+            os.utime(copy, (now if name == "read" else long_ago, long_ago))
+            os.utime(copy.parent, (long_ago, long_ago))
+    would = plan(depot)
+    assert (would.copies, would.freed_bytes) == (["old"], 500)
+    assert collect(depot).copies == ["old"]
+    assert sorted(folder.name for folder in (store_dir / "restored").iterdir()) == ["new", "read"]
+
+
 def test_young_packs_and_strangers_are_left_alone(store_dir: Path) -> None:
     put("a", b"x" * 1000).delete(with_aliases=True)
     depot = depot_of(store_dir)
@@ -216,8 +234,6 @@ def test_young_packs_and_strangers_are_left_alone(store_dir: Path) -> None:
     assert collect(depot).packs == []
     assert stranger.exists()
     old = time.time() - 7200
-    import os
-
     os.utime(stranger, (old, old))
     assert collect(depot).strangers == ["packs/ab/" + stranger.name]
     assert not stranger.exists()

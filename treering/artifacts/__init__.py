@@ -2,7 +2,7 @@
 
 reading      names, manifest, cutting, packs, backends, depot, index, reading
 saving       pinning (leasing, keeper), storing, committing, saving, saver, interrupted
-keeping      collecting, checking, changing
+keeping      collecting, copies, checking, changing
 using        drafts, references, lookup, home, `Artifact`
 """
 

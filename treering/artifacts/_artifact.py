@@ -97,18 +97,21 @@ class Artifact(Described):
         for entry in self._content():
             if entry.path == name:
                 return ArtifactFile(self, entry)
-        known = ", ".join(repr(entry.path) for entry in self._content()[:10])
-        raise NotFound(f"{self._title} has {len(self._content())} files and none called {name!r}: {known}")
+        raise self._not_found(name)
 
     def read(self, path: str | None = None) -> bytes:
         """Return the bytes of one file, checked; `path` may be left out when there is only one."""
         if path is None:
             content = self._content()
             if len(content) != 1:
-                known = ", ".join(repr(entry.path) for entry in content[:10])
-                raise NotFound(f"{self._title} has {len(content)} files and none called None: {known}")
+                raise self._not_found(None)
             path = content[0].path
         return self.get_path(path).read()
+
+    def _not_found(self, name: str | None) -> NotFound:
+        content = self._content()
+        known = ", ".join(repr(entry.path) for entry in content[:10])
+        return NotFound(f"{self._title} has {len(content)} files and none called {name!r}: {known}")
 
     def get(self, name: str) -> Any:
         """Return an object that was put in with `add`: text, an array, plain data, a medium; other files as bytes.
@@ -125,8 +128,7 @@ class Artifact(Described):
         content = self._content()
         path = found_name((entry.path for entry in content), name)
         if path is None:
-            self.get_path(name)  # says what there is
-            raise NotFound(f"{self._title} has no {name!r}")  # pragma: no cover
+            raise self._not_found(name)
 
         def beside(folder: str) -> dict[str, Callable[[], bytes]]:
             files = (ArtifactFile(self, entry) for entry in content if entry.path.startswith(f"{folder}/"))

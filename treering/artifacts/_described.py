@@ -237,10 +237,7 @@ class Described(Filling):
         return self
 
     def _known(self) -> Filed:
-        self.wait()
-        if self._filed is None:  # pragma: no cover  # `wait` has raised
-            raise TimeoutError(f"{self._name!r} was not saved")
-        return self._filed
+        return self.wait()._filed  # type: ignore[return-value]  # `wait` raises where there is none
 
     @property
     def _title(self) -> str:

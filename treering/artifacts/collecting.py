@@ -16,6 +16,7 @@ import msgspec
 from treering.artifacts import index
 from treering.artifacts.changing import forget_version
 from treering.artifacts.coding import DIFFERENCE
+from treering.artifacts.copies import delete_copy, old_copies
 from treering.artifacts.lookup import used_by
 from treering.artifacts.manifest import decode_manifest
 from treering.artifacts.moving import Mover, enter, forget_chunk, forget_empty
@@ -28,6 +29,7 @@ from treering.errors import CorruptData, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from treering.artifacts.depot import Depot
     from treering.artifacts.moving import Written
@@ -77,6 +79,7 @@ class Plan(msgspec.Struct):
         rewritten: packs whose living chunks move to new ones.
         freed_bytes: what the packs' objects shrink by.
         strangers: objects that no row of the index names.
+        copies: folders of checkpoints that were fetched, and that nobody has used for a week.
     """
 
     expiring: list[Expiring] = []
@@ -86,6 +89,7 @@ class Plan(msgspec.Struct):
     rewritten: list[str] = []
     freed_bytes: int = 0
     strangers: list[str] = []
+    copies: list[str] = []
 
 
 class _Pack(msgspec.Struct):
@@ -221,7 +225,13 @@ def plan(depot: Depot, *, grace_s: float = GRACE_S, now_us: int | None = None, a
     strangers = sweep.strangers()
     found.strangers = [key for key, _ in strangers]
     found.freed_bytes += sum(size for _, size in strangers)
+    _name_copies(found, old_copies(depot, sweep.now_us / 1e6))
     return found
+
+
+def _name_copies(found: Plan, copies: list[tuple[Path, int]]) -> None:
+    found.copies = [folder.name for folder, _ in copies]
+    found.freed_bytes += sum(size for _, size in copies)
 
 
 def _count(found: Plan, packs: list[_Pack], whole: list[_Pack], anew: list[_Pack]) -> None:
@@ -276,6 +286,10 @@ def collect(depot: Depot, *, grace_s: float = GRACE_S, now_us: int | None = None
     )
     done.strangers, stranger_bytes = _delete_strangers(sweep)
     done.freed_bytes += stranger_bytes
+    copies = old_copies(depot, sweep.now_us / 1e6)
+    for folder, _ in copies:
+        delete_copy(folder)
+    _name_copies(done, copies)
     return done
 
 

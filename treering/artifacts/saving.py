@@ -160,14 +160,16 @@ def _save(
 ) -> Filed | None:
     pins = read_plan(folder / request.folder)
     kept = [pin.entry for pin in pins if pin.entry is not None]
-    for tries_left in reversed(range(_TRIES)):
+    tries_left = _TRIES if _can_repeat(pins) else 1
+    while True:
+        tries_left -= 1
         with Storing(depot) as storing:
             entries = _store(storing, folder / request.folder, pins, progress)
             storing.flush()
             try:
                 filed = commit(depot.database, request, entries, storing, kept, pending=pending)
             except ChunksGone:
-                if not tries_left or not _can_repeat(pins):
+                if not tries_left:
                     raise
                 continue
             _let_go(folder, request)
@@ -175,7 +177,6 @@ def _save(
                 on_filed(request.id, filed)
             storing.sync()
             return filed
-    raise AssertionError  # pragma: no cover
 
 
 def _can_repeat(pins: Sequence[Pin]) -> bool:

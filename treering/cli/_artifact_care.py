@@ -116,6 +116,8 @@ def _tell_plan(plan: Plan, *, only_plan: bool) -> None:
         click.echo(f"{len(plan.packs)} packs {verb} whole, {len(plan.rewritten)} written anew")
     if plan.strangers:
         click.echo(f"{len(plan.strangers)} objects that interrupted saves have left: {verb}")
+    if plan.copies:
+        click.echo(f"{len(plan.copies)} copies of checkpoints that nobody has used for a week: {verb}")
 
 
 def _broken(one: Expiring) -> list[str]:
