@@ -71,6 +71,8 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
         self._epoch = 0
         self._epoch_started_s = 0.0
         self._batch = -1  # of the epoch
+        self._batch_begun = -1
+        self._told_at_once = 1  # batches, where only the first one's index is told
         self._seen = 0  # batches in all
         self._batches = 0  # since the last row
         self._is_first = True  # no row of this fit yet
@@ -117,6 +119,7 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
         self._steps = (self.params or {}).get("steps") or math.inf
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        self._batch_begun = batch
         if self._files.come_within_epochs:
             with self._training.guard("on_train_batch_begin"):
                 self._files.look(self._place())
@@ -126,6 +129,8 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
         began_s, training = time.perf_counter(), self._training
         try:
             # With several steps to an execution only the last index of each group is told, and it may overshoot.
+            if self._told_at_once > 1:
+                batch = self._last_of_group(batch)
             if batch >= self._steps:
                 batch = int(self._steps) - 1
             passed = batch - self._batch if batch > self._batch else batch + 1
@@ -163,6 +168,7 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
     def _begin(self) -> None:
         resumed = self._files.attach(self.model)
         self._seen = int(cast("int", resumed.get("batch", self._seen)))
+        self._told_at_once = getattr(self.model, "steps_per_execution", None) or 1
         self._training.begin(step=self._step(), resumed=resumed)
         for part, values in describe(self.model, self.params or {}):
             self._training.configure(part, values)
@@ -186,6 +192,12 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
                 self._norms.pop().remove()
             model: Any = self.model
             model.train_function = None
+
+    def _last_of_group(self, batch: int) -> int:
+        """The last index of a group of batches; older releases (Keras 3.10) tell of its end by its first one, too."""
+        if batch != self._batch_begun:
+            self._told_at_once = 1
+        return batch + self._told_at_once - 1
 
     def _log_batch(self, logs: Mapping[str, float]) -> None:
         step = self._step()

@@ -17,7 +17,7 @@ driver or the controller, and open no run in a worker.
 from __future__ import annotations
 
 import contextvars
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from treering._framework import framework
 from treering.integrations.ray import error_of, iteration_of_checkpoint, metrics_of, score_of, take_checkpoint
@@ -137,7 +137,7 @@ class TreeringCallback(tune.Callback):
             )
             remember(run)
         self._runs[trial.trial_id] = run.id
-        training = self._live[trial.trial_id] = Training("ray", run, **_only_checkpoints(options))
+        training = self._live[trial.trial_id] = Training("ray", run, **_of_records(options))
         return training
 
     def _close(self, trial: Any, says: str, state: str, error: BaseException | str | None = None) -> None:
@@ -198,5 +198,7 @@ class TrainCallback(UserCallback):
                 training.run.flush(5.0)
 
 
-def _only_checkpoints(options: Options) -> Options:
-    return {"checkpoints": options["checkpoints"]} if "checkpoints" in options else {}
+def _of_records(options: Options) -> Options:
+    """Those options that say what is recorded, and not in which run."""
+    wanted = ("checkpoints", "keep", "upload", "prefix", "log_every_ms", "config_prefixes")
+    return cast("Options", {name: value for name, value in options.items() if name in wanted})

@@ -101,7 +101,7 @@ class TreeringCallback(TrainerCallback, ExportableState):
             places = cast("dict[str, Any]", state.stateful_callbacks)
             saved = places.setdefault(type(self).__name__, self.state())
             resumed = integration.run_in(saved) if state.global_step > 0 else {}
-            self._whole.framework_rank = 0 if state.is_world_process_zero else 1
+            self._whole.framework_rank = 0 if state.is_world_process_zero else args.process_index or 1
             self._training = self._whole.trial() if state.is_hyper_param_search else self._whole
             if self._trained and resumed.get("run") != self._training.chosen_id:
                 self._training.renew()

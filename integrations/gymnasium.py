@@ -54,7 +54,6 @@ def track_env(
     env: Any,
     run: Run | None = None,
     *,
-    prefix: str = "",
     index: int = 0,
     step: Callable[[], int] | None = None,
     **options: Unpack[Options],
@@ -68,11 +67,10 @@ def track_env(
         env: a `gymnasium.Env` or a `gymnasium.vector.VectorEnv`. For sub-environments that step in processes of their
             own (`AsyncVectorEnv`), wrap the vector.
         run: a run from `treering.init`; without it the run that is active when the first episode ends, or a new one.
-        prefix: put before the names, `"eval"` for `eval/episode/return`.
         index: the number of a single environment among others, as `episode/env`.
         step: returns the step to record at, such as a counter of the program's own; default the environment steps
             counted here, those that only reset an environment left out.
-        **options: see `treering.training.Options`.
+        **options: see `treering.training.Options`; `prefix="eval"` gives `eval/episode/return`.
 
     Returns:
         The wrapped environment, a `TrackedEnv` or `TrackedVectorEnv`.
@@ -88,6 +86,7 @@ def track_env(
         )
     if any(isinstance(layer, (TrackedEnv, TrackedVectorEnv)) for layer in _layers(env)):
         return env
+    prefix = options.pop("prefix", None) or ""  # of this environment alone: others may write to the same run
     place = _Place(run, options)
     if isinstance(env, VectorEnv):
         return TrackedVectorEnv(env, _Tracker(env, place, env.num_envs, _mode(env, place), prefix, 0, step))

@@ -16,7 +16,7 @@ from treering.errors import UsageError
 from treering.files import Keeping
 from treering.journal import JournalFull
 from treering.metrics import parse_definition
-from treering.recording import Recording, Start
+from treering.recording import Companion, Recording, Start
 from treering.values import Config, Summary
 from treering.watching import Watching
 
@@ -269,6 +269,10 @@ class Run(Watching, Keeping):
     def _read_summary(self) -> dict[str, Any]:
         self._recording.flush_rows(30.0)
         return self._recording.read_summary()
+
+    def accompany(self, companion: Companion) -> None:
+        """Have something stopped before the run ends; for treering itself."""
+        self._recording.accompany(companion)
 
     def record_capture(self, part: Mapping[str, Any]) -> None:
         """Take what the run's observer found out."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from treering.artifacts import Artifact
     from treering.artifacts.home import Home
     from treering.artifacts.lookup import Facts
+    from treering.artifacts.retention import Keep
 
 __all__ = ["Keeping"]
 
@@ -123,7 +124,48 @@ class Keeping(Rows):
             seen.update(added)
         return artifact
 
-    def _hand_over(self, artifact: Artifact, *, linkable: bool, project: str = "", stage: str = "") -> Artifact:
+    def log_checkpoint(  # what a checkpoint is made of
+        self,
+        source: Path | Sequence[Path],
+        *,
+        aliases: Sequence[str],
+        metadata: Mapping[str, object],
+        linkable: bool,
+        upload: bool,
+        keep: Keep | None,
+        keep_first: bool,
+    ) -> Artifact:
+        """Keep a checkpoint of this run; for callbacks.
+
+        Args:
+            source: as for `log_artifact`, like the next three.
+            aliases: of the version.
+            metadata: of the version.
+            linkable: whether a hard link secures the files.
+            upload: whether a server that the run is brought to gets it.
+            keep: how many stay; None leaves the rule that there is.
+            keep_first: this rule is for a run that has no checkpoint yet, for nobody has asked for it.
+        """
+        from treering.artifacts import Artifact
+
+        name = f"model-{self.id}"
+        if self._recording.inert:
+            return _unrecorded(Artifact(name, "model"))
+        artifact = self._made_of(source, name, "model")
+        artifact.aliases, artifact.metadata = aliases, metadata
+        return self._hand_over(artifact, linkable=linkable, upload=upload, keep=keep, keep_first=keep_first)
+
+    def _hand_over(  # what becomes of it
+        self,
+        artifact: Artifact,
+        *,
+        linkable: bool,
+        project: str = "",
+        stage: str = "",
+        upload: bool = True,
+        keep: Keep | None = None,
+        keep_first: bool = False,
+    ) -> Artifact:
         import msgspec
 
         from treering.artifacts.saving import pin
@@ -131,6 +173,8 @@ class Keeping(Rows):
         recording = self._recording
         request, draft = artifact.request()
         request.run_id, request.project, request.stage = self.id, project, stage
+        request.upload, request.keep_first = upload, keep_first
+        request.keep = None if keep is None else msgspec.to_builtins(keep.check())
         self._check_names(project or self.project, request.aliases, stage)
         request.metadata = recording.to_plain(artifact.metadata)
         try:

@@ -21,6 +21,7 @@ from treering.cli import run_and_tell
 from treering.errors import NotFound, UsageError
 from treering.online import uploading
 from treering.online.credentials import find_server, login
+from treering.training import Score, Training
 
 TOKEN = "secret-token-of-these-tests-0123456789abcdef"
 QUIET: dict[str, Any] = {"quiet": True, "capture_git": False, "system_interval_s": 0, "flush_interval_s": 0.02}
@@ -184,6 +185,42 @@ def test_artifacts_go_and_come_chunk_by_chunk(served: Any, tmp_path: Path) -> No
         assert (run.restore_checkpoint("net:best", as_path=True) / "weights.bin").read_bytes() == data
     with treering.Api(served.folder) as api:
         assert [one.name for one in api.run("user").used_versions()] == ["net", "net"]
+
+
+def test_checkpoints_of_callbacks_stay_here_unless_they_are_asked_for(
+    served: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(name: str, **options: Any) -> None:
+        with treering.init("p", id=name, dir=tmp_path / "here", mode="online", settings=QUIET) as run:
+            training = Training("toy", run, **options)
+            training.begin()
+            for step in (1, 2):
+                (tmp_path / "model.bin").write_text(f"{name} {step}")
+                training.checkpoint(tmp_path / "model.bin", step=step, score=Score("val/loss", 1 / step))
+            training.end()
+            (tmp_path / "report.txt").write_text(name)
+            run.log_artifact(tmp_path / "report.txt", name=f"report-{name}")
+
+    train("stays")
+    train("goes", upload=True)
+
+    def there() -> dict[str, list[str]]:
+        with treering.Api(served.folder) as api:
+            return {name: sorted(one.read().decode() for one in api.run(name).versions()) for name in ("stays", "goes")}
+
+    with treering.Api(tmp_path / "here") as api:
+        assert len(api.run("stays").versions()) == 3
+        assert [one.version for one in api.run("stays").versions() if "best" in one.aliases] == [1]
+    assert there() == {"stays": ["stays"], "goes": ["goes", "goes 1", "goes 2"]}
+    with treering.Api(served.folder) as api:
+        assert api.run("stays").state == "finished", "nothing is missing"
+    assert command(monkeypatch, "sync", "stays", "--dir", str(tmp_path / "here")) == 0
+    assert there()["stays"] == ["stays"]
+    assert command(monkeypatch, "sync", "stays", "--checkpoints", "--dir", str(tmp_path / "here")) == 0
+    assert there()["stays"] == ["stays", "stays 1", "stays 2"]
+    with treering.Api(served.folder) as api:
+        (best,) = [one for one in api.run("stays").versions() if "best" in one.aliases]
+        assert best.read() == b"stays 2"
 
 
 def test_the_key_is_kept_from_others(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:

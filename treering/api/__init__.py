@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from treering.api._api import Api
 from treering.api._listing import Runs
-from treering.api._records import Attempt, ConsoleLine, ConsoleLog, Event, Metric
+from treering.api._records import Attempt, ConsoleLine, ConsoleLog, DroppedVersion, Event, Metric
 from treering.api._run import ApiRun
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ __all__ = [
     "Attempt",
     "ConsoleLine",
     "ConsoleLog",
+    "DroppedVersion",
     "Event",
     "History",
     "Metric",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from treering.api._keeping import Rule
+    from treering.api._records import DroppedVersion
     from treering.api._registry import Registry
     from treering.api._reports import ApiReport
     from treering.api._sources import Source
@@ -216,6 +217,17 @@ class Api:
             version
             for source in self._sources
             for version in versions_of(source, "1 = 1" if name is None else "name = :value", name or "")
+            if project in {None, version.project}
+        ]
+
+    def dropped_versions(self, name: str | None = None, project: str | None = None) -> list[DroppedVersion]:
+        """Return what the versions were that rules and expiry have taken, the oldest first; as `versions`."""
+        from treering.api._versions import dropped_of
+
+        return [
+            version
+            for source in self._sources
+            for version in dropped_of(source, "1 = 1" if name is None else "name = :value", name or "")
             if project in {None, version.project}
         ]
 

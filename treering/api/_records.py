@@ -102,6 +102,31 @@ class Event(msgspec.Struct, frozen=True):
     fields: dict[str, Any] = {}
 
 
+class DroppedVersion(msgspec.Struct, frozen=True):
+    """What a version was whose bytes are gone, because a rule did not keep it or its time was over.
+
+    Attributes:
+        version: its number.
+        run_id: of the run that made it, "" for none.
+        size: bytes that its files had.
+        created, dropped: in UTC.
+        why: in words.
+        metadata: as it was; of a callback's checkpoint with "step", "monitor" and "score".
+    """
+
+    project: str
+    name: str
+    version: int
+    type: str
+    run_id: str
+    size: int
+    created: datetime
+    dropped: datetime
+    why: str
+    metadata: dict[str, Any] = {}
+    description: str | None = None
+
+
 class ConsoleLine(msgspec.Struct, frozen=True):
     """One line as it stood at last; a progress bar is one line.
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from treering._notice import warn
-from treering.api._records import Attempt, ConsoleLine, ConsoleLog, Event, Metric, moment
+from treering.api._records import Attempt, ConsoleLine, ConsoleLog, DroppedVersion, Event, Metric, moment
 from treering.errors import NotFound, TreeringError
 from treering.metrics import Definitions
 from treering.store.values import Carried, decode
@@ -427,6 +427,12 @@ class ApiRun:
         from treering.api._versions import versions_of
 
         return versions_of(self.source, "run_id = :value", self.id)
+
+    def dropped_versions(self) -> list[DroppedVersion]:
+        """Return what the versions were that it made and that a rule or their expiry has taken, the oldest first."""
+        from treering.api._versions import dropped_of
+
+        return dropped_of(self.source, "run_id = :value", self.id)
 
     def used_versions(self) -> list[Artifact]:
         """Return the versions that it used, the oldest first."""

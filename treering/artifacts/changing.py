@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["delete_version", "record_use", "set_aliases", "set_fields", "set_tags"]
 
+# What is kept of a version whose bytes have gone.
+_LASTING = "id, project, name, type, version, run_id, created_us, digest, size, description, metadata"
+
 
 def set_aliases(database: Database, facts: Facts, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
     """Let aliases point to a version, and take others off it.
@@ -95,16 +98,25 @@ def delete_version(database: Database, facts: Facts, *, with_aliases: bool = Fal
         forget_version(database, facts)
 
 
-def forget_version(database: Database, facts: Facts, kind: str = "deleted") -> None:
+def forget_version(database: Database, facts: Facts, kind: str = "deleted", why: str | None = None) -> None:
     """Delete a version's rows inside a transaction; the newest one left is "latest" then.
 
     Args:
         database: open for writing.
         facts: of the version, with the aliases that it has.
         kind: what a registry's log calls it.
+        why: it goes, where nobody has asked for it: what it was is kept then, in `dropped_versions`.
     """
     registry.record(database, facts, kind, {"digest": facts.digest, "aliases": list(facts.aliases)})
     remember_number(database, facts.project, facts.name, facts.version)
+    if why is not None:
+        database.execute(
+            f"INSERT INTO dropped_versions ({_LASTING}, dropped_us, why) "
+            f"SELECT {_LASTING}, :now, :why FROM versions WHERE id = :id "
+            # One that came again over the network, and goes again.
+            "ON CONFLICT (id) DO UPDATE SET dropped_us = excluded.dropped_us, why = excluded.why",
+            {"id": facts.id, "now": time.time_ns() // 1000, "why": why},
+        )
     database.execute("DELETE FROM versions WHERE id = :id", {"id": facts.id})
     if LATEST in facts.aliases:
         key = {"project": facts.project, "name": facts.name}

@@ -1,9 +1,9 @@
 """Collecting: what no version needs any more goes, beside any number of processes that save and read.
 
-A version goes when its time is over or the rule of its collection does not keep it (see `retention`). A chunk goes when
-no manifest names it, a pack when none of its chunks is left; packs that are mostly dead, and crowds of small ones, are
-written anew. The index is changed in one transaction that looks again at what has been committed meanwhile; objects are
-deleted after it.
+A version goes when its time is over or the rule of its collection does not keep it (see `retention`); what it was stays
+known. A chunk goes when no manifest names it, a pack when none of its chunks is left; packs that are mostly dead, and
+crowds of small ones, are written anew. The index is changed in one transaction that looks again at what has been
+committed meanwhile; objects are deleted after it.
 """
 
 from __future__ import annotations
@@ -266,8 +266,8 @@ def collect(depot: Depot, *, grace_s: float = GRACE_S, now_us: int | None = None
         index.lock(database)
         sweep.mark()
         done.expiring = _described(database, sweep.expired)
-        for facts, _ in sweep.expired:
-            forget_version(database, facts, "expired")
+        for facts, why in sweep.expired:
+            forget_version(database, facts, "expired", why)
         entered = enter(database, written)
         dead = [(chunk, pack) for pack in packs for chunk in pack.dead if chunk.id not in sweep.live]
         removed = _forget_chunks(database, dead)

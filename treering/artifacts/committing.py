@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from treering.artifacts import index, registry
+from treering.artifacts import index, registry, retention
 from treering.artifacts.manifest import digest_of, encode_manifest
 from treering.errors import NotFound, StoreError
 from treering.store.values import encode
@@ -32,6 +32,9 @@ class Request(msgspec.Struct, kw_only=True):
         created_us: when it was logged.
         stage: that it is put into, in a registry.
         who: logs it there.
+        keep: a rule for its collection (`retention.Keep` as plain data); None leaves the one that there is.
+        keep_first: the rule is one that nobody has asked for: it holds only for a collection that is new.
+        upload: whether a server that its run is brought to gets it, too.
     """
 
     id: str
@@ -49,6 +52,9 @@ class Request(msgspec.Struct, kw_only=True):
     created_us: int = 0
     stage: str = ""
     who: str = ""
+    keep: dict[str, Any] | None = None
+    keep_first: bool = False
+    upload: bool = True
 
 
 class Filed(msgspec.Struct, frozen=True):
@@ -115,12 +121,24 @@ def commit(
         database.execute(
             "UPDATE versions SET expires_us = :at WHERE id = :id", {"at": request.expires_us, "id": filed.id}
         )
+        _note_wishes(database, request, key, filed, is_first=filed.version == 0 and filed.id == request.id)
         registry.name_version(database, request, project, filed)
         database.execute_many(
             "INSERT INTO version_tags (version_id, tag) VALUES (:id, :tag) ON CONFLICT (version_id, tag) DO NOTHING",
             [{"id": filed.id, "tag": tag} for tag in request.tags],
         )
     return filed
+
+
+def _note_wishes(database: Database, request: Request, key: Mapping[str, str], filed: Filed, *, is_first: bool) -> None:
+    """Note how much of the collection stays, and whether this version does not leave this machine."""
+    if request.keep is not None and (is_first or not request.keep_first):
+        retention.put_rule(database, key["project"], key["name"], request.keep)
+    values = {"id": filed.id}
+    if request.upload:
+        database.execute("DELETE FROM kept_here WHERE version_id = :id", values)
+    elif filed.id == request.id:
+        database.execute("INSERT INTO kept_here (version_id) VALUES (:id)", values)
 
 
 def _project_of(database: Database, run_id: str) -> str:

@@ -114,6 +114,13 @@ def _why_not(database: Database, name: str, alias: str, project: str | None) -> 
     where = "in the store" if project is None else f"in project {project!r}"
     known = select(database, "name = :name", {"name": name})
     near = [one for one in known if project in {None, one.project}]
+    if project is not None and alias[:1] == "v" and alias[1:].isdigit():
+        rows = database.query(
+            "SELECT why FROM dropped_versions WHERE project = :project AND name = :name AND version = :version",
+            {"project": project, "name": name, "version": int(alias[1:])},
+        )
+        if rows:
+            return f"version {name}:{alias} was dropped: {rows[0][0]}"
     if near:
         words = sorted({word for one in near for word in one.aliases})
         return (

@@ -26,7 +26,18 @@ if TYPE_CHECKING:
     from treering.artifacts.lookup import Facts
     from treering.store.database import Database
 
-__all__ = ["Keep", "KeepOptions", "Leaving", "forget_rule", "leaving", "rule_of", "rules", "score_of", "set_rule"]
+__all__ = [
+    "Keep",
+    "KeepOptions",
+    "Leaving",
+    "forget_rule",
+    "leaving",
+    "put_rule",
+    "rule_of",
+    "rules",
+    "score_of",
+    "set_rule",
+]
 
 _DAY_US = 86_400_000_000
 _MODES = ("min", "max")
@@ -111,10 +122,15 @@ def set_rule(database: Database, project: str, name: str, keep: Keep) -> None:
     Raises:
         UsageError: it is no rule.
     """
+    put_rule(database, project, name, msgspec.to_builtins(keep.check()))
+
+
+def put_rule(database: Database, project: str, name: str, rule: dict[str, Any]) -> None:
+    """As `set_rule`, with a rule that has been checked and is plain data by now."""
     database.execute(
         "INSERT INTO retention (project, name, policy) VALUES (:project, :name, :policy) "
         "ON CONFLICT (project, name) DO UPDATE SET policy = excluded.policy",
-        {"project": project, "name": name, "policy": encode(msgspec.to_builtins(keep.check()))},
+        {"project": project, "name": name, "policy": encode(rule)},
     )
 
 
@@ -197,6 +213,8 @@ def _best(ordered: Sequence[Facts], keep: Keep, count: int) -> set[str]:
     scores = {one.id: score for one in ordered if (score := score_of(one.metadata, keep.metric)) is not None}
     said = [one.metadata.get("mode") for one in reversed(ordered) if one.id in scores]
     mode = keep.mode or next((mode for mode in said if mode in _MODES), None)
+    if not scores and keep.metric is None and (keep.last is not None or keep.days is not None):
+        return set()  # nothing was judged, so the rest of the rule says what stays
     if not scores or mode is None:
         # A metric that no version has, or that nobody says how to read, is a mistake; nothing goes because of it.
         return {one.id for one in ordered}

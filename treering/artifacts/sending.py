@@ -30,7 +30,9 @@ _READ_AT_ONCE = 16
 _TRIES = 3
 
 
-def send_versions(store: Store, client: Client, run_id: str, known: set[str], warn: Callable[[str], None]) -> int:
+def send_versions(  # who sends what where
+    store: Store, client: Client, run_id: str, known: set[str], warn: Callable[[str], None], *, every: bool = False
+) -> int:
     """Bring over the versions that a run has made.
 
     Args:
@@ -39,11 +41,15 @@ def send_versions(store: Store, client: Client, run_id: str, known: set[str], wa
         run_id: of the run.
         known: ids of versions that the server has; those that it gets are added.
         warn: told of what cannot be brought over.
+        every: also those that are meant to stay here.
 
     Returns:
         How many are still being saved in the store.
     """
-    rows = store.database.query("SELECT id FROM versions WHERE run_id = :id ORDER BY created_us, id", {"id": run_id})
+    left_out = "" if every else "AND id NOT IN (SELECT version_id FROM kept_here) "
+    rows = store.database.query(
+        f"SELECT id FROM versions WHERE run_id = :id {left_out}ORDER BY created_us, id", {"id": run_id}
+    )
     new = [version_id for (version_id,) in rows if version_id not in known]
     if new:
         missing = set(client.missing_versions(run_id, new))

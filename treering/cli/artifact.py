@@ -20,6 +20,7 @@ from treering.errors import NotFound, UsageError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from treering.api import DroppedVersion
     from treering.artifacts import Artifact, ArtifactFile
 
 __all__ = ["command"]
@@ -37,11 +38,17 @@ def command() -> None:
 @click.argument("name", required=False)
 @click.option("--project", "-p", help="Only of this project.")
 @click.option("--type", "kind", help="Only of this type.")
+@click.option("--dropped", is_flag=True, help="What the versions were that rules and expiry have taken.")
 @json_option
 @place_option
-def list_(name: str | None, project: str | None, kind: str | None, as_json: bool, place: str | None) -> None:
+def list_(
+    name: str | None, project: str | None, kind: str | None, dropped: bool, as_json: bool, place: str | None
+) -> None:
     """List artifacts, or the versions of NAME."""
     with Api(place) as api:
+        if dropped:
+            _list_dropped([one for one in api.dropped_versions(name, project) if kind in {None, one.type}], as_json)
+            return
         versions = [one for one in api.versions(name, project) if kind in {None, one.type}]
         if name is not None and not versions:
             raise NotFound(f"there is no artifact {name!r}; `treering artifact ls` lists all")
@@ -61,6 +68,25 @@ def list_(name: str | None, project: str | None, kind: str | None, as_json: bool
             for one in reversed(versions)
         ]
         print_table(("artifact", "type", "project", "size", "stored", "made", "aliases"), rows, right=(3, 4))
+
+
+def _list_dropped(versions: list[DroppedVersion], as_json: bool) -> None:
+    if as_json:
+        print_json(versions)
+        return
+    rows = [
+        (
+            f"{one.name}:v{one.version}",
+            one.type,
+            one.project,
+            fmt.size(one.size),
+            fmt.age(one.created),
+            fmt.age(one.dropped),
+            one.why,
+        )
+        for one in reversed(versions)
+    ]
+    print_table(("artifact", "type", "project", "size", "made", "dropped", "because"), rows, right=(3,))
 
 
 @command.command()

@@ -15,10 +15,13 @@ __all__ = ["command"]
 @click.command()
 @click.argument("runs", metavar="[RUN]...", nargs=-1, shell_complete=run_completion)
 @click.option("--all", "every", is_flag=True, help="Every run of the store, also those recorded for this machine only.")
+@click.option("--checkpoints", is_flag=True, help="Also the checkpoints that callbacks keep on this machine.")
 @click.option("--url", help="The server; default: TREERING_URL, or the one of the last `treering login`.")
 @json_option
 @place_option
-def command(runs: tuple[str, ...], every: bool, url: str | None, as_json: bool, place: str | None) -> None:
+def command(
+    runs: tuple[str, ...], every: bool, checkpoints: bool, url: str | None, as_json: bool, place: str | None
+) -> None:
     """Bring runs to a server: those that were recorded offline, or that it has missed.
 
     Without RUN: all that were recorded with mode="online" or "offline". What the server has is not sent again, so this
@@ -35,7 +38,7 @@ def command(runs: tuple[str, ...], every: bool, url: str | None, as_json: bool, 
         if sys.stderr.isatty():
             click.echo(f"{run_id} ...", err=True)
 
-    synced = sync_runs(place, server, runs, every=every, say=say)
+    synced = sync_runs(place, server, runs, every=every, checkpoints=checkpoints, say=say)
     if as_json:
         print_json([one._asdict() for one in synced])
     else:

@@ -40,13 +40,17 @@ class Replica:
         client: of the server.
         run_id: of the run.
         warn: told of what cannot be brought over, in words; the rest is.
+        every_version: bring over also those that are meant to stay on this machine, as checkpoints mostly are.
     """
 
-    def __init__(self, store: Store, client: Client, run_id: str, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, store: Store, client: Client, run_id: str, warn: Callable[[str], None], *, every_version: bool = False
+    ) -> None:
         self._store = store
         self._client = client
         self._run_id = run_id
         self._warn = warn
+        self._every_version = every_version
         self._progress: Progress | None = None
         self._known_versions: set[str] = set()
         self._capture_digest: str | None = None
@@ -94,6 +98,7 @@ class Replica:
         for stream in STREAMS:
             self._send_rows(stream, ends.get(stream, 0))
         complete = self._send_versions()
+        self._restate |= self._every_version  # aliases of versions that the server had not got went nowhere
         if self._restate or self._differs(document, complete=complete):
             self._put(document, complete=complete)
         self._signature = signature if complete else None
@@ -224,5 +229,7 @@ class Replica:
         """Bring over versions; False while some are not saved in the store yet."""
         from treering.artifacts.sending import send_versions
 
-        self.versions_behind = send_versions(self._store, self._client, self._run_id, self._known_versions, self._warn)
+        self.versions_behind = send_versions(
+            self._store, self._client, self._run_id, self._known_versions, self._warn, every=self._every_version
+        )
         return not self.versions_behind

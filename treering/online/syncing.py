@@ -44,6 +44,7 @@ def sync_runs(
     names: Sequence[str] = (),
     *,
     every: bool = False,
+    checkpoints: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> list[Synced]:
     """Bring runs to a server; doing it again changes nothing.
@@ -53,6 +54,7 @@ def sync_runs(
         server: where to.
         names: ids of runs; none means those that were recorded for a server (online or offline).
         every: all runs.
+        checkpoints: also the versions that are meant to stay on this machine.
         say: told which run is on its way.
 
     Raises:
@@ -66,7 +68,7 @@ def sync_runs(
     if unknown:
         raise NotFound(f"there is no run {unknown[0]!r} in the store; give ids as `treering runs` shows them")
     with Client(server.url, server.key, patience_s=_PATIENCE_S) as client:
-        synced = [_sync(source, client, run_id, say) for source, run_id in found]
+        synced = [_sync(source, client, run_id, say, checkpoints=checkpoints) for source, run_id in found]
     for source in sources:
         source.database.close()
     return synced
@@ -84,12 +86,15 @@ def _wanted(source: Source, names: Sequence[str], *, every: bool) -> Iterator[st
             yield run_id
 
 
-def _sync(source: Source, client: Client, run_id: str, say: Callable[[str], None] | None) -> Synced:
+def _sync(
+    source: Source, client: Client, run_id: str, say: Callable[[str], None] | None, *, checkpoints: bool
+) -> Synced:
     if say is not None:
         say(run_id)
     notes: list[str] = []
     assert source.folder is not None  # noqa: S101  # a store of this machine has one
-    replica = Replica(Store(source.folder, source.database), client, run_id, notes.append)
+    store = Store(source.folder, source.database)
+    replica = Replica(store, client, run_id, notes.append, every_version=checkpoints)
     try:
         complete = replica.advance()
         ((state,),) = source.database.query("SELECT state FROM runs WHERE id = :id", {"id": run_id})

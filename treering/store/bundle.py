@@ -210,7 +210,7 @@ def _copy_version(source: Database, target: Database, names: list[str], values: 
         "SELECT COALESCE(MAX(version) + 1, 0) FROM versions WHERE project = :project AND name = :name", values
     )
     target.execute(_insert("versions", names), {**values, "version": number})
-    for table in ("manifests", "version_tags", "version_uses"):
+    for table in ("manifests", "version_tags", "version_uses", "kept_here"):
         own = [name for name in _names(source, table) if name != "id"]
         rows = source.query(f"SELECT {', '.join(own)} FROM {table} WHERE version_id = :id", values)
         target.execute_many(_insert(table, own), [dict(zip(own, row, strict=True)) for row in rows])

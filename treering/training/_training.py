@@ -7,13 +7,12 @@ import warnings
 from typing import TYPE_CHECKING, Any, cast
 
 from treering._ahead import make_ready_soon
-from treering.errors import NotFound, RunExists, TreeringWarning, UnsupportedValue, UsageError
+from treering.errors import NotFound, RunExists, TreeringWarning, UsageError
 from treering.training.adopted import close_previous, give_back, opened_by_adapters, opening, remember
-from treering.training.checkpoints import Checkpoints
 from treering.training.guard import Guard, state_after
-from treering.training.names import metric_name, number
 from treering.training.options import Options, check_options, trial_options
 from treering.training.ranks import process_rank
+from treering.training.rows import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,12 +20,13 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from treering._run import Run
+    from treering.training.streams import Collector, Sender
     from treering.watching import Watch, WatchOptions
 
 __all__ = ["Training"]
 
 
-class Training(Checkpoints):
+class Training(Rows):
     """One training as its adapter sees it; may be begun and ended several times and still be one run.
 
     Opens its run at the first thing to record, never at construction. Everything is a no-op on ranks other than zero.
@@ -45,38 +45,32 @@ class Training(Checkpoints):
     def __init__(
         self, framework: str, run: Run | None = None, *, log_every: int = 1, **options: Unpack[Options]
     ) -> None:
-        super().__init__()
-        self.framework = framework
+        check_options(framework, run, log_every, options)
+        super().__init__(framework, options)
         self.log_every = log_every
-        self.options = options
         self.framework_rank: int | None = None
         """The rank as the framework gives it; an adapter sets it in its first hook."""
-        self.step = 0
-        """The last step that was logged or begun at."""
         self.errors = 0
         self.spent_s = 0.0
-        self.in_sweep = False
         """Seconds that the adapter's hooks have taken."""
-        check_options(framework, run, log_every, options)
+        self.in_sweep = False
         self._run = run
         self._run_id = run.id if run is not None else None
         self._given = run is not None or bool(options.get("id"))
         self._reserved_id: str | None = None
         self._is_shared = False
         self._resumed: Mapping[str, object] = {}
-        self._config: dict[str, object] = {}
-        self._logged_at: int | None = None
         self._shut = False
         self._ours = False
         self._apart = False
-        self._errors_told = 0
         self._warned: set[str] = set()
-        self._not_finite: set[str] = set()
-        self._series: dict[str | None, dict[str, str]] = {}
         self._watch: Watch | None = None
+        self._streams: Sender | Collector | None = None
+        self._meeting_place: str | None = None
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_watch": None, "_run": None, "_run_id": self._run.id if self._run else self._run_id}
+        run_id = self._run.id if self._run else self._run_id
+        return {**self.__dict__, "_watch": None, "_streams": None, "_run": None, "_run_id": run_id}
 
     # -- which run ----------------------------------------------------------------------------------------------------
 
@@ -152,6 +146,25 @@ class Training(Checkpoints):
                 # One try: a store that cannot be opened must not cost every later hook the same delay and warning.
                 self._shut = True
                 raise
+
+    def _begin_streams(self) -> None:
+        """Measure this machine for rank 0, or take what other ranks have measured."""
+        from treering.training.streams import Collector, Sender, meeting_place, stream_settings
+
+        settings, store = stream_settings()
+        if self._meeting_place is None:  # of all its fits
+            self._meeting_place = meeting_place(self.options.get("id"))
+        place = self._meeting_place
+        if place is None:
+            self.warn(
+                "rank_streams: the processes have nothing in common by which they find each other; start them by "
+                "a launcher that sets MASTER_ADDR and MASTER_PORT, or give all the same id="
+            )
+        elif self._run is None and settings.system_interval_s > 0:
+            self._streams = Sender(self.rank, store, place, settings.system_interval_s)
+        elif self._run is not None and self._run.mode != "disabled":
+            self._streams = Collector(self._run, place)
+            self._run.accompany(self._streams)
 
     def _join_or_create(self) -> None:
         import treering
@@ -230,6 +243,8 @@ class Training(Checkpoints):
             close_previous()
             self._run, self._run_id, self._reserved_id, self._shut = None, None, None, False
         self._resumed, self._config, self._best, self._logged_at = {}, {}, {}, None
+        self._stop_sending()
+        self._streams = self._meeting_place = None
         self.step = 0
 
     def trial(self) -> Training:
@@ -271,9 +286,11 @@ class Training(Checkpoints):
             if self._run is not None and self._run.id == resumed["run"] and self._run.step > step + 1:
                 self._run.rewind(step)
         self.step = step
-        self._logged_at = None
+        self._logged_at, self._goes_on = None, True
         run = self.run
         self.in_sweep = run is not None and run.in_sweep
+        if self.options.get("rank_streams") and self._streams is None:
+            self._begin_streams()
         if run is None:
             return
         if self.options.get("checkpoints", True) is not False:
@@ -285,7 +302,7 @@ class Training(Checkpoints):
 
     def end(self) -> None:
         """The training reached its end; its run stays open for a late evaluation."""
-        self._unwatch()
+        self._leave()
         self._secure_waiting()
         run = self._run
         if run is None:
@@ -303,7 +320,7 @@ class Training(Checkpoints):
 
     def fail(self, error: BaseException, step: int | None = None) -> None:
         """The training was left through `error` at `step`: failed, interrupted (Ctrl-C) or preempted (SIGTERM)."""
-        self._unwatch()
+        self._leave()
         run = self._run
         if run is None:
             return
@@ -324,6 +341,8 @@ class Training(Checkpoints):
         self._unwatch()
         if wanted is not False and (run := self.run) is not None:
             options: WatchOptions = {"rates": False, **known}
+            if self._prefix:
+                options["name"] = self._prefix
             self._watch = run.watch(model, optimizer, **(options if wanted is True else {**options, **wanted}))
         return self._watch
 
@@ -332,6 +351,17 @@ class Training(Checkpoints):
             self._run.end_watch(self._watch)
         self._watch = None
 
+    def _leave(self) -> None:
+        """The training is over, one way or another: bring in what goes with it."""
+        self._unwatch()
+        self._bring_held()
+        self._stop_sending()
+
+    def _stop_sending(self) -> None:
+        if self._streams is not None and self.rank != 0:  # rank 0 takes what comes until its run ends
+            self._streams.stop()
+            self._streams = None
+
     @property
     def should_stop(self) -> bool:
         """Whether a sweep wants the training to end; an adapter that asks ends it in its framework's own way.
@@ -339,89 +369,6 @@ class Training(Checkpoints):
         Hooks that come with each step ask `in_sweep` first, which costs less.
         """
         return self._run is not None and self._run.should_stop
-
-    # -- what it records ----------------------------------------------------------------------------------------------
-
-    def due(self, step: int) -> bool:
-        """Whether `step` is to be logged: the first one is, then one each `log_every`, however far steps jump."""
-        return self._logged_at is None or abs(step - self._logged_at) >= self.log_every
-
-    def log(self, values: Mapping[str, object], *, step: int, prefix: str | None = None, **axes: float | None) -> None:
-        """Record one row.
-
-        Args:
-            values: metrics under the framework's own names, see `metric_name`; tensors of one element become numbers.
-            step: optimizer updates done, or environment steps.
-            prefix: section of the names that have none, `"train"`.
-            **axes: what else the row can be drawn over, `epoch=3`; None is left out.
-        """
-        names = self._series.get(prefix)
-        if names is None:
-            names = self._series[prefix] = {}
-        row: dict[str, object] = {}
-        for name, value in values.items():
-            full = names.get(name)
-            if full is None:
-                full = names[name] = metric_name(name, prefix)
-            row[full] = value if type(value) is float else number(value)
-        for name, axis in axes.items():
-            if axis is not None:
-                row[name] = axis  # noqa: PERF403  # a comprehension is a call
-        self.put(row, step)
-
-    def put(self, row: dict[str, object], step: int) -> None:
-        """Record one row as it is: full names, no tensors. Belongs to `Training` from now on."""
-        # Comes with each step of a training whose own work has driven all of this out of the caches: what is not
-        # executed costs nothing, so the usual case goes through without a call.
-        run = self._run
-        if run is None or run.ended:
-            run = self.run
-            if run is None:
-                return
-        for name, value in row.items():
-            if type(value) is float and value - value != 0.0:  # NaN and infinities
-                self._first_not_finite(name, value, step)
-        if self.errors > self._errors_told:
-            self._errors_told = self.errors
-            row["treering/errors"] = self.errors
-        self.step = self._logged_at = step
-        try:
-            run.log(row, step=step)
-        except UnsupportedValue:
-            run.log({name: value for name, value in row.items() if _surely_stored(value)}, step=step)
-            raise  # to the guard: one warning that names the key, after the rest of the row was kept
-
-    def _first_not_finite(self, name: str, value: float, step: int) -> None:
-        if name not in self._not_finite and self._run is not None:
-            self._not_finite.add(name)
-            self._run.log_event(
-                "non_finite",
-                f"{name} is {value} at step {step}",
-                level="warn",
-                series=name,
-                step=step,
-                value=str(value),
-            )
-
-    def configure(self, part: str, values: object) -> None:
-        """Put `values` (any object) into the run's config as `config[framework][part]`."""
-        run = self.run
-        if run is not None:
-            self._config[part] = values
-            run.config.update({self.framework: dict(self._config)})
-
-    def hyperparameters(self, values: Mapping[str, object]) -> None:
-        """Put the user's own settings into the run's config, at its top; what he gave as `config=` wins."""
-        run = self.run
-        if run is not None:
-            run.config.update({**values, **(self.options.get("config") or {})})
-
-    def summarize(self, values: Mapping[str, object], prefix: str | None = None) -> None:
-        """Put values that stand for the whole training into the run's summary."""
-        run = self.run
-        if run is not None:
-            for name, value in values.items():
-                run.summary[metric_name(name, prefix)] = number(value)
 
     # -- what goes wrong ----------------------------------------------------------------------------------------------
 
@@ -442,7 +389,3 @@ class Training(Checkpoints):
             nothing = "; nothing of this training is recorded" if self._run is None else ""
             self.warn(f"{hook}: {type(error).__name__}: {error}{nothing}; the training goes on")
         return True
-
-
-def _surely_stored(value: object) -> bool:
-    return isinstance(value, (float, int, str)) or hasattr(value, "to_payload")

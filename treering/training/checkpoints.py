@@ -6,22 +6,19 @@ import math
 import os
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from treering.training.options import rule_of
+from treering.training.options import default_rule, rule_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from treering._run import Run
-    from treering.artifacts import Artifact
     from treering.training.options import Options, Score
 
 __all__ = ["Checkpoints"]
-
-_FLUSH_TIMEOUT_S = 30.0
 
 
 @dataclass
@@ -46,12 +43,13 @@ class _Announced:
 class Checkpoints(ABC):
     """What `Training` has of checkpoints."""
 
-    framework: str
-    step: int
-    options: Options
-    _run: Run | None
-
-    def __init__(self) -> None:
+    def __init__(self, framework: str, options: Options) -> None:
+        self.framework = framework
+        self.options = options
+        self.step = 0
+        """The last step that was logged or begun at."""
+        self._run: Run | None = None
+        self._prefix = (options.get("prefix") or "").strip("/")
         self._best: dict[str, float] = {}
         self._waiting: list[_Announced] = []
         self._told = self._last_told = 0
@@ -92,6 +90,8 @@ class Checkpoints(ABC):
         mode = self.options.get("checkpoints", "best+last")
         if mode is False or self.run is None:
             return
+        if score is not None and self._prefix:
+            score = replace(score, monitor=f"{self._prefix}/{score.monitor}")
         paths = [Path(one) for one in ([path] if isinstance(path, (str, os.PathLike)) else path)]
         for one in [one for one in self._waiting if one.is_there()]:
             self._waiting.remove(one)
@@ -126,29 +126,19 @@ class Checkpoints(ABC):
             return
         facts["path"] = os.path.relpath(paths[0])
         start = time.perf_counter()
-        artifact = run.log_artifact(
+        wanted = None if self._is_cut else rule_of(self.options)
+        run.log_checkpoint(
             paths[0] if len(paths) == 1 else paths,
-            name=f"model-{run.id}",
-            type="model",
             aliases=aliases,
             metadata=facts,
             linkable=linkable,
+            upload=self.options.get("upload", False),
+            keep=wanted or default_rule(self.options),
+            keep_first=wanted is None,
         )
+        self._is_cut = True
         took_ms = (time.perf_counter() - start) * 1e3
-        if self.options.get("keep") is not None and not self._is_cut:
-            self._is_cut = True
-            self._cut_down(run, artifact)
         run.log({"treering/checkpoint_ms": took_ms}, step=max(self.step, cast("int", facts["step"])))
-
-    def _cut_down(self, run: Run, artifact: Artifact) -> None:
-        """Say in the store how many of these stay."""
-        from treering.artifacts.retention import set_rule
-
-        rule = rule_of(self.options)
-        if rule is not None:
-            run.flush(_FLUSH_TIMEOUT_S)  # the store of a young run may not be made yet
-            with artifact.home.writing() as database:
-                set_rule(database, run.project, artifact.name, rule)
 
     def _secure_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import struct
+import sys
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["learning_rates", "metric_name", "number"]
+__all__ = ["learning_rates", "metric_name", "number", "numbers"]
 
 SECTIONS = frozenset({"eval", "test", "train", "val"})
 
@@ -41,3 +43,67 @@ def number(value: object) -> object:
         if callable(item):
             return item()
     return value
+
+
+def numbers(values: Mapping[str, object]) -> dict[str, object]:
+    """`number` of each value; tensors of PyTorch that lie on one device come over together, so it is waited for once.
+
+    Args:
+        values: any objects by name; returned in the same order.
+    """
+    row: dict[str, object] = {}
+    elsewhere: dict[object, dict[str, Any]] = {}
+    for name, value in values.items():
+        row[name] = value
+        if type(value) in {float, int, str, bool}:
+            continue
+        device = getattr(value, "device", None)
+        if getattr(device, "type", "cpu") != "cpu" and _is_scalar_of_torch(value):
+            elsewhere.setdefault(device, {})[name] = value
+        elif (begin := getattr(value, "copy_to_host_async", None)) is not None:  # JAX: all are on their way at once
+            elsewhere.setdefault(None, {})[name] = value
+            begin()
+        else:
+            row[name] = number(value)
+    for device, found in elsewhere.items():
+        read = [number(one) for one in found.values()] if device is None else _fetched(list(found.values()))
+        row.update(zip(found, read, strict=True))
+    return row
+
+
+def _is_scalar_of_torch(value: Any) -> bool:
+    torch: Any = sys.modules.get("torch")
+    # One that is spread over devices (a DTensor) has to be put together, by whatever `item` does.
+    return (
+        torch is not None
+        and isinstance(value, torch.Tensor)
+        and value.numel() == 1
+        and not value.dtype.is_complex
+        and not hasattr(value, "device_mesh")
+    )
+
+
+def _fetched(tensors: list[Any]) -> list[object]:
+    """Read tensors of one element on one device in one transfer; all stay what they are, to the last bit."""
+    torch: Any = sys.modules["torch"]
+    alone = [one.detach().reshape(()) for one in tensors]
+    if len({one.dtype for one in alone}) == 1:
+        return list(torch.stack(alone).to("cpu").tolist())
+    together = torch.stack([_as_integer(torch, one) for one in alone]).to("cpu").tolist()
+    return [_as_it_was(torch, one.dtype, bits) for one, bits in zip(alone, together, strict=True)]
+
+
+def _as_integer(torch: Any, scalar: Any) -> Any:
+    if not scalar.dtype.is_floating_point:
+        return scalar.to(torch.int64)
+    if scalar.dtype == torch.float64:
+        return scalar.view(torch.int64)
+    return scalar.to(torch.float32).view(torch.int32).to(torch.int64)  # not by way of 64 bits, which some devices lack
+
+
+def _as_it_was(torch: Any, dtype: Any, bits: int) -> object:
+    if not dtype.is_floating_point:
+        return bool(bits) if dtype == torch.bool else bits
+    if dtype == torch.float64:
+        return struct.unpack("d", struct.pack("q", bits))[0]
+    return struct.unpack("f", struct.pack("i", bits))[0]

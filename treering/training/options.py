@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict, cast
 
 from treering.errors import UsageError
 from treering.training.adopted import users_run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from treering._run import Run
     from treering.artifacts.retention import Keep
     from treering.watching import WatchOptions
 
-__all__ = ["Options", "Score", "check_options", "rule_of", "trial_options"]
+__all__ = ["Options", "Score", "check_options", "default_rule", "rule_of", "trial_options"]
 
 Checkpoints = Literal["all", "best+last", "last", False]
 
@@ -24,10 +26,20 @@ class Options(TypedDict, total=False):
     """What every adapter takes, under the same names.
 
     `project`, `name`, `id`, `resume`, `group`, `job_type`, `tags`, `notes` and `config` go to `treering.init` when the
-    training opens a run of its own. `checkpoints` says which files that the framework saves are recorded; `keep` how
-    many of them the next collection leaves beside those that an alias such as `best` is on, {"best": 3, "last": 1} for
-    example (default: all); `watch` whether gradients are recorded (True, or a dict of `treering.watching.WatchOptions`;
-    default False); `rank` overrides the rank that this process believes to have (0 writes, any other records nothing).
+    training opens a run of its own.
+
+    `checkpoints` says which files that the framework saves are recorded: "best+last" (default), "all", "last" or False;
+    `keep` how many of them the next collection leaves beside those that an alias such as `best` is on (default
+    {"best": 3, "last": 1} with "best+last", {"last": 1} with "last"; None: all); `upload` whether a server that the run
+    is brought to gets them, too (default False).
+
+    `log_every_ms` is the least time between two rows with the same series, and `prefix` stands before the names of all
+    series. `config_prefixes` says where the parts of the adapter's own config go: {"args": "hf"} puts `args` at
+    `config["hf"]`, "" at the config's top, and None leaves it out (default: below the framework's name). `watch` says
+    whether gradients are recorded (True, or a dict of `treering.watching.WatchOptions`; default False).
+
+    `rank` overrides the rank that this process believes to have (0 writes, any other records nothing); with
+    `rank_streams` the machines of the others are measured, too (default False).
     """
 
     project: str | None
@@ -41,8 +53,13 @@ class Options(TypedDict, total=False):
     config: Mapping[str, object] | None
     checkpoints: Checkpoints
     keep: Mapping[str, int] | None
+    upload: bool
+    log_every_ms: float | None
+    prefix: str | None
+    config_prefixes: Mapping[str, str | None] | None
     watch: bool | WatchOptions
     rank: int | None
+    rank_streams: bool
 
 
 @dataclass(frozen=True)
@@ -82,6 +99,7 @@ def check_options(framework: str, run: Run | None, log_every: int, options: Opti
             "use 'all', 'best+last' (default), 'last' or False"
         )
     rule_of(options)
+    _check_shapes(framework, options)
     watch = options.get("watch", False)
     if not isinstance(watch, bool):
         from treering.watching import checked_options
@@ -89,6 +107,40 @@ def check_options(framework: str, run: Run | None, log_every: int, options: Opti
         checked_options(watch)
     if log_every < 1:
         raise UsageError(f"{framework}: log_every={log_every!r}; use a number of steps, 1 or more")
+
+
+def _check_shapes(framework: str, options: Options) -> None:
+    """See that the options about names and times are what they are to be."""
+    given: Mapping[str, object] = dict(options)  # whatever a caller without a type checker has said
+    for name in ("upload", "rank_streams"):
+        if not isinstance(given.get(name, False), bool):
+            raise UsageError(f"{framework}: {name}={given.get(name)!r}; use True or False")
+    pause_ms = given.get("log_every_ms")
+    if pause_ms is not None and not (isinstance(pause_ms, (int, float)) and 0 <= pause_ms < math.inf):
+        raise UsageError(f"{framework}: log_every_ms={pause_ms!r}; use milliseconds, 0 or more")
+    prefix = given.get("prefix")
+    if prefix is not None and not isinstance(prefix, str):
+        raise UsageError(f"{framework}: prefix={prefix!r}; use the words that are to stand before the names of series")
+    places = given.get("config_prefixes")
+    if places is None:
+        return
+    if not isinstance(places, Mapping) or not all(
+        isinstance(part, str) and (place is None or isinstance(place, str))
+        for part, place in cast("Mapping[object, object]", places).items()
+    ):
+        raise UsageError(
+            f"{framework}: config_prefixes={places!r}; use parts of the config and where they go, such as "
+            "{'model': 'net', 'args': None}"
+        )
+
+
+def default_rule(options: Options) -> Keep | None:
+    """How many checkpoints stay where the user has said which are recorded at most; None for all."""
+    from treering.artifacts.retention import Keep
+
+    if "keep" in options:
+        return None
+    return {"best+last": Keep(best=3, last=1), "last": Keep(last=1)}.get(str(options.get("checkpoints", "best+last")))
 
 
 def rule_of(options: Options) -> Keep | None:
