@@ -112,7 +112,7 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
             if not self._begun:
                 # Only now every callback has had its on_train_begin, the one that restores a backup among them.
                 self._begun = True
-                self._begin()
+                self._begin(epoch)
             self._files.look(self._place())
             self._files.leave_sidecars(self._seen)
         self._epoch, self._batch, self._epoch_started_s, self._mean = epoch, -1, time.monotonic(), (0, 0.0)
@@ -165,13 +165,15 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
 
     # -- private ------------------------------------------------------------------------------------------------------
 
-    def _begin(self) -> None:
+    def _begin(self, epoch: int) -> None:
         resumed = self._files.attach(self.model)
         self._seen = int(cast("int", resumed.get("batch", self._seen)))
         self._told_at_once = getattr(self.model, "steps_per_execution", None) or 1
         self._training.begin(step=self._step(), resumed=resumed)
         for part, values in describe(self.model, self.params or {}):
             self._training.configure(part, values)
+        if epoch > 0 and not resumed:
+            self._files.link_back(epoch)
 
         if self._gradients and self._training.opened is not None:
             self._watch()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from treering._framework import framework
 from treering.errors import UsageError
-from treering.resuming import writer_of
+from treering.resuming import earlier_run_in, writer_of
 from treering.training import Score, metric_name
 
 with framework("keras", extra="keras"):
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Place", "SavedFiles", "load_model"]
 
 _SIDECAR = "treering.json"
+_PATIENCE_S = 5.0
 Signature = tuple[int, int, int]
 _MODEL_CHECKPOINT, _BACKUP = keras.callbacks.ModelCheckpoint, keras.callbacks.BackupAndRestore
 _ORBAX = getattr(keras.callbacks, "OrbaxCheckpoint", None)  # of newer releases
@@ -107,6 +108,20 @@ class SavedFiles:
         self._backups = [os.fspath(one.backup_dir) for one in found if isinstance(one, _BACKUP)]
         loaded = _loaded.pop(model, {})
         return next(self._read_sidecars(), loaded)
+
+    def link_back(self, epoch: int) -> None:
+        """Say which run this one seems to go on from, for a `fit` that begins at a later epoch and was not told."""
+        run = self._training.opened
+        templates = [saver.filepath for saver in self._savers] + [f"{one.directory}/" for one in self._folders]
+        folders = {os.path.dirname(os.fspath(one).partition("{")[0]) for one in templates}
+        if run is None or run.attempt > 1 or run.mode == "disabled" or not folders:
+            return
+        run.flush(_PATIENCE_S)  # the store of a first run may not be made yet
+        earlier = earlier_run_in(folders, run)
+        if earlier is not None:
+            self._training.configure("continues", earlier._asdict())
+            text = f"begins at epoch {epoch}; the last run that saved in the same folder is {earlier.run}"
+            run.log_event("continues", text, **earlier._asdict())
 
     def look(self, place: Place) -> None:
         """Take what was written since the last call."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from treering.errors import NotFound, TreeringError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
+    from treering._run import Run
     from treering.artifacts import Artifact
     from treering.training import Training
 
-__all__ = ["Restored", "newest_checkpoint", "writer_of"]
+__all__ = ["Earlier", "Restored", "earlier_run_in", "newest_checkpoint", "writer_of"]
 
 _COMPARED_BYTES = 8 << 20
 
@@ -64,6 +67,44 @@ def newest_checkpoint(training: Training) -> Restored | None:
         files = [one.path for one in version.files()]
         alone = len(files) == 1 and "/" not in files[0]
         return Restored(folder / files[0] if alone else folder, step, version.metadata)
+    return None
+
+
+class Earlier(NamedTuple):
+    """A run that may be the one that a training goes on from.
+
+    Attributes:
+        run: its id.
+        step: of its last checkpoint.
+        path: of that checkpoint, as it was when it was recorded.
+    """
+
+    run: str
+    step: int | None
+    path: str
+
+
+def earlier_run_in(folders: Iterable[str], run: Run) -> Earlier | None:
+    """Return the last run of the same project that saved its checkpoints in one of these folders, or below.
+
+    None where there is none, or where the last one is `run` itself.
+
+    Args:
+        folders: relative ones are those of the present working folder, and so are the paths of earlier checkpoints.
+        run: that asks.
+    """
+    from treering.api._sources import open_sources
+    from treering.api._versions import versions_of
+
+    places = [os.path.join(os.path.realpath(folder), "") for folder in folders]
+    sources = open_sources(run.store_dir)
+    condition = "type = 'model' AND project = :value"
+    found = [version for source in sources for version in versions_of(source, condition, run.project)]
+    for version in sorted(found, key=lambda one: one.created, reverse=True):
+        path = version.metadata.get("path")
+        if isinstance(path, str) and os.path.realpath(path).startswith(tuple(places)):
+            step = version.metadata.get("step")
+            return None if version.run_id in {run.id, ""} else Earlier(version.run_id, step, path)
     return None
 
 

@@ -14,7 +14,7 @@ keras = pytest.importorskip("keras")
 
 from keras_models import INPUTS, TARGETS, build, fit
 from overwriting import check_one_path
-from readings import OneRun, Runs
+from readings import OneRun, Runs, findings
 
 import treering
 from treering.api import ApiRun
@@ -177,6 +177,33 @@ def test_a_loaded_model_goes_on_in_the_run_that_wrote_its_file(tmp_path: Path, r
     assert first.history("batch").values.tolist() == list(range(1, 21))
     assert len(first.history("batch", superseded=True)) == 24
     assert first.history("epoch").values[-1] == 4
+
+
+def test_a_later_epoch_without_an_id_is_a_new_run_with_a_link_to_the_last_one_of_its_folder(
+    tmp_path: Path, recorded: Runs
+) -> None:
+    def save(folder: str) -> Any:
+        return keras.callbacks.ModelCheckpoint(tmp_path / folder / "{epoch}.keras")
+
+    fit(build(), TreeringCallback(name="first"), save("a"), epochs=2)
+    fit(build(), TreeringCallback(name="other"), save("b"), epochs=1)
+    model = keras.saving.load_model(tmp_path / "a" / "2.keras")
+    callback = TreeringCallback(name="later", log_every=1)
+    fit(model, callback, save("a"), epochs=3, initial_epoch=2)
+    fit(model, callback, save("a"), epochs=4, initial_epoch=3)
+    fit(build(), TreeringCallback(name="elsewhere"), save("c"), epochs=5, initial_epoch=4)
+    fit(build(), TreeringCallback(name="afresh"), save("a"), epochs=1)
+    runs = {run.name: run for run in recorded()}
+    first, later = runs["first"], runs["later"]
+    assert (first.attempt, later.attempt) == (1, 1)
+    assert later.config["keras"]["continues"] == {
+        "run": first.id,
+        "step": 8,
+        "path": os.path.relpath(tmp_path / "a" / "2.keras"),
+    }
+    assert findings(later, "continues") == [later.config["keras"]["continues"]]
+    assert later.history("batch").x.tolist() == list(range(9, 17))
+    assert [name for name, run in runs.items() if "continues" in run.config["keras"]] == ["later"]
 
 
 if hasattr(keras.callbacks, "OrbaxCheckpoint"):  # newer releases have it
