@@ -1,13 +1,13 @@
 /** A chart with its title, what it stands for, and what can be done with it. */
 import { ActionIcon, Menu, Tooltip } from "@mantine/core";
 import { useElementSize } from "@mantine/hooks";
-import { memo, useCallback, useMemo, useSyncExternalStore } from "react";
+import { memo, type ReactNode, useCallback, useMemo, useSyncExternalStore } from "react";
 import { count, short } from "../format/numbers";
 import { Icon } from "../shell/Icons";
 import { Chart } from "./Chart";
 import styles from "./ChartCard.module.css";
 import type { Format } from "./export";
-import { type Drawn, type Picture, picture, type Settings } from "./lines";
+import { type Drawn, type Picture, picture, SEVERAL, type Settings } from "./lines";
 import type { SeriesStore } from "./store";
 import { placeText } from "./ticks";
 
@@ -25,14 +25,16 @@ interface Props {
   onOpen: (run: string) => void;
   onFull?: ((metric: string) => void) | undefined;
   height: number;
+  /** What else can be done with it. */
+  menu?: ReactNode;
 }
 
 export const ChartCard = memo(function ChartCard(props: Props) {
-  const { metric, title, store, runs, settings, onZoom, onOpen, onFull, height } = props;
+  const { metric, title, store, runs, settings, onZoom, onOpen, onFull, height, menu } = props;
   const { ref, width } = useElementSize<HTMLDivElement>();
   const curves = useSyncExternalStore(
     useCallback((ear) => store.subscribe(metric, ear), [store, metric]),
-    () => store.curves(metric),
+    () => store.curves(metric, settings.x),
   );
   const xKind = settings.x === "_time" ? "time" : settings.x === "_runtime" ? "seconds" : "number";
   const scaleX = xKind === "time" ? 1e6 : 1;
@@ -49,7 +51,7 @@ export const ChartCard = memo(function ChartCard(props: Props) {
           {title}
         </h3>
         <Note drawing={drawing} xKind={xKind} />
-        <Actions {...props} drawing={drawing} onFull={onFull} />
+        <Actions metric={metric} settings={settings} drawing={drawing} onFull={onFull} menu={menu} />
       </header>
       <div ref={ref} className={styles.body} style={{ height }}>
         {ready && width > 130 ? (
@@ -65,21 +67,21 @@ export const ChartCard = memo(function ChartCard(props: Props) {
             onOpen={onOpen}
           />
         ) : (
-          <Waiting store={store} metric={metric} runs={runs} />
+          <Waiting store={store} metric={metric} x={settings.x} runs={runs} />
         )}
       </div>
     </section>
   );
 });
 
-function Waiting({ store, metric, runs }: Pick<Props, "store" | "metric" | "runs">) {
-  const curves = store.curves(metric);
+function Waiting({ store, metric, x, runs }: Pick<Props, "store" | "metric" | "runs"> & { x: string }) {
+  const curves = store.curves(metric, x);
   const answered = runs.length > 0 && runs.every((run) => curves.has(run.id));
   return <div className={styles.waiting}>{answered ? "No points here for the runs that are drawn" : ""}</div>;
 }
 
 /** How many points the lines stand for, and what is not on the picture. */
-function Note({ drawing, xKind }: { drawing: Picture; xKind: "number" | "time" | "seconds" }) {
+export function Note({ drawing, xKind }: { drawing: Picture; xKind: "number" | "time" | "seconds" }) {
   const { total, drawn, clipped, marks } = drawing;
   if (!total) return null;
   const notes = [`${total.toLocaleString("en")} points`];
@@ -88,9 +90,15 @@ function Note({ drawing, xKind }: { drawing: Picture; xKind: "number" | "time" |
     const number = marks.filter((mark) => mark.kind === kind).length;
     if (number) notes.push(`${number} × ${kind}, marked`);
   }
+  const how = manner(drawing);
   const beyond = [clipped.high, clipped.low].filter((point) => point !== null);
   return (
     <>
+      {how && (
+        <Tooltip label={how.about} multiline w={280}>
+          <span className={styles.note}>{how.short}</span>
+        </Tooltip>
+      )}
       {clipped.count > 0 && (
         <Tooltip
           label={`Left out: ${beyond.map((point) => `${short(point.value)} at ${placeText(point.x, xKind)}`).join(", ")}`}
@@ -106,7 +114,23 @@ function Note({ drawing, xKind }: { drawing: Picture; xKind: "number" | "time" |
   );
 }
 
-function Actions({ metric, settings, onFull, drawing }: Props & { drawing: Picture }) {
+/** How lines are drawn that are too many to be told apart. */
+function manner({ lines, spread }: Picture): { short: string; about: string } | null {
+  const many = lines.length.toLocaleString("en");
+  if (spread) {
+    const about = `${many} lines as bands: the median, the middle half, eight tenths, and every extreme. Point to see one line.`;
+    return { short: `bands of ${many}`, about };
+  }
+  if (lines.length <= SEVERAL) return null;
+  return {
+    short: `${many} lines`,
+    about: `${many} lines, too many to be told apart: the one under the pointer is marked.`,
+  };
+}
+
+type ActionsProps = Pick<Props, "metric" | "settings" | "onFull" | "menu"> & { drawing: Picture };
+
+export function Actions({ metric, settings, onFull, drawing, menu }: ActionsProps) {
   const keep = (format: Format) => async () => {
     const { save } = await import("./export");
     const { logX, logY } = settings;
@@ -137,6 +161,7 @@ function Actions({ metric, settings, onFull, drawing }: Props & { drawing: Pictu
           <Menu.Item onClick={keep("csv")}>Numbers (CSV)</Menu.Item>
         </Menu.Dropdown>
       </Menu>
+      {menu}
     </span>
   );
 }

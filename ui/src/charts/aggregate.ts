@@ -47,9 +47,7 @@ export function bundle(curves: readonly Curve[], centre: Middle, band: Band): Bu
     counts: new Uint32Array(places.length),
   };
   places.forEach((place, i) => {
-    const found = Float64Array.from(curves, (curve) => between(curve, place))
-      .filter(Number.isFinite)
-      .sort();
+    const found = at(curves, place);
     const value = found.length ? centreOf(found, centre) : Number.NaN;
     const [low, high] = found.length ? bandOf(found, value, centre, band) : [Number.NaN, Number.NaN];
     out.y[i] = value;
@@ -57,7 +55,68 @@ export function bundle(curves: readonly Curve[], centre: Middle, band: Band): Bu
     out.high[i] = high;
     out.counts[i] = found.length;
   });
+  if (band === "minmax") widen(out, curves);
   return out;
+}
+
+/** What curves are worth at a place, sorted. */
+function at(curves: readonly Curve[], place: number): Float64Array {
+  return Float64Array.from(curves, (curve) => between(curve, place))
+    .filter(Number.isFinite)
+    .sort();
+}
+
+/** Make a band reach every point of the curves: a spike between two places counts for the nearer one. */
+function widen(band: Pick<Bundle, "x" | "low" | "high">, curves: readonly Curve[]): void {
+  const { x: places, low, high } = band;
+  const from = places[0] as number;
+  const step = places.length > 1 ? (places[1] as number) - from : 1;
+  for (const { x, y } of curves) {
+    for (let i = 0; i < x.length; i++) {
+      const value = y[i] as number;
+      const place = Math.min(Math.max(Math.round(((x[i] as number) - from) / step), 0), places.length - 1);
+      if (!Number.isFinite(value)) continue;
+      if (!(value >= (low[place] as number))) low[place] = value;
+      if (!(value <= (high[place] as number))) high[place] = value;
+    }
+  }
+}
+
+export interface Spread {
+  x: Float64Array;
+  middle: Float64Array;
+  /** From the widest to the narrowest: every point, eight tenths of the curves, half of them. */
+  bands: { low: Float64Array; high: Float64Array }[];
+}
+
+const SHARES = [0, 0.1, 0.25];
+
+/** How many curves are spread: nothing is lost, for the widest band holds every point. */
+export function spread(curves: readonly Curve[]): Spread {
+  const x = grid(curves);
+  const empty = () => new Float64Array(x.length).fill(Number.NaN);
+  const out: Spread = { x, middle: empty(), bands: SHARES.map(() => ({ low: empty(), high: empty() })) };
+  x.forEach((place, i) => {
+    const found = at(curves, place);
+    if (!found.length) return;
+    out.middle[i] = quantile(found, 0.5);
+    out.bands.forEach((band, k) => {
+      band.low[i] = quantile(found, SHARES[k] as number);
+      band.high[i] = quantile(found, 1 - (SHARES[k] as number));
+    });
+  });
+  const widest = out.bands[0];
+  if (widest && x.length) widen({ x, ...widest }, curves);
+  return out;
+}
+
+/** Of sorted numbers, between neighbours in proportion. */
+export function quantile(sorted: Float64Array | readonly number[], share: number): number {
+  const place = share * (sorted.length - 1);
+  const low = Math.floor(place);
+  const left = sorted[low] as number;
+  const right = sorted[Math.min(low + 1, sorted.length - 1)] as number;
+  return left + (right - left) * (place - low);
 }
 
 function grid(curves: readonly Curve[]): Float64Array {

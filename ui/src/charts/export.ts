@@ -21,6 +21,13 @@ export async function save(format: Format, chart: Saved): Promise<void> {
   download(`${name}.png`, await raster(drawing));
 }
 
+/** A chart as the address of a picture, for a link that saves it. */
+export async function pictureOf(chart: Saved): Promise<string> {
+  const address = URL.createObjectURL(await raster(new Blob([svg(chart)], { type: "image/svg+xml" })));
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+  return address;
+}
+
 /** A cell that no spreadsheet takes for a formula. */
 function cell(text: string): string {
   const safe = /^[=+\-@\t\r]/.test(text) && !Number.isFinite(Number(text)) ? `'${text}` : text;
@@ -35,6 +42,11 @@ export function csv({ picture, title, xName }: Saved): string {
       rows.push([line.label, String(place), String(values[i])]);
     });
   }
+  return table(rows);
+}
+
+/** Rows of texts as CSV. */
+export function table(rows: readonly (readonly string[])[]): string {
   return rows.map((row) => `${row.map(cell).join(",")}\r\n`).join("");
 }
 
@@ -121,7 +133,7 @@ async function raster(drawing: Blob): Promise<Blob> {
   }
 }
 
-function download(name: string, blob: Blob): void {
+export function download(name: string, blob: Blob): void {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = name;

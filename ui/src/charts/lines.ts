@@ -1,6 +1,7 @@
 /** From curves to what is drawn: lines, bands, marks, and how far they reach. */
 import type { Series } from "../api/series";
-import { type Band, bundle, type Curve, type Middle } from "./aggregate";
+import type { Many } from "../state/wall";
+import { type Band, bundle, type Curve, type Middle, type Spread, spread } from "./aggregate";
 import type { Look } from "./palette";
 import { type Smoothing, smooth } from "./smooth";
 
@@ -37,6 +38,8 @@ export interface Picture {
   total: number;
   drawn: number;
   clipped: { count: number; high: { value: number; x: number } | null; low: { value: number; x: number } | null };
+  /** Drawn instead of the lines, of which only the one under the pointer is seen. */
+  spread: Spread | null;
 }
 
 export interface Drawn {
@@ -58,7 +61,15 @@ export interface Settings {
   band: Band;
   /** Divide places by this: microseconds become seconds. */
   scaleX: number;
+  /** The y axis by hand; null for an end that follows the lines. */
+  yEnds?: readonly [number | null, number | null] | undefined;
+  many?: Many;
 }
+
+/** More lines than this cannot be told apart: the one under the pointer is marked. */
+export const SEVERAL = 20;
+/** More than this are a blot: they are drawn as bands. */
+export const MANY_LINES = 60;
 
 interface Cleaned {
   run: Drawn;
@@ -83,8 +94,25 @@ export function picture(curves: ReadonlyMap<string, Series>, runs: readonly Draw
   const grouped = runs.some((run) => run.group !== null);
   const lines = grouped ? groups(cleaned, settings, extent) : cleaned.map((one) => single(one, settings, extent));
   const clipped = { count: 0, high: null, low: null };
-  const out: Picture = { lines, marks: marks(cleaned), x: places, y: [0, 1], total, drawn, clipped };
+  const out: Picture = { lines, marks: marks(cleaned), x: places, y: [0, 1], total, drawn, clipped, spread: null };
+  const { many = "auto" } = settings;
+  if (!grouped && lines.length > (many === "bands" ? 2 : many === "auto" ? MANY_LINES : Number.POSITIVE_INFINITY)) {
+    out.spread = spread(lines.map((line) => finite(line.x, line.y)));
+  }
   out.y = extentY(out, settings);
+  return out;
+}
+
+/** Lines that were computed elsewhere, framed as those of a chart are. */
+export function framed(lines: Line[], settings: Pick<Settings, "logX" | "logY">): Picture {
+  const { logX, logY } = settings;
+  const reach = new Reach();
+  for (const { x } of lines) for (const place of x) if (fits(place, logX)) reach.see(place);
+  const x: [number, number] = reach.low < reach.high ? [reach.low, reach.high] : [0, 1];
+  const total = lines.reduce((sum, line) => sum + line.total, 0);
+  const clipped = { count: 0, high: null, low: null };
+  const out: Picture = { lines, marks: [], x, y: [0, 1], total, drawn: total, clipped, spread: null };
+  out.y = extentY(out, { logY, clip: false });
   return out;
 }
 
@@ -167,7 +195,8 @@ function extentX(cleaned: readonly Cleaned[], settings: Settings): [number, numb
 }
 
 /** How far the lines reach, raw ones included; with clipping what the middle 98 % of the points need. */
-function extentY(drawing: Picture, settings: Settings): [number, number] {
+function extentY(drawing: Picture, settings: Pick<Settings, "logY" | "clip" | "yEnds" | "many">): [number, number] {
+  const { yEnds } = settings;
   const points: { value: number; x: number }[] = [];
   const reach = new Reach();
   const [from, to] = drawing.x;
@@ -176,23 +205,42 @@ function extentY(drawing: Picture, settings: Settings): [number, number] {
       const x = line.x[i] as number;
       if (!fits(value, settings.logY) || x < from || x > to) return;
       reach.see(value);
-      if (settings.clip) points.push({ value, x });
+      if (settings.clip || yEnds) points.push({ value, x });
     });
   };
   for (const line of drawing.lines) {
     for (const values of [line.raw ?? line.y, line.low, line.high]) if (values) look(line, values);
   }
   let { low, high } = reach;
-  if (settings.clip && points.length > 20) [low, high] = clip(drawing, points, low, high);
-  if (!(low <= high)) return [settings.logY ? 0.1 : 0, 1];
-  return padded(low, high, settings.logY);
+  if (settings.clip && points.length > 20) [low, high] = within(points, low, high);
+  const whole: [number, number] = low <= high ? padded(low, high, settings.logY) : [settings.logY ? 0.1 : 0, 1];
+  const found = byHand(whole, yEnds, settings.logY);
+  if (yEnds) [low, high] = found;
+  if (settings.clip || yEnds) leaveOut(drawing, points, low, high);
+  return found;
 }
 
-function clip(drawing: Picture, points: { value: number; x: number }[], low: number, high: number): [number, number] {
+/** Ends that were set by hand, as far as they make an axis. */
+function byHand(whole: [number, number], ends: Settings["yEnds"], log: boolean): [number, number] {
+  const [low, high] = [0, 1].map((i) => {
+    const end = ends?.[i] ?? null;
+    return end !== null && fits(end, log) ? end : whole[i];
+  }) as [number, number];
+  return low < high ? [low, high] : whole;
+}
+
+type Place = { value: number; x: number };
+
+/** The range that the middle 98 % of the points need, and a little more. */
+function within(points: readonly Place[], low: number, high: number): [number, number] {
   const sorted = points.map((point) => point.value).sort((a, b) => a - b);
   const at = (part: number) => sorted[Math.round(part * (sorted.length - 1))] as number;
   const spread = at(0.99) - at(0.01);
-  const [bottom, top] = [Math.max(low, at(0.01) - 0.25 * spread), Math.min(high, at(0.99) + 0.25 * spread)];
+  return [Math.max(low, at(0.01) - 0.25 * spread), Math.min(high, at(0.99) + 0.25 * spread)];
+}
+
+/** Note what lies beyond the axis: a chart says what it does not show. */
+function leaveOut(drawing: Picture, points: readonly Place[], bottom: number, top: number): void {
   for (const point of points) {
     if (point.value <= top && point.value >= bottom) continue;
     drawing.clipped.count++;
@@ -202,7 +250,6 @@ function clip(drawing: Picture, points: { value: number; x: number }[], low: num
       drawing.clipped[side] = point;
     }
   }
-  return [bottom, top];
 }
 
 function padded(low: number, high: number, log: boolean): [number, number] {

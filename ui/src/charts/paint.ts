@@ -1,4 +1,5 @@
 /** Drawing lines, bands and marks onto a canvas, or into the text of an SVG. */
+import type { Spread } from "./aggregate";
 import type { Line, Mark, Picture } from "./lines";
 
 export interface Frame {
@@ -51,8 +52,14 @@ export function trace(pen: Pen, xs: Float64Array, ys: Float64Array, { x, y }: Sc
   }
 }
 
-function area(context: CanvasRenderingContext2D, line: Line, place: Scales): void {
-  const { x, low, high } = line;
+interface Area {
+  x: Float64Array;
+  low: Float64Array | null;
+  high: Float64Array | null;
+  look: { colour: string };
+}
+
+function area(context: CanvasRenderingContext2D, { x, low, high, look }: Area, place: Scales, alpha = 0.18): void {
   if (!low || !high) return;
   context.beginPath();
   const at: [number, number, number][] = [];
@@ -70,8 +77,8 @@ function area(context: CanvasRenderingContext2D, line: Line, place: Scales): voi
   });
   for (const [px, bottom] of at.reverse()) context.lineTo(px, bottom);
   context.closePath();
-  context.globalAlpha = 0.18;
-  context.fillStyle = line.look.colour;
+  context.globalAlpha = alpha;
+  context.fillStyle = look.colour;
   context.fill();
   context.globalAlpha = 1;
 }
@@ -89,19 +96,29 @@ export function paint(context: CanvasRenderingContext2D, picture: Picture, frame
   context.rect(frame.left, frame.top, frame.width, frame.height);
   context.clip();
   context.lineJoin = "round";
-  for (const line of picture.lines) area(context, line, place);
-  for (const line of picture.lines) {
-    if (line.raw) stroke(context, line, line.raw, place, { width: ratio, alpha: 0.28, ratio });
+  if (picture.spread) bands(context, picture.spread, place, ratio, picture.lines[0]?.look.colour ?? "#888888");
+  else {
+    for (const line of picture.lines) area(context, line, place);
+    for (const line of picture.lines) {
+      if (line.raw) stroke(context, line, line.raw, place, { width: ratio, alpha: 0.28, ratio });
+    }
+    for (const line of picture.lines) stroke(context, line, line.y, place, { width: width * ratio, alpha, ratio });
   }
-  for (const line of picture.lines) stroke(context, line, line.y, place, { width: width * ratio, alpha, ratio });
   for (const mark of picture.marks) cross(context, mark, frame, place, ratio);
   clipped(context, picture, frame, ratio);
   context.restore();
 }
 
+/** Many lines as how they are spread: the lighter, the fewer of them lie there. */
+function bands(context: CanvasRenderingContext2D, spread: Spread, place: Scales, ratio: number, colour: string): void {
+  const { x, middle } = spread;
+  for (const { low, high } of spread.bands) area(context, { x, low, high, look: { colour } }, place, 0.2);
+  stroke(context, { x, look: { colour, dash: [] } }, middle, place, { width: 2 * ratio, alpha: 1, ratio });
+}
+
 export function stroke(
   context: CanvasRenderingContext2D,
-  line: Line,
+  line: Pick<Line, "x" | "look">,
   values: Float64Array,
   place: Scales,
   pen: { width: number; alpha: number; ratio: number; colour?: string },

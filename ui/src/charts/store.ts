@@ -7,6 +7,8 @@ export interface Wish {
   runs: readonly string[];
   /** Metric -> x axis that it is drawn over. */
   keys: ReadonlyMap<string, string>;
+  /** The same for charts that show several metrics, perhaps over another axis. */
+  more?: readonly { key: string; x: string }[];
   start: number | undefined;
   stop: number | undefined;
   width: number;
@@ -16,11 +18,14 @@ export interface Wish {
 export type Curves = ReadonlyMap<string, Series>;
 
 interface Entry {
+  key: string;
   x: string;
   curves: Map<string, Series>;
   /** What was asked: a run that is not in it has to be asked for. */
   asked: Set<string>;
 }
+
+const nameOf = (key: string, x: string) => `${x}\n${key}`;
 
 const NONE: Curves = new Map();
 const GATHER_MS = 16;
@@ -47,11 +52,17 @@ export class SeriesStore {
       for (const entry of this.entries.values()) entry.asked.clear();
     }
     this.wish = wish;
+    const also = new Set((wish.more ?? []).map(({ key, x }) => nameOf(key, x)));
+    for (const [name, { key, x }] of this.entries) {
+      // What is drawn over another axis now would miss the points that come meanwhile.
+      if ((wish.keys.get(key) ?? x) !== x && !also.has(name)) this.entries.delete(name);
+    }
     this.soon();
   }
 
-  curves(key: string): Curves {
-    return this.entries.get(key)?.curves ?? NONE;
+  /** The curves of a metric; without an axis over the one that it was last wanted over. */
+  curves(key: string, x = this.wish.keys.get(key) ?? ""): Curves {
+    return this.entries.get(nameOf(key, x))?.curves ?? NONE;
   }
 
   subscribe(key: string, ear: () => void): () => void {
@@ -69,9 +80,9 @@ export class SeriesStore {
   /** New points. They stand at the end of what is drawn; when the curve gets long it is read anew, reduced. */
   add(news: RowsNews): void {
     for (const part of news.series) {
-      const entry = this.entries.get(part.key);
+      const entry = this.entries.get(nameOf(part.key, news.x));
       const before = entry?.curves.get(news.run);
-      if (!entry || entry.x !== news.x || !before || before.error) continue;
+      if (!entry || !before || before.error) continue;
       const known = before.lastRow ?? -1;
       const fresh = part.rows.findIndex((row) => row > known);
       if (fresh < 0) continue;
@@ -96,9 +107,9 @@ export class SeriesStore {
   }
 
   private ask(): void {
-    const { runs, keys } = this.wish;
+    const { runs, keys, more = [] } = this.wish;
     const questions = new Map<string, { x: string; runs: string[]; keys: string[] }>();
-    for (const [key, x] of keys) {
+    for (const { key, x } of [...[...keys].map(([name, axis]) => ({ key: name, x: axis })), ...more]) {
       const entry = this.entry(key, x);
       const missing = runs.filter((run) => !entry.asked.has(run));
       if (!missing.length) continue;
@@ -112,10 +123,11 @@ export class SeriesStore {
   }
 
   private entry(key: string, x: string): Entry {
-    let entry = this.entries.get(key);
-    if (entry?.x !== x) {
-      entry = { x, curves: new Map(), asked: new Set() };
-      this.entries.set(key, entry);
+    const name = nameOf(key, x);
+    let entry = this.entries.get(name);
+    if (!entry) {
+      entry = { key, x, curves: new Map(), asked: new Set() };
+      this.entries.set(name, entry);
     }
     return entry;
   }
@@ -129,7 +141,7 @@ export class SeriesStore {
       this.error = null;
     } catch (error) {
       if (signal.aborted) return;
-      for (const key of question.keys) for (const run of question.runs) this.entries.get(key)?.asked.delete(run);
+      for (const key of question.keys) for (const run of question.runs) this.entry(key, question.x).asked.delete(run);
       this.error = error;
       this.onError(error);
     }
@@ -138,8 +150,8 @@ export class SeriesStore {
   private take(found: readonly Series[], x: string): void {
     const changed = new Set<string>();
     for (const one of found) {
-      const entry = this.entries.get(one.key);
-      if (entry?.x !== x) continue;
+      const entry = this.entries.get(nameOf(one.key, x));
+      if (!entry) continue;
       if (!changed.has(one.key)) entry.curves = new Map(entry.curves);
       entry.curves.set(one.run, one);
       changed.add(one.key);

@@ -2,7 +2,9 @@
 import { useCallback, useMemo } from "react";
 import type { Band, Middle } from "../charts/aggregate";
 import type { SmoothKind } from "../charts/smooth";
+import { type Panel, readPanels, writePanels } from "../panels/panel";
 import { type Search, useSearchState } from "./search";
+import { MANY, type Many, type Own, readOwn, readPlaces, writeOwn, writePlaces } from "./wall";
 
 export interface SortKey {
   field: string;
@@ -48,6 +50,18 @@ export interface View {
   /** Words or a regular expression that chooses charts. */
   charts: string;
   folded: ReadonlySet<string>;
+  /** Charts on top of the wall, before all sections. */
+  top: readonly string[];
+  /** Charts that are not shown. */
+  without: ReadonlySet<string>;
+  /** Places of charts in their sections, and of sections on the wall, that somebody moved. */
+  places: ReadonlyMap<string, number>;
+  sections: ReadonlyMap<string, number>;
+  /** What single charts have for themselves, by metric, or by the id of a panel after a colon. */
+  own: ReadonlyMap<string, Own>;
+  panels: readonly Panel[];
+  /** How more lines are drawn than can be told apart. */
+  many: Many;
   /** On narrow screens. */
   side: "runs" | "charts";
 }
@@ -60,7 +74,7 @@ export const MOST = 50;
 const NARROWEST = 48;
 const WIDEST = 800;
 
-const list = (text: string | undefined) => (text ? text.split(",").map(decodeURIComponent) : []);
+const list = (text: string | undefined) => (text ? text.split(",").map(plain) : []);
 const words = (items: Iterable<string>) =>
   [...items].map((item) => item.replace(/[,%]/g, encodeURIComponent)).join(",");
 const one = <T extends string>(text: string | undefined, known: readonly string[], otherwise: T): T =>
@@ -78,6 +92,15 @@ function widths(text: string | undefined): Map<string, number> {
 
 export function clampWidth(width: number): number {
   return Math.round(Math.min(WIDEST, Math.max(NARROWEST, width)));
+}
+
+/** A word of an address, which may be somebody's own writing. */
+function plain(word: string): string {
+  try {
+    return decodeURIComponent(word);
+  } catch {
+    return word;
+  }
 }
 
 export function readView(search: Search): View {
@@ -110,6 +133,13 @@ export function readView(search: Search): View {
     range: ranged ? [from as number, to as number] : null,
     charts: search.charts ?? "",
     folded: new Set(list(search.fold)),
+    top: list(search.top),
+    without: new Set(list(search.without)),
+    places: readPlaces(list(search.places)),
+    sections: readPlaces(list(search.sections)),
+    own: readOwn(search.own),
+    panels: readPanels(search.panels),
+    many: one<Many>(search.many, MANY, "auto"),
     side: one(search.side, ["runs", "charts"], "charts"),
   };
 }
@@ -139,6 +169,13 @@ const WRITERS: { [K in keyof View]: (value: View[K]) => [string, string] } = {
   range: (value) => ["range", value ? value.map((end) => Number(end.toPrecision(12))).join(":") : ""],
   charts: (value) => ["charts", value],
   folded: (value) => ["fold", words(value)],
+  top: (value) => ["top", words(value)],
+  without: (value) => ["without", words(value)],
+  places: (value) => ["places", words(writePlaces(value))],
+  sections: (value) => ["sections", words(writePlaces(value))],
+  own: (value) => ["own", writeOwn(value)],
+  panels: (value) => ["panels", writePanels(value)],
+  many: (value) => ["many", value === "auto" ? "" : value],
   side: (value) => ["side", value === "charts" ? "" : value],
 };
 

@@ -1,24 +1,26 @@
 /** How curves are drawn. */
-import { ActionIcon, Checkbox, Popover, Select, Slider, TextInput, Tooltip } from "@mantine/core";
+import { ActionIcon, Button, Checkbox, Popover, Select, Slider, TextInput, Tooltip } from "@mantine/core";
 import type { Band, Middle } from "../../charts/aggregate";
 import { type SmoothKind, share } from "../../charts/smooth";
 import { Icon } from "../../shell/Icons";
 import type { SetView, View } from "../../state/view";
+import type { Many } from "../../state/wall";
 import styles from "./ProjectPage.module.css";
 
 interface Props {
   view: View;
   setView: SetView;
   metrics: readonly string[];
+  onAdd: () => void;
 }
 
-const AXES = [
+export const AXES = [
   { value: "", label: "Own x axis" },
   { value: "_step", label: "Step" },
   { value: "_runtime", label: "Relative time" },
   { value: "_time", label: "Wall time" },
 ];
-const KINDS = [
+export const KINDS = [
   { value: "none", label: "Raw" },
   { value: "ema", label: "EMA" },
   { value: "gauss", label: "Gaussian" },
@@ -26,7 +28,22 @@ const KINDS = [
   { value: "median", label: "Median" },
 ];
 
-export function ChartControls({ view, setView, metrics }: Props) {
+export const MANY = [
+  { value: "auto", label: "Bands beyond 60, else marked" },
+  { value: "lines", label: "All lines, the one pointed at marked" },
+  { value: "bands", label: "Bands" },
+];
+
+/** Nothing moved, resized, pinned or hidden, and no chart with settings of its own; panels stay. */
+const AS_AT_FIRST: Partial<View> = {
+  top: [],
+  without: new Set(),
+  places: new Map(),
+  sections: new Map(),
+  own: new Map(),
+};
+
+export function ChartControls({ view, setView, metrics, onAdd }: Props) {
   const { kind, strength } = view.smooth;
   return (
     <div className={styles.controls} role="toolbar" aria-label="How curves are drawn">
@@ -69,6 +86,11 @@ export function ChartControls({ view, setView, metrics }: Props) {
         </Tooltip>
       )}
       <More view={view} setView={setView} />
+      <Tooltip label="Add a panel: scatter, bars, importance, Vega-Lite, ...">
+        <ActionIcon variant="default" size={30} aria-label="Add panel" onClick={onAdd}>
+          <Icon name="plus" />
+        </ActionIcon>
+      </Tooltip>
       {view.range && (
         <Tooltip label="See all of the x axis (Esc, double click)">
           <ActionIcon
@@ -123,6 +145,13 @@ function More({ view, setView }: Pick<Props, "view" | "setView">) {
             onChange={(most) => setView({ most: Number(most) })}
           />
           <Select
+            label="More lines than can be told apart"
+            data={MANY}
+            value={view.many}
+            allowDeselect={false}
+            onChange={(many) => setView({ many: many as Many })}
+          />
+          <Select
             label="Middle of a group"
             data={[
               { value: "mean", label: "Mean" },
@@ -146,6 +175,9 @@ function More({ view, setView }: Pick<Props, "view" | "setView">) {
             allowDeselect={false}
             onChange={(band) => setView({ band: band as Band })}
           />
+          <Button size="compact-xs" variant="subtle" onClick={() => setView(AS_AT_FIRST)}>
+            Arrange charts as at first
+          </Button>
         </div>
       </Popover.Dropdown>
     </Popover>

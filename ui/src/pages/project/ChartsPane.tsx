@@ -1,14 +1,16 @@
 /** The right side: how curves are drawn, and the wall of them. */
-import { Button, Modal } from "@mantine/core";
+import { Button, Menu } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from "react";
 import { send } from "../../api/client";
 import { listen } from "../../api/live";
-import { type CardSettings, ChartCard } from "../../charts/ChartCard";
+import type { CardSettings } from "../../charts/ChartCard";
 import { matching } from "../../charts/sections";
 import { SeriesStore } from "../../charts/store";
-import { Wall } from "../../charts/Wall";
+import { type Arranging, ownSettings, tileOf, Wall } from "../../charts/Wall";
+import type { Panel } from "../../panels/panel";
+import { Icon } from "../../shell/Icons";
 import { segment } from "../../shell/links";
 import { Swatch } from "../../shell/Swatch";
 import { Trouble } from "../../shell/Trouble";
@@ -17,9 +19,16 @@ import { ChartControls } from "./ChartControls";
 import styles from "./ProjectPage.module.css";
 import type { DrawnRun } from "./useDrawn";
 
-interface Metric {
+// What a first glance does not need comes when it is asked for.
+const Full = lazy(async () => ({ default: (await import("./Full")).Full }));
+const ChartSettings = lazy(async () => ({ default: (await import("./ChartSettings")).ChartSettings }));
+const PanelCard = lazy(async () => ({ default: (await import("../../panels/PanelCard")).PanelCard }));
+const PanelDialog = lazy(async () => ({ default: (await import("../../panels/PanelDialog")).PanelDialog }));
+
+export interface Metric {
   key: string;
   numeric: boolean;
+  kinds: string[];
   runs: number;
   points: number;
   x: string | null;
@@ -32,9 +41,11 @@ interface Props {
   total: number;
   view: View;
   setView: SetView;
+  /** The only run of the page. */
+  single?: string | undefined;
 }
 
-export function ChartsPane({ project, drawn, total, view, setView }: Props) {
+export function ChartsPane({ project, drawn, total, view, setView, single }: Props) {
   const ids = useMemo(() => drawn.map((run) => run.id), [drawn]);
   const { data: metrics, error } = useQuery({
     queryKey: ["metrics", project, [...ids].sort().join()],
@@ -43,10 +54,13 @@ export function ChartsPane({ project, drawn, total, view, setView }: Props) {
     placeholderData: (before) => before,
   });
   const [shown, setShown] = useState<ReadonlyMap<string, string>>(new Map());
+  const [seen, setSeen] = useState<ReadonlySet<string>>(new Set());
   const [full, setFull] = useState<string | null>(null);
-  const store = useStore(drawn, shown, view, full);
+  const [setting, setSetting] = useState<string | null>(null);
   const numeric = useMemo(() => (metrics ?? []).filter((metric) => metric.numeric && !metric.hidden), [metrics]);
   const wanted = useMemo(() => numeric.filter(({ key }) => matching(view.charts)(key)), [numeric, view.charts]);
+  const more = useMemo(() => keysOfPanels(view, numeric, seen), [view, numeric, seen]);
+  const store = useStore(drawn, shown, view, { full: full !== null, more });
   const settings = useSettings(view);
   const onZoom = useCallback((range: [number, number] | null) => setView({ range }), [setView]);
   const onOpen = useOpenRun(project);
@@ -58,11 +72,39 @@ export function ChartsPane({ project, drawn, total, view, setView }: Props) {
     },
     [setView, view.folded],
   );
+  const onShown = useCallback((keys: ReadonlyMap<string, string>, panels: ReadonlySet<string>) => {
+    setShown(keys);
+    setSeen(panels);
+  }, []);
+  const scope = useMemo(
+    () => ({ project, drawn, view, store, settings, metrics: metrics ?? [], single, onZoom, onOpen, setView }),
+    [project, drawn, view, store, settings, metrics, single, onZoom, onOpen, setView],
+  );
+  const arranging = useMemo<Arranging>(
+    () => ({
+      now: view,
+      set: setView,
+      onSettings: setSetting,
+      panel: (panel, height, menu) => (
+        <Suspense fallback={null}>
+          <PanelCard panel={panel} height={height} menu={menu} scope={scope} onFull={() => setFull(tileOf(panel))} />
+        </Suspense>
+      ),
+    }),
+    [view, setView, scope],
+  );
   if (error && !metrics) return <Trouble error={error} />;
-  const axisOf = (key: string) => view.x || numeric.find((metric) => metric.key === key)?.x || "_step";
+  const axisOf = (key: string) =>
+    view.own.get(key)?.x || view.x || numeric.find((metric) => metric.key === key)?.x || "_step";
+  const panelOf = (name: string): Panel | undefined => view.panels.find((panel) => tileOf(panel) === name);
   return (
     <section className={styles.pane} aria-label="Charts">
-      <ChartControls view={view} setView={setView} metrics={numeric.map((metric) => metric.key)} />
+      <ChartControls
+        view={view}
+        setView={setView}
+        metrics={numeric.map((metric) => metric.key)}
+        onAdd={() => setSetting(NEW)}
+      />
       <p className={styles.drawnNote}>
         {drawn.length < total
           ? `${drawn.length} of ${total.toLocaleString("en")} runs drawn: ${
@@ -70,6 +112,7 @@ export function ChartsPane({ project, drawn, total, view, setView }: Props) {
             }`
           : `${drawn.length === 1 ? "1 run" : `All ${drawn.length} runs`} drawn`}
         {wanted.length < numeric.length && ` · ${wanted.length} of ${numeric.length} metrics`}
+        <HiddenCharts view={view} setView={setView} />
       </p>
       <Groups drawn={drawn} view={view} setView={setView} />
       <div className={styles.scroll}>
@@ -84,24 +127,88 @@ export function ChartsPane({ project, drawn, total, view, setView }: Props) {
           onZoom={onZoom}
           onOpen={onOpen}
           onFull={setFull}
-          onShown={setShown}
+          onShown={onShown}
+          arranging={arranging}
         />
       </div>
-      {full !== null && (
-        <Modal opened onClose={() => setFull(null)} size="94vw" title={full} transitionProps={{ duration: 0 }}>
-          <ChartCard
-            metric={full}
-            title={full}
-            store={store}
-            runs={drawn}
-            settings={{ ...settings, x: axisOf(full) }}
-            onZoom={onZoom}
-            onOpen={onOpen}
-            height={Math.round(window.innerHeight * 0.68)}
+      <Suspense fallback={null}>
+        {full !== null && (
+          <Full
+            name={full}
+            panel={panelOf(full)}
+            settings={ownSettings(settings, view.own.get(full), axisOf(full))}
+            scope={scope}
+            order={wanted.map((metric) => metric.key)}
+            onShow={setFull}
           />
-        </Modal>
-      )}
+        )}
+        {setting !== null && (setting === NEW || panelOf(setting)) && (
+          <PanelDialog
+            panel={panelOf(setting)}
+            scope={scope}
+            onClose={() => setSetting(null)}
+            onKeep={(panel, isNew) =>
+              setView({
+                panels: isNew
+                  ? [...view.panels, panel]
+                  : view.panels.map((before) => (before.id === panel.id ? panel : before)),
+              })
+            }
+          />
+        )}
+        {setting !== null && setting !== NEW && !panelOf(setting) && (
+          <ChartSettings
+            metric={setting}
+            view={view}
+            setView={setView}
+            metrics={numeric.map((metric) => metric.key)}
+            onClose={() => setSetting(null)}
+          />
+        )}
+      </Suspense>
     </section>
+  );
+}
+
+const NEW = ":";
+const MOST_KEYS = 40;
+
+/** What panels on the screen that draw several metrics need. */
+function keysOfPanels(view: View, numeric: readonly Metric[], seen: ReadonlySet<string>): { key: string; x: string }[] {
+  const x = view.x || "_step";
+  return view.panels
+    .filter((panel) => panel.kind === "lines" && seen.has(tileOf(panel)))
+    .flatMap((panel) =>
+      numeric
+        .filter(({ key }) => matching(panel.keys ?? "")(key))
+        .slice(0, MOST_KEYS)
+        .map(({ key }) => ({ key, x })),
+    );
+}
+
+function HiddenCharts({ view, setView }: Pick<Props, "view" | "setView">) {
+  const names = [...view.without];
+  if (!names.length) return null;
+  const show = (name: string) => setView({ without: new Set(names.filter((one) => one !== name)) });
+  return (
+    <>
+      {" · "}
+      <Menu withinPortal>
+        <Menu.Target>
+          <Button size="compact-xs" variant="subtle">
+            {names.length === 1 ? "1 chart hidden" : `${names.length} charts hidden`}
+          </Button>
+        </Menu.Target>
+        <Menu.Dropdown mah={320} className={styles.hiddenCharts ?? ""}>
+          {names.map((name) => (
+            <Menu.Item key={name} leftSection={<Icon name="eye" size={13} />} onClick={() => show(name)}>
+              {name}
+            </Menu.Item>
+          ))}
+          {names.length > 1 && <Menu.Item onClick={() => setView({ without: new Set() })}>Show all</Menu.Item>}
+        </Menu.Dropdown>
+      </Menu>
+    </>
   );
 }
 
@@ -127,10 +234,10 @@ function Groups({ drawn, view, setView }: Pick<Props, "drawn" | "view" | "setVie
 }
 
 function useSettings(view: View): Omit<CardSettings, "x"> {
-  const { smooth, logX, logY, clip, range, middle, band } = view;
+  const { smooth, logX, logY, clip, range, middle, band, many } = view;
   return useMemo(
-    () => ({ smoothing: smooth, logX, logY, clip, start: range?.[0], stop: range?.[1], middle, band }),
-    [smooth, logX, logY, clip, range, middle, band],
+    () => ({ smoothing: smooth, logX, logY, clip, start: range?.[0], stop: range?.[1], middle, band, many }),
+    [smooth, logX, logY, clip, range, middle, band, many],
   );
 }
 
@@ -151,12 +258,14 @@ function resolution(runs: number, full: boolean): number {
 }
 
 const WATCHED_KEYS = 100;
+/** A browser keeps six connections to a server; each axis takes one. */
+const WATCHED_AXES = 3;
 
 function useStore(
   drawn: readonly DrawnRun[],
   shown: ReadonlyMap<string, string>,
   view: View,
-  full: string | null,
+  { full, more }: { full: boolean; more: readonly { key: string; x: string }[] },
 ): SeriesStore {
   const [store] = useState(() => new SeriesStore());
   const runs = useMemo(() => drawn.map((run) => run.id), [drawn]);
@@ -165,23 +274,25 @@ function useStore(
     store.want({
       runs,
       keys: shown,
+      more,
       start: view.range?.[0],
       // The server leaves the end out; the point under the right edge belongs to the picture.
       stop: view.range ? view.range[1] + Math.abs(view.range[1]) * 1e-9 : undefined,
-      width: resolution(runs.length, full !== null),
+      width: resolution(runs.length, full),
     });
-  }, [store, runs, shown, view.range, full]);
+  }, [store, runs, shown, more, view.range, full]);
   const watched = drawn
     .filter((run) => run.running)
     .map((run) => run.id)
     .join("\n");
-  const axes = JSON.stringify([...shown].slice(0, WATCHED_KEYS));
+  const axes = JSON.stringify([...shown, ...more.map(({ key, x }) => [key, x])].slice(0, WATCHED_KEYS));
   useEffect(() => {
     const byAxis = new Map<string, string[]>();
-    for (const [key, x] of JSON.parse(axes) as [string, string][]) byAxis.set(x, [...(byAxis.get(x) ?? []), key]);
+    for (const [key, x] of JSON.parse(axes) as [string, string][]) byAxis.set(x, [...new Set(byAxis.get(x)).add(key)]);
     if (!watched || view.range) return;
     const attempts = new Map<string, number>();
-    const stops = [...byAxis].map(([x, keys]) =>
+    const used = [...byAxis].sort(([, a], [, b]) => b.length - a.length).slice(0, WATCHED_AXES);
+    const stops = used.map(([x, keys]) =>
       listen(
         { runs: watched.split("\n"), keys, x },
         {

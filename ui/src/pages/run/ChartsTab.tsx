@@ -14,5 +14,5 @@ export function ChartsTab({ run }: { run: RunDetail }) {
     () => [{ id, label: name, look: look(0, dark), group: null, running: state === "running" }],
     [id, name, state, dark],
   );
-  return <ChartsPane project={project} drawn={drawn} total={1} view={view} setView={setView} />;
+  return <ChartsPane project={project} drawn={drawn} total={1} view={view} setView={setView} single={id} />;
 }
