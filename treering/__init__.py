@@ -31,6 +31,7 @@ from treering.active import (
 from treering.errors import TreeringError, TreeringWarning
 
 if TYPE_CHECKING:
+    from treering import plot
     from treering._run import Run
     from treering.api import Api
     from treering.artifacts import Artifact
@@ -73,6 +74,7 @@ __all__ = [
     "log_event",
     "log_model",
     "login",
+    "plot",
     "run",
     "save",
     "summary",
@@ -105,6 +107,8 @@ _LAZY = {
 
 def __getattr__(name: str) -> Any:
     """Return the active run and its parts, and load what is lazy."""
+    if name == "plot":
+        return import_module("treering.plot")
     if name in _LAZY:
         value = globals()[name] = getattr(import_module(_LAZY[name]), name)
         return value
