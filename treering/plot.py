@@ -112,8 +112,8 @@ def pr_curve(
     """Give precision over recall for every threshold, each class against all others; arguments as for `roc_curve`.
 
     Returns:
-        A table of "class", "recall", "precision", "threshold" and "ap": average precision, the sum of precisions weighted
-        by how much recall each adds, with nothing interpolated.
+        A table of "class", "recall", "precision", "threshold" and "ap": average precision, the sum of precisions
+        weighted by how much recall each adds, with nothing interpolated.
 
     Raises:
         UsageError: as for `roc_curve`.
@@ -166,9 +166,9 @@ def _corners(x: Numbers, y: Numbers) -> Labels:
 def _thinned(kept: Labels) -> Labels:
     import numpy as np
 
-    if len(kept) <= _MOST_CORNERS:
-        return kept
-    return kept[np.linspace(0, len(kept) - 1, _MOST_CORNERS).round().astype(np.int64)]
+    step = (len(kept) - 1) / (min(len(kept), _MOST_CORNERS) - 1)
+    some = np.round(np.arange(min(len(kept), _MOST_CORNERS)) * step)
+    return kept[some.astype(np.int64)]
 
 
 def _one_against_all(
@@ -239,7 +239,7 @@ def _numbered(given: list[tuple[str, object]], names: list[str] | None, who: str
     for word, value in given:
         if value is None:
             raise UsageError(f"{who} got no {word}; it takes one class for each sample.")
-        array = np.asarray(value if isinstance(value, (list, tuple)) else as_array(value))
+        array: Any = np.asarray(as_array(value))
         if array.ndim != 1 or not array.size:
             raise UsageError(f"{who} got {word} of the shape {array.shape}; it takes (samples,), not empty.")
         arrays.append(array)

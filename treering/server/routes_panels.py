@@ -15,7 +15,7 @@ from treering.errors import NotFound, UsageError
 from treering.server.importance import FEWEST, importances
 from treering.server.returns import aligned, over_seeds
 from treering.server.routes_project import DIALECT_IDS
-from treering.server.routes_runs import Open
+from treering.server.routes_runs import Open, searched
 from treering.server.shelf import stored, within
 from treering.server.wire import clean, plain, us
 from treering.store.read_filter import parse_filter, parse_order
@@ -37,6 +37,7 @@ router = APIRouter(tags=["panels"])
 
 _Column = Annotated[str, Field(max_length=4096)]
 _Filter = Annotated[str | None, Query(alias="filter", max_length=20_000)]
+_Search = Annotated[str | None, Query(max_length=1000, description="what names or ids contain, in any case")]
 _STATS = ("min", "max", "mean")
 _OF_RUNS: dict[str, Callable[[ApiRun], Any]] = {
     "id": lambda run: run.id,
@@ -66,6 +67,7 @@ def values(
     project: Annotated[str, Query(max_length=4096)],
     fields: Annotated[list[_Column], Query(alias="field", max_length=100)] = [],  # noqa: B006  # FastAPI copies it
     filters: _Filter = None,
+    search: _Search = None,
     order: Annotated[str, Query(max_length=2000)] = "-created",
     limit: Annotated[int, Query(ge=1, le=5000)] = 2000,
 ) -> RunValues:
@@ -74,7 +76,7 @@ def values(
     A field is config.KEY, summary.KEY, a metric's min.KEY, max.KEY or mean.KEY over all of its points, or one of a
     run's own: id, name, state, group, job_type, created, duration, attempts, tag.
     """
-    where = within(project, parse_filter(filters))
+    where = searched(within(project, parse_filter(filters)), search)
     runs, _ = library.page(where, parse_order(order), limit, None)
     return RunValues(
         total=library.count(where),
@@ -153,10 +155,13 @@ def importance(
     target: Annotated[str, Query(max_length=4096)],
     goal: Literal["min", "max"] = "min",
     filters: _Filter = None,
+    search: _Search = None,
     limit: Annotated[int, Query(ge=1, le=2000)] = 1000,
 ) -> ImportanceAnswer:
     """Tell which parameters tell the best tenth of the runs (at least five) from all, by PED-ANOVA."""
-    runs, _ = library.page(within(project, parse_filter(filters)), parse_order("-created"), limit, None)
+    runs, _ = library.page(
+        searched(within(project, parse_filter(filters)), search), parse_order("-created"), limit, None
+    )
     results = _read(runs, [target])[target]
     used = [(run, float(result)) for run, result in zip(runs, results, strict=True) if _is_finite(result)]
     documents = {run_id: leaves(one) for run_id, one in stored([run for run, _ in used], "config").items()}
@@ -234,12 +239,15 @@ def returns(
     by: Annotated[list[_Column], Query(max_length=8)] = [],  # noqa: B006  # FastAPI copies it
     task: Annotated[str | None, Query(max_length=4096)] = None,
     filters: _Filter = None,
+    search: _Search = None,
     places: Annotated[int, Query(ge=2, le=400)] = 120,
     smooth: Annotated[float, Query(gt=0, le=1, description="share of the axis that a run's mean reaches back")] = 0.05,
     limit: Annotated[int, Query(ge=1, le=500)] = 200,
 ) -> ReturnsAnswer:
     """Return the interquartile mean over runs with stratified bootstrap intervals; a line for each value of `by`."""
-    runs, _ = library.page(within(project, parse_filter(filters)), parse_order("-created"), limit, None)
+    runs, _ = library.page(
+        searched(within(project, parse_filter(filters)), search), parse_order("-created"), limit, None
+    )
     columns = _read(runs, [*by, *([task] if task else [])])
     found = [(at, points) for at, run in enumerate(runs) if (points := _episodes(run, key, x)) is not None]
     if not found:

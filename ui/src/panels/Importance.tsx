@@ -5,7 +5,7 @@ import { table } from "../charts/export";
 import { short } from "../format/numbers";
 import styles from "./Panel.module.css";
 import { type BodyProps, Nothing } from "./PanelCard";
-import { filterOf } from "./scope";
+import { runsOf } from "./scope";
 import { nameOfField } from "./values";
 
 interface Answer {
@@ -24,11 +24,10 @@ export const goalOf = (field: string): "min" | "max" => (LARGER.test(field) ? "m
 export function Importance({ panel, scope, saving }: BodyProps) {
   const target = panel.y ?? "";
   const goal = panel.goal ?? goalOf(target);
-  const filter = filterOf(scope);
+  const runs = runsOf(scope);
   const { data, error } = useQuery({
-    queryKey: ["importance", scope.project, filter, target, goal],
-    queryFn: ({ signal }) =>
-      get<Answer>("/importance", { project: scope.project, filter: filter || undefined, target, goal }, signal),
+    queryKey: ["importance", scope.project, runs, target, goal],
+    queryFn: ({ signal }) => get<Answer>("/importance", { ...runs, target, goal }, signal),
     placeholderData: (before) => before,
   });
   if (error && !data) return <Nothing>{error.message}</Nothing>;

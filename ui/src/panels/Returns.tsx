@@ -13,7 +13,7 @@ import { Swatch } from "../shell/Swatch";
 import styles from "./Panel.module.css";
 import { type BodyProps, Nothing } from "./PanelCard";
 import { titleOf } from "./panel";
-import { filterOf } from "./scope";
+import { runsOf } from "./scope";
 import { isMoving } from "./values";
 
 export interface ReturnsLine {
@@ -57,10 +57,9 @@ export function linesOf(answer: Pick<Answer, "x" | "lines">, dark: boolean): Lin
 export function Returns({ panel, height, scope, saving }: BodyProps) {
   const { ref, width } = useElementSize<HTMLDivElement>();
   const dark = useComputedColorScheme("light") === "dark";
-  const filter = filterOf(scope);
   const x = scope.view.x && scope.view.x !== "_time" ? scope.view.x : "_step";
   const by = panel.by ? [panel.by] : scope.view.group;
-  const query = { project: scope.project, filter: filter || undefined, key: panel.key, x, by, task: panel.colour };
+  const query = { ...runsOf(scope), key: panel.key, x, by, task: panel.colour };
   const { data, error } = useQuery({
     queryKey: ["returns", JSON.stringify(query)],
     queryFn: ({ signal }) => get<Answer>("/returns", query, signal),

@@ -27,11 +27,22 @@ export interface PanelScope {
   onOpen: (run: string) => void;
 }
 
-/** The runs that panels look at, as a condition: those of the table, without hidden ones. */
-export function filterOf({ view, single }: Pick<PanelScope, "view" | "single">): string {
-  const text = (id: string) => `'${id.replace(/['\\]/g, "\\$&")}'`;
-  if (single !== undefined) return `id = ${text(single)}`;
-  const hidden = [...view.hidden].map(text).join(", ");
-  const parts = [view.filter && `(${view.filter})`, hidden && `not id in (${hidden})`].filter(Boolean);
-  return parts.join(" and ");
+/** The runs that panels look at: those of the table, without hidden ones; for a question to the server. */
+export function runsOf({ project, view, single }: Pick<PanelScope, "project" | "view" | "single">) {
+  const filter = single === undefined ? filterOf(view) : `id = ${text(single)}`;
+  const search = single === undefined ? view.find : "";
+  return { project, filter: filter || undefined, search: search || undefined };
+}
+
+const text = (value: string) => `'${value.replace(/['\\]/g, "\\$&")}'`;
+const list = (values: Iterable<string>) => [...values].map(text).join(", ");
+
+/** A condition that holds for runs of the table that are not hidden. */
+export function filterOf({ filter, states, hidden }: Pick<View, "filter" | "states" | "hidden">): string {
+  const parts = [
+    filter && `(${filter})`,
+    states.size && `state in (${list(states)})`,
+    hidden.size && `not id in (${list(hidden)})`,
+  ];
+  return parts.filter(Boolean).join(" and ");
 }

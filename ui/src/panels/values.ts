@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { get } from "../api/client";
 import type { Value } from "../api/types";
 import { asNumber, asText } from "../api/values";
-import { filterOf, type PanelScope } from "./scope";
+import { type PanelScope, runsOf } from "./scope";
 
 export interface Values {
   total: number;
@@ -24,11 +24,10 @@ const AGAIN_MS = 5000;
 
 export function useValues(scope: PanelScope, fields: readonly (string | undefined)[]) {
   const asked = [...new Set(fields.filter((field) => field !== undefined))].sort();
-  const filter = filterOf(scope);
+  const runs = runsOf(scope);
   return useQuery({
-    queryKey: ["values", scope.project, filter, asked],
-    queryFn: ({ signal }) =>
-      get<Values>("/values", { project: scope.project, filter: filter || undefined, field: asked }, signal),
+    queryKey: ["values", scope.project, runs, asked],
+    queryFn: ({ signal }) => get<Values>("/values", { ...runs, field: asked }, signal),
     placeholderData: (before) => before,
     refetchInterval: isMoving(scope) && AGAIN_MS,
   });
