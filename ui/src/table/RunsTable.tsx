@@ -1,11 +1,11 @@
 /** The runs table. Rows are asked for where it is scrolled to, columns are drawn where they are seen. */
 import { Checkbox } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useMemo, useRef } from "react";
+import { type RefObject, useEffect, useMemo, useRef, useState } from "react";
 import type { RunRow } from "../api/types";
 import type { Look } from "../charts/palette";
 import type { SetView, SortKey, View } from "../state/view";
-import { type Column, nameWidth } from "./columns";
+import { type Column, nameWidth, seen } from "./columns";
 import { GroupLine } from "./GroupLine";
 import { HeaderCell } from "./HeaderCell";
 import { Row } from "./Row";
@@ -71,7 +71,9 @@ export function RunsTable(props: TableProps) {
     const others: SortKey[] = more ? view.sort.filter((key) => key.field !== field) : [];
     setView({ sort: descending === null ? others : [...others, { field, descending }] });
   };
-  const shared = { ...props, template };
+  const [from, to] = useScrolled(scroller);
+  const cells = useMemo(() => seen(columns, from, to), [columns, from, to]);
+  const shared = { ...props, template, columns: cells };
   return (
     <div
       ref={scroller}
@@ -122,6 +124,31 @@ export function RunsTable(props: TableProps) {
       </div>
     </div>
   );
+}
+
+/** Columns are drawn so far beyond what is seen, px; it is moved on in steps as long. */
+const AHEAD = 480;
+
+/** What part of the columns is on the screen or near it, px from the left of the first. */
+function useScrolled(scroller: RefObject<HTMLDivElement | null>): [number, number] {
+  const [part, setPart] = useState<[number, number]>([0, 2 * AHEAD]);
+  useEffect(() => {
+    const element = scroller.current;
+    if (!element) return;
+    const look = () => {
+      const from = AHEAD * (Math.floor(element.scrollLeft / AHEAD) - 1);
+      const to = AHEAD * (Math.ceil((element.scrollLeft + element.clientWidth) / AHEAD) + 1);
+      setPart((before) => (before[0] === from && before[1] === to ? before : [from, to]));
+    };
+    const sizes = new ResizeObserver(look);
+    sizes.observe(element);
+    element.addEventListener("scroll", look, { passive: true });
+    return () => {
+      sizes.disconnect();
+      element.removeEventListener("scroll", look);
+    };
+  }, [scroller]);
+  return part;
 }
 
 function Note({ item, top, index }: { item: Extract<TableItem, { kind: "note" }>; top: number; index: number }) {

@@ -24,6 +24,8 @@ export interface Column {
   numeric: boolean;
   /** How far from the left it stays while others move, px; undefined for those that move. */
   left?: number;
+  /** Its number among the columns. */
+  place?: number;
 }
 
 const RUN_COLUMNS: Record<string, { title: string; width: number; numeric?: boolean }> = {
@@ -119,7 +121,19 @@ export function arranged(
       left += column.width;
       return placed;
     });
-  return [...staying, ...sized.filter((column) => !fixed.includes(column.field))];
+  const moving = sized.filter((column) => !fixed.includes(column.field));
+  return [...staying, ...moving].map((column, place) => ({ ...column, place }));
+}
+
+/** Columns that are seen, or nearly so, where a table is scrolled to; those that stay always are. */
+export function seen(columns: readonly Column[], from: number, to: number): Column[] {
+  let left = 0;
+  return columns.filter((column) => {
+    const right = left + column.width;
+    const isSeen = column.left !== undefined || (right >= from && left <= to);
+    left = right;
+    return isSeen;
+  });
 }
 
 export interface Cell {
