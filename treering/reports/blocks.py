@@ -23,6 +23,7 @@ _SMOOTHINGS = ("none", "ema", "gauss", "mean", "median")
 _LOGS = {"": "", "none": "", "x": "x", "y": "y", "xy": "xy", "yx": "xy"}
 _LONGEST_TEXT = 20_000
 _MOST_KEYS = 30
+_MOST_BRACKETS = 200
 _MOST_COLUMNS = 50
 _MOST_RUNS = 500
 _HEIGHTS = (100, 1000)
@@ -124,6 +125,8 @@ def _mapping(kind: str, text: str) -> Mapping[str, Any]:
         raise BlockError(f"the block has {len(text):,} letters; {_LONGEST_TEXT:,} are taken")
     if not text.strip():
         return {}
+    if text.count("[") + text.count("{") > _MOST_BRACKETS:  # reading them takes long where none is closed
+        raise BlockError(f"the block has more than {_MOST_BRACKETS} brackets; a list needs one pair")
     try:
         data = read_yaml(text, kind).data
     except BlockError:
