@@ -34,6 +34,7 @@ const run = (id: string, config: Value, summary: Value, metrics: MetricRow[]): R
   parent_id: null,
   parent_step: null,
   tags: [],
+  colour: null,
   values: {},
   config,
   summary,
