@@ -264,7 +264,8 @@ def test_a_forked_child_records_a_run_of_its_own(interval_s: str, tmp_path: Path
     treering.init(id="before").finish()
     parent = treering.init(id="parent")
     parent.log({"x": 1})
-    if INTERVAL_S > 0.5: parent.flush()
+    parent.flush()  # now the store is open here
+    if INTERVAL_S < 0.5: parent.log({"y": 2})  # and may be written to just now
     child_reads, parent_writes = os.pipe()
     parent_reads, child_writes = os.pipe()
     if os.fork():

@@ -81,7 +81,7 @@ class Saver:
                 self._thread = threading.Thread(target=self._run, name=f"treering-save-{self._run_id}", daemon=True)
                 try:
                     self._thread.start()
-                except RuntimeError:  # the interpreter is ending; the next command saves it
+                except RuntimeError:  # the interpreter is ending; `close` does it
                     self._thread = None
             self._changed.notify_all()
 
@@ -117,19 +117,25 @@ class Saver:
             self._changed.notify_all()
 
     def close(self, timeout_s: float) -> bool:
-        """End after what is waiting; False when time runs out, in which case the next command saves the rest."""
+        """End after what is waiting; False when time runs out, in which case the next command saves the rest.
+
+        Where no thread could be started (Python 3.12 and later, at exit) it is done here, whatever time it takes.
+        """
         with self._changed:
             self._closing = True
             self._changed.notify_all()
         thread = self._thread
         if thread is not None:
             thread.join(timeout_s)
+        elif self._queue and not sys.is_finalizing():
+            self._run()
         return not self._queue
 
     def _run(self) -> None:
         store: Store | None = None
         failures = 0
-        _give_way()
+        if not self._closing:
+            _give_way()
         try:
             while (request := self._next()) is not None:
                 try:

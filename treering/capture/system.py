@@ -99,13 +99,13 @@ class SystemSampler:
         before, self._cores_before = self._cores_before, times
         values: dict[str, float] = {}
         if len(before) == len(times):
-            values["cpu/percent"] = _percent(
+            values["cpu/percent"] = _share(
                 sum(new[0] - old[0] for new, old in zip(times, before, strict=True)),
                 sum(new[1] - old[1] for new, old in zip(times, before, strict=True)),
             )
             for number, (new, old) in enumerate(zip(times, before, strict=True)):
                 if number < _MAX_NAMED_CORES:
-                    values[f"cpu/{number}/percent"] = _percent(new[0] - old[0], new[1] - old[1])
+                    values[f"cpu/{number}/percent"] = _share(new[0] - old[0], new[1] - old[1])
         if hasattr(os, "getloadavg"):
             values["cpu/load_1min"] = os.getloadavg()[0]
         limit_cores = self._cgroup.cpu_limit_cores()
@@ -218,3 +218,8 @@ def _busy_and_total(times: object) -> tuple[float, float]:
 
 def _percent(part: float, whole: float) -> float:
     return max(100 * part / whole, 0.0) if whole > 0 else 0.0
+
+
+def _share(part: float, whole: float) -> float:
+    # The kernel's counters of idle time may go back a little, so that more was busy than there was.
+    return min(_percent(part, whole), 100.0)
