@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from treering._notice import warn
 from treering.journal import ClosedJournal, Journal
 from treering.lease import Lease
+from treering.onlookers import Pace
 from treering.plain import to_plain
 from treering.records import Operation
 from treering.secrets import mask_mapping
@@ -132,7 +133,7 @@ class Recording:
             self.open_store,
             self.journal,
             self.start.id,
-            interval_s=self.start.settings.flush_interval_s,
+            pace=Pace(self.start.folder, self.start.id, self.start.settings.flush_interval_s),
             on_pending=self._save,
             on_tick=self._tick,
         )

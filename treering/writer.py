@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from treering.artifacts.committing import Request
+    from treering.onlookers import Pace
     from treering.store import Store
 
 __all__ = ["Background", "Writer"]
@@ -285,9 +286,9 @@ class Background(threading.Thread):
         open_store: called on this thread, and again when the store was deleted.
         journal: its reading end is this thread's alone.
         run_id: of the run.
-        interval_s: seconds between two moves; 0.01 or more.
+        pace: seconds between two moves; 0.01 or more.
         on_pending: see `Writer`.
-        on_tick: called before each move; what it raises is a warning.
+        on_tick: called before moves, at the usual pace at most; what it raises is a warning.
     """
 
     def __init__(
@@ -296,7 +297,7 @@ class Background(threading.Thread):
         journal: Journal,
         run_id: str,
         *,
-        interval_s: float = 1.0,
+        pace: Pace,
         on_pending: Callable[[Request], None] | None = None,
         on_tick: Callable[[], None] | None = None,
     ) -> None:
@@ -304,7 +305,8 @@ class Background(threading.Thread):
         self._open_store = open_store
         self._journal = journal
         self._run_id = run_id
-        self._interval_s = interval_s
+        self._pace = pace
+        self._tick_at_s = 0.0
         self._on_pending = on_pending
         self._on_tick = on_tick
         self._writer: Writer | None = None
@@ -334,7 +336,7 @@ class Background(threading.Thread):
             failed = self._try_to_move()
             if closing:
                 break
-            delay_s = self._interval_s
+            delay_s = self._pace.interval_s()
             if time.monotonic() > ahead_at_s:
                 make_ready()  # the training thread would else do it, with its first checkpoint
             if failed:
@@ -351,7 +353,9 @@ class Background(threading.Thread):
                 self._writer.store.close()
 
     def _tick(self) -> None:
-        if self._on_tick is not None:
+        now_s = time.monotonic()
+        if self._on_tick is not None and (now_s >= self._tick_at_s or self._closing):
+            self._tick_at_s = now_s + self._pace.usual_s / 2
             try:
                 self._on_tick()
             except Exception as error:  # a failing observer must not stop the writer

@@ -10,6 +10,8 @@ from typing import Any
 
 import treering
 from treering import records
+from treering.server.live import Feed
+from treering.server.shelf import Shelf
 
 
 class Events:
@@ -120,3 +122,70 @@ def test_lines_of_the_console_come(store_dir: Any, serve: Callable[..., Any]) ->
             run.flush()
             (line,) = events.next("console")["lines"]
             assert (line["row"], line["text"]) == (0, "hello")
+
+
+def test_rows_of_the_machine_and_events_come(store_dir: Any, serve: Callable[..., Any]) -> None:
+    with treering.init(project="live", id="r", settings={"console": False, "system_interval_s": 0}) as run:
+        run.log({"loss": 0.0})
+        run.log_stream(records.SYSTEM, {"cpu": 1.0})
+        run.flush()
+        with (
+            serve(store_dir) as one,
+            one.client() as client,
+            listening(client, run="r", system="1", events="1") as events,
+        ):
+            assert events.next("hello")["next_rows"] == {"r": 1}
+            run.log_stream(records.SYSTEM, {"cpu": 50.0, "ram": 3})
+            run.flush()
+            (row,) = events.next("system")["rows"]
+            assert (row["row"], row["cpu"], row["ram"]) == (1, 50.0, 3)
+            run.log_event("milestone", "half way", epoch=3)
+            run.flush()
+            (row,) = events.next("events")["rows"]
+            assert (row["message"], row["epoch"]) == ("half way", 3)
+
+
+def test_who_looks_is_shown_rows_soon(store_dir: Any, serve: Callable[..., Any]) -> None:
+    """The rows are never flushed by hand: the writer does it, once it knows that somebody looks."""
+    with treering.init(project="live", id="r", settings={"console": False, "flush_interval_s": 2.0}) as run:
+        run.log({"loss": 0.0})
+        run.flush()
+        pace = run._recording.background._pace
+        assert pace.interval_s() == 2.0
+        with serve(store_dir) as one, one.client() as client:
+            with listening(client, run="r", key="loss") as events:
+                events.next("hello")
+                wait_until(lambda: pace.interval_s() == 0.1)
+                run.log({"loss": 1.0})
+                assert events.next("rows")["series"][0]["values"] == [1.0]
+            wait_until(lambda: pace.interval_s() == 2.0)
+    assert list((store_dir / "watched").iterdir()) == []
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+
+
+def test_an_idle_page_costs_nothing(store_dir: Any, monkeypatch: Any) -> None:
+    """While nothing is committed the store is not asked what is new; somebody else's commit is noticed."""
+    with treering.init(project="live", id="r", settings={"console": False, "system_interval_s": 0}) as run:
+        run.log({"loss": 0.0})
+        run.flush()
+        feed = Feed(Shelf(store_dir), "live", ["r"], ["loss"])
+        feed.start(None)
+        deadline_s = time.monotonic() + 30
+        while feed.poll() != [] or feed._owes:
+            assert time.monotonic() < deadline_s
+        asked: list[Any] = []
+        changed = feed._changed
+        monkeypatch.setattr(feed, "_changed", lambda: asked.append(1) or changed())
+        assert [feed.poll() for _ in range(5)] == [[]] * 5
+        assert asked == []
+        run.log({"loss": 1.0})
+        run.flush()
+        news = feed.poll()
+        assert ("rows", [1.0]) in [(name, data.get("series", [{}])[0].get("values")) for name, data in news]
+        feed.close()

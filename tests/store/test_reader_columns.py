@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from store_builder import RunBuilder, StoreBuilder
 
 from treering.errors import NotFound
+from treering.store import read_columns
 from treering.store.read_columns import CACHE
 from treering.store.reader import RunReader
 
@@ -311,3 +312,44 @@ def test_the_same_on_postgresql(postgres_url: str) -> None:
     assert reader(run).points("history", "loss").values.tolist()[-1] == 0.25
     assert len(list(reader(run).scan("history", ["loss"]))) == 2993
     store.database.close()
+
+
+@pytest.mark.parametrize("x", ["_step", "_time", "_runtime", "_row", "epoch"])
+def test_the_newest_points_are_the_end_of_all_points(x: str, store: StoreBuilder) -> None:
+    run = store.run("r")
+    for start in range(0, 90, 7):
+        run.log(
+            [
+                (
+                    step,
+                    {**({"loss": step / 3} if step % 2 else {}), **({"epoch": step // 20} if step % 20 == 0 else {})},
+                )
+                for step in range(start, start + 7)
+            ]
+        )
+    run.attempt(from_step=80)
+    run.log([(step, {"loss": -step / 3}) for step in range(80, 100)])
+    for first_row in (0, 5, 6, 7, 50, 88, 91, 95, 1000):
+        whole, newest = reader(run).points("history", "loss", x), reader(run).newest("history", "loss", x, first_row)
+        start = int(np.searchsorted(whole.rows, first_row))
+        for one, other in zip(newest[:3], whole[:3], strict=True):
+            assert one.tolist() == other[start:].tolist()
+    with pytest.raises(NotFound, match="lost"):
+        reader(run).newest("history", "lost", x, 0)
+
+
+def test_the_newest_points_cost_what_is_new(store: StoreBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = store.run("r")
+    for start in range(0, 1000, 100):
+        run.log([(step, {"loss": float(step)}) for step in range(start, start + 100)], batch=100)
+    read: list[int] = []
+    fetch = read_columns.fetch_chunks
+    monkeypatch.setattr(
+        read_columns,
+        "fetch_chunks",
+        lambda *given, **options: read.append(len(fetched := fetch(*given, **options))) or fetched,
+    )
+    assert reader(run).newest("history", "loss", "_step", 950).values.tolist() == [
+        float(step) for step in range(950, 1000)
+    ]
+    assert sum(read) == 2

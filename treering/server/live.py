@@ -1,7 +1,8 @@
 """What is new, as it comes: one event stream for a page, and only differences in it.
 
-The store is asked a few times a second, with one small statement while nothing happens. A client opens the stream
-first and reads its series then: what comes twice has the same row number.
+The store is asked several times a second whether anything was committed, and only then what; of a metric only the
+chunks with new rows are read. A client opens the stream first and reads its series then: what comes twice has the same
+row number. While it is open, the runs that it watches are written to the store more often (`treering.onlookers`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from treering.api._listing import leaves
 from treering.errors import NotFound, TreeringError, UsageError
+from treering.onlookers import SAY_EVERY_S, say_gone, say_looking
 from treering.server.shelf import stored, within
 from treering.server.wire import decode_cursor, encode_cursor, plain, us
 from treering.store.read_filter import Compare, Field
@@ -25,12 +27,16 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from treering.api import ApiRun
-    from treering.server.shelf import Shelf
+    from treering.server.shelf import Library, Shelf
     from treering.store.read_filter import Node
 
 __all__ = ["Feed", "event_stream"]
 
-_POLL_S = 0.2
+_POLL_S = 0.1
+# A database that cannot say whether anything was committed is asked this often.
+_ASK_S = 0.25
+# What a list shows of a run that goes on.
+_TELL_S = 1.0
 _IDLE_S = 15.0
 _CURSOR_S = 2.0
 # A writer notes the time before its transaction is visible; looking back this far finds what came late.
@@ -48,7 +54,7 @@ class Feed:
         runs: ids of runs whose rows are wanted.
         keys: metrics of them.
         x: x axis of their points.
-        console: whether their console's lines are wanted.
+        extras: "console", "system", "events": of which streams, besides, whole rows are wanted.
     """
 
     def __init__(
@@ -58,19 +64,22 @@ class Feed:
         runs: Sequence[str],
         keys: Sequence[str],
         x: str = "_step",
-        *,
-        console: bool = False,
+        extras: Sequence[str] = (),
     ) -> None:
         self._shelf = shelf
         self._project = project
         self._runs = list(dict.fromkeys(runs))
         self._keys = list(dict.fromkeys(keys))
         self._x = x
-        self._streams = ["history", *(["console"] if console else [])]
+        self._streams = ["history", *extras]
         self._since_us = 0
         self._seen: dict[str, tuple[int, str, int]] = {}
         self._next: dict[str, list[int]] = {}
         self._watched: dict[str, ApiRun] = {}
+        self._told_s: dict[str, float] = {}
+        self._committed: list[object] = []
+        self._asked_s = self._said_s = 0.0
+        self._owes = True
 
     def start(self, cursor: str | None) -> dict[str, Any]:
         """Begin now, or where a cursor says; returns what the first event tells.
@@ -109,12 +118,20 @@ class Feed:
     def poll(self) -> list[tuple[str, dict[str, Any]]]:
         """Return what has happened since the last call as (event, data) pairs."""
         library = self._shelf.library()
+        now_s = time.monotonic()
+        self._say_looking(library, now_s)
+        if not self._is_due(library, now_s):
+            return []
         recent = library.chosen(self._changed())
         changed = [run for run in recent if self._seen.get(run.id) != _version(run)]
+        waiting = [run.id for run in changed if not self._is_worth_telling(run, now_s)]
+        self._owes = bool(waiting)
+        changed = [run for run in changed if run.id not in waiting]
         events: list[tuple[str, dict[str, Any]]] = []
         summaries = stored(changed, "summary") if changed else {}
         for run in changed:
             self._seen[run.id] = _version(run)
+            self._told_s[run.id] = now_s
             self._since_us = max(self._since_us, us(run.updated))
             events.append(("run", _told(run, summaries[run.id])))
             if run.id in self._runs:
@@ -126,6 +143,41 @@ class Feed:
                 del self._watched[run.id]
         return events
 
+    def _is_due(self, library: Library, now_s: float) -> bool:
+        """Tell whether anything can have changed."""
+        committed = library.committed()
+        if committed is None:
+            due = now_s - self._asked_s >= _ASK_S
+        else:
+            # Asked before the store is read: what is committed while it is read counts for the next time.
+            due = committed != self._committed
+            self._committed = committed
+        late = self._owes and now_s - self._asked_s >= _ASK_S
+        if due or late:
+            self._asked_s = now_s
+        return due or late
+
+    def _is_worth_telling(self, run: ApiRun, now_s: float) -> bool:
+        """Tell whether a list is to show a run anew: at once when it begins or ends, else once a second."""
+        seen = self._seen.get(run.id)
+        if seen is None or seen[1:] != _version(run)[1:]:
+            return True
+        return now_s - self._told_s.get(run.id, 0.0) >= _TELL_S
+
+    def _say_looking(self, library: Library, now_s: float) -> None:
+        if library.folder is not None and now_s - self._said_s >= SAY_EVERY_S:
+            self._said_s = now_s
+            for run in self._watched.values():
+                if run.is_running:
+                    say_looking(library.folder, run.id)
+
+    def close(self) -> None:
+        """Say that nobody looks any more."""
+        folder = self._shelf.folder
+        if folder is not None:
+            for run_id in self._runs:
+                say_gone(folder, run_id)
+
     def _news(self, run: ApiRun) -> list[tuple[str, dict[str, Any]]]:
         before = self._next.get(run.id, [0] * len(self._streams))
         # How far it goes is asked first: rows that come meanwhile are sent now and once more, and never left out.
@@ -136,21 +188,23 @@ class Feed:
             points = [part for key in self._keys if (part := self._points(run, key, before[0])) is not None]
             if points:
                 events.append(("rows", {"run": run.id, "x": self._x, "series": points}))
-        if len(ends) > 1 and ends[1] > before[1]:
-            events.append(("console", {"run": run.id, "lines": _lines(run, before[1])}))
+        for stream, start, end in zip(self._streams[1:], before[1:], ends[1:], strict=True):
+            if end > start:
+                rows = [{"row": row, **plain(data)} for row, data in run.reader.scan(stream, first_row=start)]
+                # Of the console, one that says `line` anew replaces what it said before.
+                name = "lines" if stream == "console" else "rows"
+                events.append((stream, {"run": run.id, name: rows[-_MAX_LINES:]}))
         return events
 
     def _points(self, run: ApiRun, key: str, first_row: int) -> dict[str, Any] | None:
         try:
-            points = run.reader.points("history", key, self._x)
+            points = run.reader.newest("history", key, self._x, first_row)
         except NotFound:
             return None
         if points.kind not in NUMERIC or points.x.dtype == object:
             return None
-        start = int(np.searchsorted(points.rows, first_row))
-        kept = np.arange(start, len(points.rows))
-        if len(kept) > _MAX_POINTS:
-            kept = start + thin(points.values[start:], _MAX_POINTS, points.x[start:])
+        count = len(points.rows)
+        kept = np.arange(count) if count <= _MAX_POINTS else thin(points.values, _MAX_POINTS, points.x)
         if not len(kept):
             return None
         arrays = {"rows": points.rows, "x": points.x, "values": points.values}
@@ -180,12 +234,6 @@ def _told(run: ApiRun, summary: dict[str, Any]) -> dict[str, Any]:
         "attempt": run.attempt,
         "summary": {key: value for key, value in last.items() if isinstance(value, (int, float, str))},
     }
-
-
-def _lines(run: ApiRun, first_row: int) -> list[dict[str, Any]]:
-    """Return rows of the console from one on; one that says `line` anew replaces what it said before."""
-    rows = [{"row": row, **plain(data)} for row, data in run.reader.scan("console", first_row=first_row)]
-    return rows[-_MAX_LINES:]
 
 
 async def event_stream(feed: Feed, hello: dict[str, Any]) -> AsyncGenerator[bytes, None]:

@@ -34,6 +34,12 @@ class Library(Api):
         """What is open."""
         return self._sources
 
+    def committed(self) -> list[object] | None:
+        """Return what is another value after others have committed; None where the database does not tell."""
+        if any(source.database.dialect != "sqlite" for source in self._sources):
+            return None
+        return [(id(source.database), source.database.query("PRAGMA data_version")) for source in self._sources]
+
     def page(
         self, where: Node, order: list[tuple[Field, bool]], limit: int, after: Sequence[Any] | None, offset: int = 0
     ) -> tuple[list[ApiRun], list[Any] | None]:
@@ -124,6 +130,12 @@ class Shelf:
                 self._look(self._library, now_s)
             assert self._library is not None  # noqa: S101  # for type checkers: it is open now
             return self._library
+
+    @property
+    def folder(self) -> Path | None:
+        """Folder of the store, if it is open and has one."""
+        library = self._library
+        return None if library is None else library.folder
 
     def _open(self, now_s: float) -> None:
         self._library = Library(self._place)

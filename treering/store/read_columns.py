@@ -27,7 +27,17 @@ if TYPE_CHECKING:
     Rows = npt.NDArray[np.int64]
     Values = npt.NDArray[Any]
 
-__all__ = ["CACHE", "Column", "ColumnCache", "Damage", "empty_column", "fetch_chunks", "join_chunks", "read_column"]
+__all__ = [
+    "CACHE",
+    "Column",
+    "ColumnCache",
+    "Damage",
+    "empty_column",
+    "fetch_chunks",
+    "join_chunks",
+    "read_column",
+    "read_column_end",
+]
 
 _CHUNK_FIELDS = "first_row, last_row, count, kind, level, min, max, nan_count, rows, data, checksum"
 #: Integers up to here have an exact float64.
@@ -169,6 +179,21 @@ def read_column(database: Database, column_id: int, key: str, where: str) -> Col
     if column.values.dtype != object and not column.damage:
         CACHE.put(name, _Entry([(chunk.first_row, chunk.checksum) for chunk in chunks], column))
     return column
+
+
+def read_column_end(database: Database, column_id: int, key: str, where: str, low: int) -> Column:
+    """Return a column from the chunk on that holds the row `low`, or else the last row before it.
+
+    Args:
+        database: to read from.
+        column_id: id in `columns`.
+        key: the column's name.
+        where: run and column, for the text of damage.
+        low: number of a row.
+    """
+    before = "SELECT MAX(first_row) FROM chunks WHERE column_id = :id AND first_row <= :low"
+    ((first_row,),) = database.query(before, {"id": column_id, "low": low})
+    return join_chunks(key, fetch_chunks(database, column_id, low=low if first_row is None else first_row), where)
 
 
 def _prints(database: Database, column_id: int) -> list[tuple[Any, ...]]:
