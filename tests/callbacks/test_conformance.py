@@ -77,6 +77,20 @@ def test_series_have_sections_and_end_on_the_true_step(toy: Toy, tmp_path: Path,
         assert list(series.x) == sorted(series.x)
 
 
+def test_the_options_that_shape_what_is_recorded(toy: Toy, tmp_path: Path, only_run: OneRun) -> None:
+    options = {"prefix": "fold1", "log_every_ms": 1e7, "config_prefixes": {"version": "versions"}}
+    toy.train(toy.plug(**options), tmp_path)
+    run = only_run()
+    assert {key for key in run.metrics if not key.startswith(("fold1/", "treering/"))} <= AXES
+    assert {f"fold1/{key}" for key in toy.series} <= set(run.metrics)
+    for key, last in toy.series.items():
+        assert run.history(f"fold1/{key}").x[-1] == last, "the last row comes in any case"
+    rows = {tuple(run.history(key).x) for key in run.metrics if "/train/" in key and "epoch" not in key}
+    assert any(len(steps) < toy.steps for steps in rows), "others are left out"
+    assert run.config["versions"]
+    assert "version" not in run.config[toy.framework]
+
+
 def test_the_users_run_is_joined_and_left_open(toy: Toy, tmp_path: Path, only_run: OneRun) -> None:
     with treering.init(project="mine", name="by hand") as run:
         toy.train(toy.plug(config={"from": "the callback"}), tmp_path)
