@@ -37,6 +37,7 @@ MEASURES = (
     "watch",
     "callback_overhead",
     "server_write",
+    "server_read",
     "handover",
     "dashboard",
 )

@@ -22,6 +22,7 @@ import numpy as np
 
 from benchmarks.harness import Bench, Figure, Values
 from benchmarks.process import MeasureError
+from benchmarks.stores import builder_of, fill_axes, fill_spike, fill_table, treering_only
 from benchmarks.trackers.base import UnavailableError
 
 if TYPE_CHECKING:
@@ -78,9 +79,7 @@ _LIVE = """(count) => new Promise((done) => { const look = () => {
 
 
 def rep(bench: Bench) -> Values:
-    if bench.tracker != "treering":
-        raise UnavailableError("measured for treering only")
-    return bench.child_in(bench.scratch, name="dashboard").result()
+    return treering_only(bench, "dashboard")
 
 
 def child(tracker: Tracker, parameters: dict[str, Any], scratch: Path, control: Control) -> Values:
@@ -104,15 +103,13 @@ def child(tracker: Tracker, parameters: dict[str, Any], scratch: Path, control: 
 
 
 def _fill(store: Path, parameters: dict[str, Any]) -> None:
-    from store_builder import StoreBuilder
-
-    builder = StoreBuilder(store)
+    builder = builder_of(store)
     steps = np.arange(2000)
     for number in range(12):
         run = builder.run(f"small{number}", project="small", config={"lr": number}, summary={"loss": float(number)})
         for key, values in (("loss", np.exp(-steps / 400) + number / 20), ("acc", 1 - np.exp(-steps / 400))):
             run.column(key, "float64", steps, values)
-        _axes(run, 2000)
+        fill_axes(run, 2000)
     with builder.database.transaction():
         for number in range(parameters["runs"]):
             run = builder.run(f"wide{number}", project="wide", config={"lr": number}, summary={"m0": float(number)})
@@ -121,23 +118,9 @@ def _fill(store: Path, parameters: dict[str, Any]) -> None:
                 for step in range(10)
             ]
             run.log(rows, batch=len(rows))
-    values = 2 + 0.5 * np.sin(np.arange(parameters["spike"]))
-    values[parameters["spike"] * 3 // 5 + 1] = 9.0
-    spike = builder.run("spike", project="spike")
-    spike.column("loss", "float64", np.arange(len(values)), values)
-    _axes(spike, len(values))
-    with builder.database.transaction():
-        for number in range(parameters["rows"]):
-            half = range(parameters["columns"] // 2)
-            config = {f"c{key}": (number * (key + 3)) % 1009 for key in half}
-            summary = {f"s{key}": float((number * (key + 7)) % 997) for key in half}
-            builder.run(f"row{number}", project="rows", config=config, summary=summary)
+    fill_spike(builder, parameters["spike"])
+    fill_table(builder, parameters["rows"], parameters["columns"])
     builder.database.close()
-
-
-def _axes(run: Any, count: int) -> None:
-    run.column("_step", "int64", np.arange(count), np.arange(count))
-    run.column("_time", "int64", np.arange(count), 1_767_225_600_000_000 + np.arange(count) * 10_000)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.curves import rows
 from benchmarks.harness import Bench, Figure, Values, percentile
 from benchmarks.process import tree_cpu_s
+from benchmarks.stores import KEY, serving
 from benchmarks.trackers.base import UnavailableError
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "tiny": {"processes": 2, "rows_per_s": 100, "seconds": 1, "pages": 1, "alone_rows": 200},
 }
 REPEATS = {"full": 3, "tiny": 1}
-_KEY = "benchmark-key-benchmark-key-benchmark-key"
 _AT_ONCE = 10
 
 
@@ -100,18 +100,10 @@ def child(tracker: Tracker, parameters: dict[str, Any], scratch: Path, control: 
 
 def _serve(parameters: dict[str, Any], scratch: Path, control: Control) -> dict[str, Any]:
     import treering
-    from treering.server.options import ServerOptions
-    from treering.server.serve import listen, make_server
 
     store = scratch / "server"
-    listener = listen("127.0.0.1", 0, exposed=False)
-    server = make_server(ServerOptions(store, _KEY))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    (scratch / "port").write_text(str(listener.getsockname()[1]))
-    control.mark("ready")
-    server.should_exit = True
-    thread.join(30)
+    with serving(store, scratch):
+        control.mark("ready")
     with treering.Api(store) as api:
         runs = [api.run(f"run-{number}") for number in range(parameters["processes"])]
         return {"steps": [run.history("m0").values.astype(int).tolist() for run in runs]}
@@ -125,7 +117,7 @@ def _watch(parameters: dict[str, Any], scratch: Path, control: Control) -> dict[
     asked: dict[str, Any] = {"run": [f"run-{number}" for number in range(parameters["processes"])], "key": "m1"}
 
     def look(page: int) -> None:
-        client = httpx.Client(headers={"Authorization": f"Bearer {_KEY}"}, timeout=60)
+        client = httpx.Client(headers={"Authorization": f"Bearer {KEY}"}, timeout=60)
         try:
             with client.stream("GET", f"{parameters['url']}/api/v1/live", params=asked) as answer:
                 for line in answer.iter_lines():
@@ -144,7 +136,7 @@ def _watch(parameters: dict[str, Any], scratch: Path, control: Control) -> dict[
 def _start(parameters: dict[str, Any], scratch: Path, run_id: str, mode: str) -> Any:
     import treering
 
-    settings = {"url": parameters["url"], "api_key": _KEY, "quiet": True, "finish_timeout_s": 120}
+    settings = {"url": parameters["url"], "api_key": KEY, "quiet": True, "finish_timeout_s": 120}
     os.environ["TREERING_SYSTEM_INTERVAL_S"] = "0"
     return treering.init("bench", id=run_id, dir=scratch / "store", mode=mode, settings=settings)
 

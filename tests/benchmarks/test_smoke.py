@@ -23,6 +23,7 @@ MEASURES = (
     "artifacts",
     "watch",
     "handover",
+    "server_read",
 )
 
 
