@@ -1,8 +1,8 @@
 """What a page asks of a server: curves, a spike among ten million points, a table of runs, and what happens meanwhile.
 
 The server is a process of its own; a time is what a client waits for the whole answer, median of seven after two that
-are not counted. The batch of curves holds more points than the server keeps decoded. `run event` counts from `log()` in a
-run of the same machine to the event in the client, at any moment of whatever goes round. An idle page has watched a
+are not counted. The batch of curves holds more points than the server keeps decoded. `run event` counts from `log()` in
+a run of the same machine to the event in the client, at any moment of whatever goes round. An idle page has watched a
 run that goes on and logs nothing.
 """
 
