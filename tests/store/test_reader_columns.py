@@ -353,3 +353,24 @@ def test_the_newest_points_cost_what_is_new(store: StoreBuilder, monkeypatch: py
         float(step) for step in range(950, 1000)
     ]
     assert sum(read) == 2
+
+
+def test_columns_that_count_share_their_numbers(store: StoreBuilder) -> None:
+    """Steps of long runs are neither decoded again nor kept twice; whatever only looks alike stays what it is."""
+    runs = [store.run(name) for name in "abc"]
+    for run, steps in zip(
+        runs, ([*range(300)], [*range(100, 400)], [*range(50), 50, 50, *range(52, 300)]), strict=True
+    ):
+        run.log([(step, {"loss": 1.0}) for step in steps])
+        column = reader(run).column("history", "_step")
+        assert column.values.tolist() == steps
+        assert not column.values.flags.writeable
+    one, other, third = (reader(run).column("history", "_step").values for run in runs)
+    assert one.base is not None
+    assert np.shares_memory(one, other)
+    assert not np.shares_memory(one, third)
+    runs[0].log([(step, {"loss": 1.0}) for step in range(300, 900)])
+    assert reader(runs[0]).column("history", "_step").values.tolist() == [*range(900)]
+    assert one.tolist() == [*range(300)]
+    CACHE.clear()
+    assert CACHE._bytes == 0

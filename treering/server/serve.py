@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["listen", "make_server", "open_browser", "start_page"]
 
 _TRIES = 50
+#: Columns that the server keeps decoded: a wall of 100 curves of 100,000 points, or one curve of 10,000,000, twice.
+_DECODED_BYTES = 192 << 20
 _REDIRECT = '<!doctype html><meta charset="utf-8"><title>treering</title><meta http-equiv="refresh" content="0;url={}">'
 
 
@@ -63,7 +65,9 @@ def make_server(options: ServerOptions) -> uvicorn.Server:
     import uvicorn
 
     from treering.server.app import create_app
+    from treering.store.read_columns import CACHE
 
+    CACHE.limit_bytes = max(CACHE.limit_bytes, _DECODED_BYTES)
     config = uvicorn.Config(
         create_app(options),
         log_level="warning",

@@ -31,7 +31,7 @@ _ALIGNED = 8
 
 def clean(text: str) -> str:
     """Return text that UTF-8 can hold: a lone surrogate cannot leave."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def us(moment: datetime) -> int:
@@ -41,10 +41,11 @@ def us(moment: datetime) -> int:
 
 def plain(value: Any) -> Any:
     """Return what JSON can hold of a stored value."""
+    kind = type(value)  # asked first for what nearly all values are, since a table has thousands
+    if value is None or kind is bool or (kind is float and math.isfinite(value)):
+        return value
     if isinstance(value, str):
         return clean(value)
-    if value is None or isinstance(value, bool):
-        return value
     if isinstance(value, float):
         return value if math.isfinite(value) else {"$number": "NaN" if math.isnan(value) else _infinity(value)}
     if isinstance(value, int):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -144,11 +144,46 @@ class ColumnCache:
 class _Entry(NamedTuple):
     prints: list[tuple[Any, ...]]  # (first_row, checksum) of each chunk
     column: Column
+    size: int  # bytes, those left out that all columns share
 
-    @property
-    def size(self) -> int:
-        rows = self.column.sparse_rows
-        return self.column.values.nbytes + (0 if rows is None else rows.nbytes) + 64 * len(self.prints)
+    @classmethod
+    def of(cls, prints: list[tuple[Any, ...]], column: Column) -> _Entry:
+        rows = column.sparse_rows
+        own = 0 if column.values.base is _COUNTING.numbers else column.values.nbytes
+        return cls(prints, column, own + (0 if rows is None else rows.nbytes) + 64 * len(prints))
+
+
+class _Counting:
+    """The numbers 0, 1, 2, ... once for all columns that count, as steps nearly always do.
+
+    Attributes:
+        numbers: as many as have been needed; not writeable.
+    """
+
+    _MOST = 10 << 20  # 80 MiB of them
+
+    def __init__(self) -> None:
+        self.numbers: Rows = np.empty(0, dtype=np.int64)
+
+    def shared(self, column: Column) -> Column:
+        """Return the column with a view of these numbers for its values, if that is what they are."""
+        values = column.values
+        if values.dtype != np.int64 or len(values) < 2:  # noqa: PLR2004  # nothing to gain
+            return column
+        start, stop = int(values[0]), int(values[-1]) + 1
+        if start < 0 or stop > self._MOST or stop - start != len(values):
+            return column
+        numbers = self.numbers
+        if stop > len(numbers):
+            # Twice as many as before, so that a run that goes on does not make them anew with every row.
+            numbers = np.arange(min(max(stop, 2 * len(numbers)), self._MOST), dtype=np.int64)
+            numbers.setflags(write=False)
+            self.numbers = numbers
+        view = numbers[start:stop]
+        return replace(column, values=view) if bool((view == values).all()) else column
+
+
+_COUNTING = _Counting()
 
 
 #: What this process remembers.
@@ -172,12 +207,13 @@ def read_column(database: Database, column_id: int, key: str, where: str) -> Col
             return known.column
         column = _grown(database, column_id, known, prints, where)
         if column is not None:
-            CACHE.put(name, _Entry(prints, column))
+            column = _COUNTING.shared(column)
+            CACHE.put(name, _Entry.of(prints, column))
             return column
     chunks = fetch_chunks(database, column_id)
-    column = join_chunks(key, chunks, where)
+    column = _COUNTING.shared(join_chunks(key, chunks, where))
     if column.values.dtype != object and not column.damage:
-        CACHE.put(name, _Entry([(chunk.first_row, chunk.checksum) for chunk in chunks], column))
+        CACHE.put(name, _Entry.of([(chunk.first_row, chunk.checksum) for chunk in chunks], column))
     return column
 
 
