@@ -94,7 +94,9 @@ def test_too_many_pages(store_dir: Any, serve: Callable[..., Any]) -> None:
     with serve(store_dir, max_streams=1) as one, one.client() as client:
         with listening(client) as events:
             events.next("hello")
-            assert client.get("/api/v1/live").status_code == 503
+            refused = client.get("/api/v1/live")
+            assert refused.status_code == 503
+            assert int(refused.headers["retry-after"]) >= 1
         # The place is free again as soon as the server has seen that the page is gone.
         deadline_s = time.monotonic() + 20
         while True:

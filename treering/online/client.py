@@ -36,10 +36,18 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 #: The server, or a proxy before it, is there and cannot answer now.
 _LATER = frozenset({429, 502, 503, 504})
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 10.0
+#: No server is left alone for longer than this, whatever it asks for.
+_LONGEST_RETRY_S = 300.0
 
 
 class Unreachable(StoreError):  # noqa: N818  # a state more than an error
-    """The server does not answer now; what was sent may have come through or not."""
+    """The server does not answer now; what was sent may have come through or not.
+
+    Attributes:
+        retry_after_s: seconds that the server asks to be left alone for; 0 where it says nothing.
+    """
+
+    retry_after_s = 0.0
 
 
 class RefusedKey(UsageError):  # noqa: N818  # says what is wrong
@@ -121,10 +129,10 @@ class Client:
         while True:
             try:
                 return self._try(method, path, **what)
-            except Unreachable:
+            except Unreachable as error:
                 # With chance in it, so that many clients of a server that was away do not come back all at once.
                 wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
-                rest_s = wait_s * random.uniform(0.5, 1.0)  # noqa: S311  # no secret
+                rest_s = max(wait_s * random.uniform(0.5, 1.0), error.retry_after_s)  # noqa: S311  # no secret
                 if time.monotonic() + rest_s > deadline_s:
                     raise
                 time.sleep(rest_s)
@@ -155,7 +163,9 @@ class Client:
         if code == "gap" and isinstance(expected, int):
             return RowsExpected(expected)
         if status in _LATER or (status >= 500 and code != "store_error"):  # noqa: PLR2004
-            return Unreachable(message)
+            unreachable = Unreachable(message)
+            unreachable.retry_after_s = _retry_after_s(answer.headers.get("retry-after", ""))
+            return unreachable
         if status in {401, 403}:
             return RefusedKey(f"{message}. Give its token as TREERING_API_KEY, or with `treering login {self.url}`")
         kinds: dict[int, Callable[[str], TreeringError]] = {404: NotFound, 409: lambda text: Conflict(code, text)}
@@ -306,6 +316,17 @@ class Client:
         """Return chunks of a version, as `artifacts.frames` has them."""
         headers = {"Content-Type": PACK_TYPE}
         return self._call("POST", f"versions/{version_id}/chunks", content=b"".join(ids), headers=headers).content
+
+
+def _retry_after_s(said: str) -> float:
+    """Return the seconds of a `Retry-After`, which a proxy may have written; 0 for what cannot be read."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        asked_s = float(said) if said.strip().isdigit() else parsedate_to_datetime(said).timestamp() - time.time()
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return min(max(asked_s, 0.0), _LONGEST_RETRY_S)
 
 
 class FilePieces:

@@ -58,6 +58,7 @@ class Uploader(threading.Thread):
         self._store: Store | None = None
         self._replica: Replica | None = None
         self._failures = 0
+        self._retry_after_s = 0.0
         self._last_looks = 0
         self._begun_s = time.monotonic()
         #: Whether the server has all that there was when the run ended.
@@ -93,7 +94,7 @@ class Uploader(threading.Thread):
             return 0.05 if self._closing else self._interval_s
         longest_s = min(_RETRY_S * 2.0 ** (self._failures - 1), 2.0 if self._closing else _MAX_RETRY_S)
         # With chance in it, so that many runs do not come back to a server all at once.
-        return longest_s * random.uniform(0.5, 1.0)  # noqa: S311  # no secret
+        return max(longest_s * random.uniform(0.5, 1.0), self._retry_after_s)  # noqa: S311  # no secret
 
     def _try(self, client: Client) -> bool:
         try:
@@ -103,6 +104,7 @@ class Uploader(threading.Thread):
             return False  # the run is so young that the store does not know it yet
         except Exception as error:  # whatever is wrong with the server, the training goes on
             self._failures += 1
+            self._retry_after_s = error.retry_after_s if isinstance(error, Unreachable) else 0.0
             if isinstance(error, Unreachable):
                 self._warn("reaching the server (it gets later what it misses now)", error)
             elif not self._stopped:

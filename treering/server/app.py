@@ -60,6 +60,8 @@ __all__ = ["API", "create_api", "create_app"]
 
 API = "/api/v1"
 # What the gate, or any route, may answer instead.
+#: After how many seconds to ask again: what is worked out ends soon, a database or a page takes longer.
+_RETRY_S = {429: 1, 503: 5}
 _REFUSALS = (400, 401, 403, 404, 405, 409, 412, 413, 415, 421, 422, 428, 429, 503)
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 422: "bad_request"}
 
@@ -138,7 +140,8 @@ def _translate_errors(app: FastAPI) -> None:
     """Give every failure the same body; none of them tells a traceback, a path of ours or a statement."""
 
     def answer(status: int, code: str, message: str, expected: int | None = None) -> Response:
-        return Response(error_body(code, message, expected), status, media_type="application/json")
+        headers = {"Retry-After": str(_RETRY_S[status])} if status in _RETRY_S else None
+        return Response(error_body(code, message, expected), status, headers, media_type="application/json")
 
     async def ours(_request: Request, error: Exception) -> Response:
         if isinstance(error, Refusal):
