@@ -4,6 +4,7 @@ import { Link, Outlet, useParams } from "@tanstack/react-router";
 import { Icon } from "./Icons";
 import { nameOf } from "./links";
 import { ProjectNav } from "./ProjectNav";
+import { Finder } from "./palette/Finder";
 import styles from "./Shell.module.css";
 
 export function Shell() {
@@ -20,6 +21,7 @@ export function Shell() {
         <Crumbs />
         <ProjectNav />
         <div className={styles.tools} id="page-tools" />
+        <Finder />
         <Tooltip label="Alerts">
           <ActionIcon variant="subtle" color="gray" aria-label="Alerts" component={Link} to="/alerts">
             <Icon name="bell" />
