@@ -10,7 +10,15 @@ export const theme = createTheme({
   components: {
     // Its letters are white in both schemes; what Mantine would choose, it chooses for a teal of its own.
     Button: Button.extend({ defaultProps: { autoContrast: false } }),
-    Modal: Modal.extend({ defaultProps: { ...noScrollLock, centered: true } }),
+    Modal: Modal.extend({
+      defaultProps: {
+        ...noScrollLock,
+        centered: true,
+        closeButtonProps: { "aria-label": "Close" },
+        // The head of a dialog is none of the page.
+        attributes: { header: { role: "presentation" } },
+      },
+    }),
     Drawer: Drawer.extend({ defaultProps: noScrollLock }),
     Menu: Menu.extend({ defaultProps: { shadow: "md", transitionProps: { duration: 0 } } }),
     Popover: Popover.extend({ defaultProps: { shadow: "md", transitionProps: { duration: 0 } } }),

@@ -60,7 +60,7 @@ function MetadataChanges({ before, after }: Two) {
 function Values({ title, values }: { title: string; values: [string, string, string][] }) {
   if (!values.length) return null;
   return (
-    <section aria-label={title}>
+    <section aria-label={`Changes: ${title}`}>
       <h3 className={styles.h3}>{title}</h3>
       <dl className={styles.values}>
         {values.slice(0, 200).map(([name, old, now]) => (

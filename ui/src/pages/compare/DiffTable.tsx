@@ -126,8 +126,7 @@ function Line({ row, base }: { row: Row; base: number }) {
   return (
     <tr data-differs={row.differs || undefined}>
       <th scope="row" className={styles.key} title={row.key}>
-        <span className={styles.keyName}>{row.key}</span>
-        {row.what && <span className={styles.what}>{row.what}</span>}
+        <span className={styles.keyName}>{row.key}</span> {row.what && <span className={styles.what}>{row.what}</span>}
       </th>
       {row.cells.map((cell, at) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: a cell is named by its column

@@ -3,7 +3,11 @@ import { ActionIcon, Tooltip } from "@mantine/core";
 import { lazy, Suspense, useCallback, useEffect, useState } from "react";
 import { Icon } from "../Icons";
 
-const Palette = lazy(async () => ({ default: (await import("./Palette")).Palette }));
+const load = () => import("./Palette");
+const Palette = lazy(async () => ({ default: (await load()).Palette }));
+
+// When the page has long been there: whoever types at once after the keys must not lose a letter.
+const READY_MS = 2500;
 const KeyList = lazy(async () => ({ default: (await import("./KeyList")).KeyList }));
 
 const isTyping = (target: EventTarget | null) =>
@@ -24,6 +28,10 @@ export function Finder() {
     };
     document.addEventListener("keydown", hear);
     return () => document.removeEventListener("keydown", hear);
+  }, []);
+  useEffect(() => {
+    const timer = setTimeout(() => void load().catch(() => {}), READY_MS);
+    return () => clearTimeout(timer);
   }, []);
   return (
     <>

@@ -29,7 +29,8 @@ export function Palette({ onClose, onKeys }: Props) {
       query={typed}
       onQueryChange={setTyped}
       onSpotlightClose={onClose}
-      title="Search and commands"
+      attributes={{ content: { "aria-label": "Search and commands" } }}
+      overlayProps={{ blur: 0, backgroundOpacity: 0.4 }}
       lockScroll={false}
       transitionProps={{ duration: 0 }}
       scrollable
