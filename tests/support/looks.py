@@ -19,7 +19,8 @@ WRONG = """() => {
   };
   for (const element of document.querySelectorAll('h1, h2, h3, p, button, a, input, dt, dd, td, th, li, label, span')) {
     const box = element.getBoundingClientRect();
-    if (box.width <= 1 || box.height <= 1 || !element.checkVisibility() || !element.innerText && !element.value) continue;
+    if (box.width <= 1 || box.height <= 1 || !element.checkVisibility()) continue;
+    if (!element.innerText && !element.value) continue;
     const style = getComputedStyle(element);
     const text = `${element.tagName} ${(element.innerText ?? '').slice(0, 40)}`;
     const outside = box.right > innerWidth + 1 || box.left < -1;
@@ -27,7 +28,7 @@ WRONG = """() => {
     const cut = element.scrollWidth > element.clientWidth + 1 && style.overflowX === 'hidden';
     if (cut && style.textOverflow !== 'ellipsis' && style.clipPath === 'none') wrong.push(`cut: ${text}`);
   }
-  const bar = [...document.querySelectorAll('header a, header button, header nav')].filter((one) => one.checkVisibility());
+  const bar = [...document.querySelectorAll('header a, header button')].filter((one) => one.checkVisibility());
   for (const a of bar) for (const b of bar) {
     if (a === b || a.contains(b) || b.contains(a)) continue;
     const [one, other] = [a.getBoundingClientRect(), b.getBoundingClientRect()];

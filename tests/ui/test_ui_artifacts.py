@@ -18,8 +18,8 @@ import treering
 
 PARTS = {
     "Files": "model.safetensors",
-    "Changes": "files differ",
-    "Lineage": "evaluate",
+    "Changes": "1 file differs",
+    "Lineage": "made by run train",
     "Retention": "No version would",
 }
 
@@ -82,7 +82,7 @@ def test_layers_that_changed_and_by_how_much(visitor: Any, models: tuple[Served,
     page = opened(visitor, models, "?version=1&part=changes", "net")
     tensors = page.get_by_role("region", name="Tensors")
     expect(tensors.locator("tbody tr")).to_have_count(2)
-    expect(tensors.get_by_role("row", name="1.weight")).to_contain_text("2 × 8 F32")
+    expect(tensors.get_by_role("row", name="1.weight")).to_contain_text("2 \N{MULTIPLICATION SIGN} 8 F32")
     expect(page.get_by_text("2 of 4 tensors differ")).to_be_visible()  # the first layer was frozen
     expect(page.get_by_role("region", name="Changes: Metadata")).to_contain_text(f"{XSS} 0 → {XSS} 1")
     page = opened(visitor, models, "?version=3&part=changes&from=0")

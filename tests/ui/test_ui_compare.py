@@ -19,7 +19,7 @@ SOURCE = "import torch\n\nlr = {}\nmodel = torch.nn.Linear(2, 2)\nprint('done')\
 
 @pytest.fixture(scope="module")
 def pair(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, list[str]]]:
-    """A server, and the ids of three runs that go the same way until step 121, of two with code, of two hostile ones."""
+    """A server, and ids: of three runs that go the same way until step 121, and of two with code."""
     folder = tmp_path_factory.mktemp("pair") / "store"
     builder = StoreBuilder(folder)
     for number, (commit, line) in enumerate((("a" * 40, "x"), ("b" * 40, "y"))):
@@ -86,7 +86,7 @@ def test_from_the_table_to_what_differs(visitor: Any, pair: tuple[Served, list[s
     page.get_by_role("button", name="Compare the others with sgd, in %").click()
     page.wait_for_url("**base=**")
     expect(metrics.get_by_role("row", name="train/loss last")).to_contain_text("+10.0 %")
-    page.get_by_text("Only what differs").click()
+    page.get_by_role("switch", name="Only what differs").press("Space")
     expect(config).to_contain_text("epochs")
     page.get_by_label("Find in the comparison").fill("ADAMW")
     expect(page.locator("[data-part]")).to_have_count(1)
@@ -129,7 +129,7 @@ def test_code_and_machines_line_by_line(visitor: Any, pair: tuple[Served, list[s
     served, _ = pair
     page = visitor.visit(served, "/code/compare?runs=code0,code1&part=code")
     program = page.get_by_role("region", name="The program")
-    expect(program.locator('[data-kind="del"]')).to_have_text(["3−lr = 0.1"])
+    expect(program.locator('[data-kind="del"]')).to_have_text(["3\N{MINUS SIGN}lr = 0.1"])
     expect(program.locator('[data-kind="add"]')).to_have_text(["3+lr = 1.1"])
     expect(page.get_by_text(f"git diff {'a' * 40} {'b' * 40}")).to_be_visible()
     rest = page.get_by_role("region", name="What was not committed")
