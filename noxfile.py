@@ -185,7 +185,7 @@ def docs(session: nox.Session) -> None:
 def screens(session: nox.Session) -> None:
     """The pictures of the dashboard in docs/assets, taken anew; wants the dashboard built (`nox -s ui`)."""
     setup(session, "test")
-    session.run("python", "docs/screens.py")
+    session.run("python", "docs/screens.py", *session.posargs)
 
 
 @nox.session

@@ -1,4 +1,7 @@
-"""Takes the dashboard's pictures for README and docs (`nox -s screens`), of what it trains: nothing is made up."""
+"""Takes the dashboard's pictures for README and docs (`nox -s screens`), of what it trains: nothing is made up.
+
+Names of pictures after the command take only these.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any
 
 import torch
 from PIL import Image
+from safetensors.torch import save
 from sklearn.datasets import load_digits
 
 import treering
@@ -48,6 +52,29 @@ def train(lr: float, width: int, optimizer: str, steps: int = 500) -> None:
                 row["val/loss"] = torch.nn.functional.cross_entropy(told, y[1500:]).item()
                 row["val/accuracy"] = (told.argmax(1) == y[1500:]).float().mean().item()
             run.log(row)
+            if (step + 1) % (steps // 2) == 0 and optimizer == "Adam" and lr < 1e-2:  # noqa: PLR2004  # one of them
+                keep_checkpoint(run, model, step + 1, row["val/accuracy"])
+
+
+def keep_checkpoint(run: treering.Run, model: torch.nn.Module, step: int, accuracy: float) -> None:
+    """Keep the weights as a version."""
+    kept = treering.Artifact("classifier", "model", metadata={"step": step, "score": accuracy, "mode": "max"})
+    with kept.new_file("model.safetensors", "wb") as file:
+        file.write(save(dict(model.state_dict())))
+    run.log_artifact(kept, aliases=[f"step-{step}"]).wait()
+
+
+def pictures() -> dict[str, str]:
+    """The address of each picture."""
+    runs = [run.id for run in treering.Api().runs("digits", order="-summary.val/accuracy")]
+    chosen = f"runs={','.join(runs[:4])}&base={runs[0]}"
+    found = {
+        "project": "/digits",
+        "gradients": f"/digits/runs/{treering.Api().runs('digits')[0].id}?tab=gradients",
+        "compare": f"/digits/compare?{chosen}",
+        "artifacts": "/digits/artifacts/classifier?version=1&part=changes&from=0",
+    }
+    return {name: path for name, path in found.items() if name in (sys.argv[1:] or found)}
 
 
 def keep(picture: bytes, name: str) -> None:
@@ -67,15 +94,14 @@ def main() -> None:
         for optimizer, lr in (("SGD", 0.1), ("SGD", 0.3), ("Adam", 1e-3), ("Adam", 1e-2), ("AdamW", 3e-3)):
             for width in (32, 128):
                 train(lr, width, optimizer)
-        run = treering.Api().runs("digits")[0].id
         with serving(Path(folder)) as served, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
             for theme in ("light", "dark"):
                 page = browser.new_page(viewport=SIZE, color_scheme=theme)  # type: ignore[arg-type]  # one of two words
                 page.goto(f"{served.url}/login?token={TOKEN}")
-                for name, path in (("project", "/digits"), ("gradients", f"/digits/runs/{run}?tab=gradients")):
+                for name, path in pictures().items():
                     page.goto(f"{served.url}{path}")
-                    page.wait_for_selector("canvas")
+                    page.wait_for_selector("canvas, main table")
                     page.wait_for_timeout(1500)
                     keep(page.screenshot(), f"{name}-{theme}")
             browser.close()
