@@ -5,6 +5,10 @@ what the browser keeps is emptied for each page). Times count from the start of 
 the change of the page, told by the page's own clock. `log() to pixels` counts from the call to the frame in which the
 chart has the point; the run is written by the process that measures. The spike is one value among ten million: the
 measure fails unless its pixels are there. Needs Playwright and a Chromium (`CHROMIUM`, or on the path).
+
+Others are measured on the page of 12 runs, and by when they show a new point: with the same browser, warm as well, as
+`benchmarks/dashboards.py` says. One that does not show it in time has no figure there. What is installed is counted
+file by file, with all that a package requires, without extras.
 """
 
 from __future__ import annotations
@@ -20,9 +24,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.dashboards import DASHBOARDS, DRAWN, installed_mb, served
 from benchmarks.harness import Bench, Figure, Values
 from benchmarks.process import MeasureError
-from benchmarks.stores import builder_of, fill_axes, fill_spike, fill_table, treering_only
+from benchmarks.stores import builder_of, fill_axes, fill_spike, fill_table
 from benchmarks.trackers.base import UnavailableError
 
 if TYPE_CHECKING:
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
     from benchmarks.control import Control
+    from benchmarks.dashboards import Dashboard
     from benchmarks.trackers.base import Tracker
 
 FIGURES = (
@@ -42,10 +48,29 @@ FIGURES = (
     Figure("sort_ms", "  10,000 runs x 50 columns: click to sorted rows", "ms", 200.0),
     Figure("filter_ms", "  10,000 runs x 50 columns: Enter to filtered rows", "ms", 200.0),
     Figure("live_ms", "  log() to pixels", "ms", 1000.0),
+    Figure("installed_mb", "  installed, with all that it requires", "MB", 150.0),
 )
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "full": {"runs": 1000, "metrics": 100, "spike": 10_000_000, "rows": 10_000, "columns": 50, "points": 20},
-    "tiny": {"runs": 20, "metrics": 3, "spike": 50_000, "rows": 120, "columns": 5, "points": 2},
+    "full": {
+        "runs": 1000,
+        "metrics": 100,
+        "spike": 10_000_000,
+        "rows": 10_000,
+        "columns": 50,
+        "peer_points": 2000,
+        "points": 20,
+        "wait_s": 60,
+    },
+    "tiny": {
+        "runs": 20,
+        "metrics": 3,
+        "spike": 50_000,
+        "rows": 120,
+        "columns": 5,
+        "peer_points": 200,
+        "points": 2,
+        "wait_s": 5,
+    },
 }
 REPEATS = {"full": 3, "tiny": 1}
 _SUPPORT = Path(__file__).parents[2] / "tests" / "support"
@@ -62,6 +87,7 @@ _COLOURED = """() => { const canvas = document.querySelector('[data-chart] canva
   for (let i = 0; i < data.length; i += 4)
     if (data[i + 3] > 128 && Math.max(...data.slice(i, i + 3)) - Math.min(...data.slice(i, i + 3)) > 60) found++;
   return found; }"""
+_SCRIPTS = "performance.getEntriesByType('resource').filter(one => one.name.split('?')[0].endsWith('.js'))"
 _FIRST_ROW = "document.querySelector('[data-run]')?.dataset.run"
 _AFTER = """async ([act, want]) => {
   const start = performance.now();
@@ -79,7 +105,10 @@ _LIVE = """(count) => new Promise((done) => { const look = () => {
 
 
 def rep(bench: Bench) -> Values:
-    return treering_only(bench, "dashboard")
+    if bench.tracker != "treering" and bench.tracker not in DASHBOARDS:
+        raise UnavailableError("no dashboard of its own that runs here")
+    # The browser is driven from our own process: a peer's may have other releases of what that needs.
+    return bench.child_in(bench.scratch, "treering", "dashboard", shown=bench.tracker).result()
 
 
 def child(tracker: Tracker, parameters: dict[str, Any], scratch: Path, control: Control) -> Values:
@@ -90,16 +119,100 @@ def child(tracker: Tracker, parameters: dict[str, Any], scratch: Path, control: 
     sys.path.insert(0, str(_SUPPORT))
     from browser import ARGUMENTS, chromium
 
-    tracker.load()
     store = scratch / "store"
-    _fill(store, parameters)
-    with _server(store) as url, sync_playwright() as playwright:
+    peer = DASHBOARDS.get(parameters["shown"])
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
         try:
-            return _measure(browser, url, store, parameters)
+            if peer is not None:
+                return _measure_peer(browser, peer, store, parameters)
+            tracker.load()
+            _fill(store, parameters)
+            with _server(store) as url:
+                return _measure(browser, url, store, parameters) | {"installed_mb": installed_mb("treering")}
         finally:
             browser.close()
             shutil.rmtree(store, ignore_errors=True)
+
+
+def _measure_peer(browser: Browser, peer: Dashboard, store: Path, parameters: dict[str, Any]) -> Values:
+    peer.write(store, 12, parameters["peer_points"])
+    values: Values = {"installed_mb": installed_mb(peer.package, peer.python)}
+    with served(peer, store) as address:
+        for _ in range(2):  # the first time so that the server has its modules
+            with browser.new_context(viewport={"width": 1440, "height": 900}) as context:
+                page = context.new_page()
+                page.goto(address + peer.page, wait_until="commit")
+                values["chart_ms"] = _drawn(page)
+                paint = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? -1"
+                values["paint_ms"] = page.evaluate(paint)
+                values["script_kb"] = (
+                    page.evaluate(f"{_SCRIPTS}.reduce((sum, one) => sum + one.encodedBodySize, 0)") / 1000
+                )
+        late = _live_of_peer(browser, peer, store, address, parameters)
+    if late is not None:
+        values["live_ms"] = late
+    return values
+
+
+def _drawn(page: Page, unlike: str = "", wait_s: float = 120.0) -> float:
+    """Wait for a picture, or another one, and return when it was there, ms since the page was asked for."""
+    code = f"""async (unlike) => {{ const drawn = {DRAWN}; const end = performance.now() + {1000 * wait_s};
+      while (performance.now() < end) {{
+        const now = drawn();
+        if (now && now !== unlike) return performance.now();
+        await new Promise((done) => setTimeout(done, 30));
+      }} return -1; }}"""
+    at = float(page.evaluate(code, unlike))
+    if at < 0:
+        raise MeasureError(f"nothing is drawn on {page.url} within {wait_s:.0f} s")
+    return at
+
+
+def _live_of_peer(
+    browser: Browser, peer: Dashboard, store: Path, address: str, parameters: dict[str, Any]
+) -> float | None:
+    """Return how late a new point is seen, ms; None if it is not."""
+    if not peer.live:
+        return None
+    writer = peer.run(peer.live, str(store), store=store)
+    assert writer.stdin is not None
+    assert writer.stdout is not None
+    late: list[float] = []
+    try:
+        while writer.stdout.readline().strip() not in {"ready", ""}:
+            pass
+        with browser.new_context(viewport={"width": 1440, "height": 900}) as context:
+            page = context.new_page()
+            page.goto(address + peer.page, wait_until="commit")
+            _drawn(page)
+            for _ in range(min(parameters["points"], 3)):
+                before = _settled(page)
+                writer.stdin.write("\n")
+                writer.stdin.flush()
+                start = float(writer.stdout.readline().split()[-1])
+                _drawn(page, before, parameters["wait_s"])
+                late.append(1000 * (time.time() - start))
+    except (MeasureError, IndexError, ValueError):
+        return None
+    finally:
+        writer.kill()
+        writer.wait()
+    return statistics.median(late)
+
+
+def _settled(page: Page) -> str:
+    """Return the picture once it has not changed for two seconds."""
+    before, since = page.evaluate(DRAWN), time.monotonic()
+    deadline_s = since + 60
+    while time.monotonic() - since < 2:
+        time.sleep(0.1)
+        now = page.evaluate(DRAWN)
+        if now != before:
+            before, since = now, time.monotonic()
+        if time.monotonic() > deadline_s:
+            raise MeasureError("the picture never comes to rest")
+    return str(before)
 
 
 def _fill(store: Path, parameters: dict[str, Any]) -> None:
@@ -148,8 +261,7 @@ def _measure(browser: Browser, login: str, store: Path, parameters: dict[str, An
     with _page(browser, login) as page:
         values["chart_ms"] = _open(page, f"{url}/small")
         values["paint_ms"] = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
-        scripts = "performance.getEntriesByType('resource').filter(one => one.name.split('?')[0].endsWith('.js'))"
-        values["script_kb"] = page.evaluate(f"{scripts}.reduce((sum, one) => sum + one.encodedBodySize, 0)") / 1000
+        values["script_kb"] = page.evaluate(f"{_SCRIPTS}.reduce((sum, one) => sum + one.encodedBodySize, 0)") / 1000
     with _page(browser, login) as page:
         values["many_chart_ms"] = _open(page, f"{url}/wide")
     with _page(browser, login) as page:

@@ -12,9 +12,9 @@ __all__ = ["PEERS", "REFERENCE", "installed", "load"]
 
 #: Logs nothing: what a measure costs by itself, and how far two equal things differ here.
 REFERENCE = "none"
-PEERS = ("tensorboard", "tensorboardx", "trackio", "wandb", "mlflow")
+PEERS = ("tensorboard", "tensorboardx", "trackio", "wandb", "mlflow", "optuna_dashboard")
 #: Peers that only take part in some measures.
-ONLY = {"mlflow": ("artifacts",)}
+ONLY = {"mlflow": ("artifacts", "dashboard"), "optuna_dashboard": ("dashboard",)}
 
 
 def load(name: str) -> Tracker:
