@@ -6,39 +6,11 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from dashboard_yard import HOSTILE, ROOT, XSS
+from dashboard_looks import WINDOWS, assert_it_fits, window_id
+from dashboard_yard import HOSTILE, XSS
 from playwright.sync_api import Page, expect
 
-WINDOWS = [
-    (width, height, scheme) for width, height in ((1440, 900), (1024, 768), (390, 844)) for scheme in ("light", "dark")
-]
 PAGES = ["/", "/digits", "/digits?side=runs&base=run00&pin=run01", "/spike?smooth=gauss:40&clip=1", "/nothing"]
-
-# Elements whose text does not fit into them, unless they say with "..." that they are cut; and whatever lies outside.
-CUT = """() => {
-  const found = [];
-  const wide = document.documentElement.scrollWidth;
-  if (wide > innerWidth) found.push(`the page is ${wide} wide`);
-  const scrolls = (element) => {
-    for (let up = element; up; up = up.parentElement) {
-      const {overflowX} = getComputedStyle(up);
-      if (['auto', 'scroll'].includes(overflowX) || up.getAttribute('aria-hidden') === 'true') return true;
-    }
-    return false;
-  };
-  for (const element of document.querySelectorAll('button, a, h1, h2, h3, p, label, th, span, input')) {
-    const style = getComputedStyle(element);
-    const box = element.getBoundingClientRect();
-    if (box.width <= 1 || box.height <= 1 || style.visibility === 'hidden' || !element.checkVisibility()) continue;
-    const text = (element.innerText || element.value || '').slice(0, 40);
-    const outside = box.right > innerWidth + 1 || box.left < -1;
-    const free = style.position === 'absolute' || scrolls(element);
-    if (outside && !free) found.push(`outside: ${element.tagName} ${text}`);
-    const cut = element.scrollWidth > element.clientWidth + 1 && style.overflowX === 'hidden';
-    if (cut && style.textOverflow !== 'ellipsis') found.push(`cut: ${element.tagName} ${text}`);
-  }
-  return found;
-}"""
 
 
 def settled(page: Page) -> None:
@@ -46,18 +18,12 @@ def settled(page: Page) -> None:
     expect(page.locator("main h1, main h2, [data-lines], [data-run]").first).to_be_visible()
 
 
-@pytest.mark.parametrize("visitor", WINDOWS, indirect=True, ids=lambda window: "x".join(map(str, window)))
+@pytest.mark.parametrize("visitor", WINDOWS, indirect=True, ids=window_id)
 def test_nothing_is_cut_and_everything_has_a_name(visitor: Any, served: Any) -> None:
-    axe = (ROOT / "ui" / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
     for path in PAGES:
         page = visitor.visit(served, path)
         settled(page)
-        assert page.evaluate(CUT) == [], path
-        page.evaluate(axe)
-        told = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-        assert [(one["id"], [node["html"][:150] for node in one["nodes"][:3]]) for one in told["violations"]] == [], (
-            path
-        )
+        assert_it_fits(page, path)
 
 
 def test_hostile_names_stay_text(visitor: Any, served: Any) -> None:
