@@ -16,7 +16,9 @@ ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 CONSTRAINTS = "constraints.txt"
 OTHER_PYTHONS = ["3.10", "3.12", "3.13"]  # besides the one that runs nox
-CORE_TESTS = [f"tests/{name}" for name in ("core", "store", "capture", "cli")]
+CORE_TESTS = [f"tests/{name}" for name in ("core", "store", "capture", "cli")] + [
+    f"tests/sweeps/test_sweep_{name}.py" for name in ("agents", "distributions", "stopping", "trials", "yaml")
+]
 WORKERS = str(max(2, min(4, (os.cpu_count() or 2) // 2)))
 
 nox.needs_version = ">=2025.5.1"

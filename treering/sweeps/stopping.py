@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
+from treering._notice import warn_once
 from treering._readers import did_you_mean
 from treering.sweeps.findings import spelled
 from treering.sweeps.records import Prediction
@@ -176,6 +178,9 @@ def best_of(curve: Curve, sign: float) -> float | None:
 def _prune(rule: EarlyStop, sign: float, trial: Trial, before: int, trials: Sequence[Trial]) -> str:
     """Ask one of Optuna's pruners, over a study made of the trials."""
     if trial.count < rule.min_iter or trial.count <= before:
+        return ""
+    if rule.kind == "wilcoxon" and find_spec("scipy") is None:
+        warn_once("wilcoxon needs SciPy (pip install 'treering[sweeps]'); no trial is stopped early")
         return ""
     import optuna
     from optuna.study import StudyDirection
