@@ -109,7 +109,7 @@ def python(session: nox.Session) -> None:
 @nox.session(venv_backend="uv")
 def floors(session: nox.Session) -> None:
     """The core's tests with every dependency of the core at the lowest version that pyproject.toml takes."""
-    session.install("--resolution", "lowest-direct", "-e", ".")
+    session.install("--resolution", "lowest-direct", "-e", ".[arrow,pandas,polars]")
     session.install(*groups("core-test"))
     session.run("pytest", "-n", WORKERS, "--dist", "worksteal", *(session.posargs or CORE_TESTS))
 

@@ -79,7 +79,8 @@ class Series:
         return zip(self.x.tolist(), self.values.tolist(), strict=True)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Values:
-        array: Values = np.array(self.values, dtype=dtype, copy=copy)
+        # NumPy before 2 knows no copy=None.
+        array: Values = np.asarray(self.values, dtype) if copy is None else np.array(self.values, dtype, copy=copy)
         return array
 
     def to_numpy(self) -> Values:
