@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from store_builder import StoreBuilder
+
 import treering
 from treering import records
 from treering.server.live import Feed
@@ -173,21 +175,19 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 def test_an_idle_page_costs_nothing(store_dir: Any, monkeypatch: Any) -> None:
     """While nothing is committed the store is not asked what is new; somebody else's commit is noticed."""
-    with treering.init(project="live", id="r", settings={"console": False, "system_interval_s": 0}) as run:
-        run.log({"loss": 0.0})
-        run.flush()
-        feed = Feed(Shelf(store_dir), "live", ["r"], ["loss"])
-        feed.start(None)
-        deadline_s = time.monotonic() + 30
-        while feed.poll() != [] or feed._owes:
-            assert time.monotonic() < deadline_s
-        asked: list[Any] = []
-        changed = feed._changed
-        monkeypatch.setattr(feed, "_changed", lambda: asked.append(1) or changed())
-        assert [feed.poll() for _ in range(5)] == [[]] * 5
-        assert asked == []
-        run.log({"loss": 1.0})
-        run.flush()
-        news = feed.poll()
-        assert ("rows", [1.0]) in [(name, data.get("series", [{}])[0].get("values")) for name, data in news]
-        feed.close()
+    builder = StoreBuilder(store_dir)
+    run = builder.run("r", project="live", state="running", ended_us=None)
+    run.log([(0, {"loss": 0.0})])
+    feed = Feed(Shelf(store_dir), "live", ["r"], ["loss"])
+    feed.start(None)
+    assert feed.poll() == []
+    asked: list[Any] = []
+    changed = feed._changed
+    monkeypatch.setattr(feed, "_changed", lambda: asked.append(1) or changed())
+    assert [feed.poll() for _ in range(5)] == [[]] * 5
+    assert asked == []
+    run.log([(1, {"loss": 1.0})])
+    news = feed.poll()
+    assert [(name, data["series"][0]["values"]) for name, data in news] == [("rows", [1.0])]
+    feed.close()
+    builder.database.close()

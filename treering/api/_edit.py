@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import json
 
 from treering.errors import StoreError, UsageError
+from treering.store.read_query import LISTED
 from treering.store.values import encode
 
 if TYPE_CHECKING:
@@ -22,10 +23,6 @@ __all__ = ["colours_of", "edit_run"]
 _MAX_NAME = 1000
 _MAX_TAG = 200
 _COLOUR = re.compile("#[0-9a-fA-F]{6}")
-_IDS = {
-    "sqlite": "SELECT value FROM json_each(:ids)",
-    "postgresql": "SELECT json_array_elements_text(CAST(:ids AS json))",
-}
 
 
 def edit_run(
@@ -110,7 +107,7 @@ def colours_of(runs: Sequence[ApiRun]) -> dict[str, str]:
     for database, ids in batches.values():
         found.update(
             database.query(
-                f"SELECT run_id, colour FROM run_colours WHERE run_id IN ({_IDS[database.dialect]})",
+                f"SELECT run_id, colour FROM run_colours WHERE run_id IN ({LISTED[database.dialect]})",
                 {"ids": json.encode(ids).decode()},
             )
         )

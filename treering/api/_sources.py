@@ -44,11 +44,11 @@ class Source:
         """Return columns of the table `runs` for those of some runs that there are, in any order."""
         from msgspec import json
 
-        # One parameter for all ids: naming each takes longer than finding it.
-        in_postgres = "SELECT json_array_elements_text(CAST(:ids AS json))"
-        chosen = in_postgres if self.database.dialect == "postgresql" else "SELECT value FROM json_each(:ids)"
+        from treering.store.read_query import LISTED
+
         return self.database.query(
-            f"SELECT {', '.join(fields)} FROM runs WHERE id IN ({chosen})", {"ids": json.encode(ids).decode()}
+            f"SELECT {', '.join(fields)} FROM runs WHERE id IN ({LISTED[self.database.dialect]})",
+            {"ids": json.encode(ids).decode()},
         )
 
     def refresh(self, run_id: str) -> None:

@@ -20,6 +20,7 @@ from treering.onlookers import SAY_EVERY_S, say_gone, say_looking
 from treering.server.shelf import stored, within
 from treering.server.wire import decode_cursor, encode_cursor, plain, us
 from treering.store.read_filter import Compare, Field
+from treering.store.read_query import LISTED
 from treering.store.reduce import thin
 from treering.store.values import NUMERIC
 
@@ -89,7 +90,7 @@ class Feed:
         """
         library = self._shelf.library()
         known = library.by_ids(self._runs)
-        self._next = {run_id: self._ends(run) for run_id, run in known.items()}
+        self._next = self._ends(list(known.values()))
         self._watched = dict(known)  # all of them once, for a cursor may be of long ago
         newest = library.runs(self._project, order="-updated", limit=1)
         self._since_us = us(newest[0].updated) if len(newest) else time.time_ns() // 1000
@@ -136,9 +137,11 @@ class Feed:
             events.append(("run", _told(run, summaries[run.id])))
             if run.id in self._runs:
                 self._watched[run.id] = run
-        # A row of the console changes nothing in its run, so those that may still write are asked one by one.
+        # A row of the console changes nothing in its run, so all that may still write are looked at.
+        # How far they go is asked first: rows that come meanwhile are sent now and once more, and never left out.
+        ends = self._ends(list(self._watched.values()))
         for run in list(self._watched.values()):
-            events += self._news(run)
+            events += self._news(run, ends[run.id])
             if not run.is_running:
                 del self._watched[run.id]
         return events
@@ -178,10 +181,8 @@ class Feed:
             for run_id in self._runs:
                 say_gone(folder, run_id)
 
-    def _news(self, run: ApiRun) -> list[tuple[str, dict[str, Any]]]:
+    def _news(self, run: ApiRun, ends: list[int]) -> list[tuple[str, dict[str, Any]]]:
         before = self._next.get(run.id, [0] * len(self._streams))
-        # How far it goes is asked first: rows that come meanwhile are sent now and once more, and never left out.
-        ends = self._ends(run)
         self._next[run.id] = ends
         events: list[tuple[str, dict[str, Any]]] = []
         if ends[0] > before[0]:
@@ -210,8 +211,17 @@ class Feed:
         arrays = {"rows": points.rows, "x": points.x, "values": points.values}
         return {"key": key, **{name: plain(array[kept].tolist()) for name, array in arrays.items()}}
 
-    def _ends(self, run: ApiRun) -> list[int]:
-        return [run.reader.next_row(stream) for stream in self._streams]
+    def _ends(self, runs: Sequence[ApiRun]) -> dict[str, list[int]]:
+        """Return how many rows each stream of the runs has."""
+        found: dict[tuple[str, str], int] = {}
+        for source in {id(run.source): run.source for run in runs}.values():
+            ids = [run.id for run in runs if run.source is source]
+            for run_id, stream, next_row in source.database.query(
+                f"SELECT run_id, stream, next_row FROM streams WHERE run_id IN ({LISTED[source.database.dialect]})",
+                {"ids": msgspec.json.encode(ids).decode()},
+            ):
+                found[run_id, stream] = int(next_row)
+        return {run.id: [found.get((run.id, stream), 0) for stream in self._streams] for run in runs}
 
     def _changed(self) -> Node:
         return within(self._project, Compare(Field("run", "updated"), ">", (self._since_us - _OVERLAP_US,)))

@@ -14,11 +14,11 @@ from treering.api._listing import leaves
 from treering.errors import NotFound, UsageError
 from treering.server.importance import FEWEST, importances
 from treering.server.returns import aligned, over_seeds
-from treering.server.routes_project import DIALECT_IDS
 from treering.server.routes_runs import Open, searched
 from treering.server.shelf import stored, within
 from treering.server.wire import clean, plain, us
 from treering.store.read_filter import parse_filter, parse_order
+from treering.store.read_query import LISTED
 from treering.store.stats import ColumnStats
 from treering.store.values import NUMERIC, decode
 
@@ -119,7 +119,7 @@ def _stats(runs: Sequence[ApiRun], keys: Sequence[str]) -> dict[tuple[str, str],
         return found
     sources = {id(run.source): run.source for run in runs}
     for source in sources.values():
-        ids = DIALECT_IDS[source.database.dialect]
+        ids = LISTED[source.database.dialect]
         for run_id, key, kind, stats in source.database.query(
             f"SELECT run_id, key, kind, stats FROM columns WHERE stream = 'history' AND run_id IN ({ids}) "
             f"AND key IN ({ids.replace(':ids', ':keys')})",

@@ -14,19 +14,14 @@ from treering.server.shapes import RunRow
 from treering.server.shelf import Library, within
 from treering.server.wire import clean, plain
 from treering.store.read_filter import Node, parse_filter
-from treering.store.read_query import RunQuery
+from treering.store.read_query import LISTED, RunQuery
 from treering.store.values import NUMERIC
 
-__all__ = ["DIALECT_IDS", "router"]
+__all__ = ["router"]
 
 router = APIRouter(tags=["project"])
 
 _Text = Annotated[str, Field(max_length=4096)]
-#: A list of ids that a statement takes as one parameter, `:ids`.
-DIALECT_IDS = {
-    "sqlite": "SELECT value FROM json_each(:ids)",
-    "postgresql": "SELECT json_array_elements_text(CAST(:ids AS json))",
-}
 _OWN = frozenset({"_step", "_time", "_runtime"})
 
 
@@ -77,7 +72,7 @@ def _columns(library: Library, where: Node, newest: int) -> list[tuple[int, Valu
         found.append((len(ids), None))
         for scope, key, runs, numbers, *ends in source.database.query(
             "SELECT scope, key, COUNT(*), COUNT(number), MIN(number), MAX(number), MIN(SUBSTR(text, 1, 300)), "
-            f"MAX(SUBSTR(text, 1, 300)) FROM run_values WHERE run_id IN ({DIALECT_IDS[source.database.dialect]}) "
+            f"MAX(SUBSTR(text, 1, 300)) FROM run_values WHERE run_id IN ({LISTED[source.database.dialect]}) "
             "GROUP BY scope, key ORDER BY scope, key",
             {"ids": json.encode(ids).decode()},
         ):
@@ -141,7 +136,7 @@ def metrics(library: Open, query: MetricsQuery) -> list[MetricColumn]:
     for source in library.sources:
         for key, kind, runs, points in source.database.query(
             "SELECT key, kind, COUNT(*), SUM(count) FROM columns "
-            f"WHERE run_id IN ({DIALECT_IDS[source.database.dialect]}) AND stream = :stream GROUP BY key, kind",
+            f"WHERE run_id IN ({LISTED[source.database.dialect]}) AND stream = :stream GROUP BY key, kind",
             {"ids": json.encode(query.runs).decode(), "stream": query.stream},
         ):
             if key in _OWN:
