@@ -9,6 +9,7 @@ import io
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,8 @@ def keep_checkpoint(run: treering.Run, model: torch.nn.Module, step: int, accura
     run.log_artifact(kept, aliases=[f"step-{step}"]).wait()
 
 
-def pictures() -> dict[str, str]:
-    """The address of each picture."""
+def pictures(sweep: str) -> dict[str, str]:
+    """The address of each picture; `sweep` is one that has ended."""
     runs = [run.id for run in treering.Api().runs("digits", order="-summary.val/accuracy")]
     chosen = f"runs={','.join(runs[:4])}&base={runs[0]}"
     found = {
@@ -73,8 +74,50 @@ def pictures() -> dict[str, str]:
         "gradients": f"/digits/runs/{treering.Api().runs('digits')[0].id}?tab=gradients",
         "compare": f"/digits/compare?{chosen}",
         "artifacts": "/digits/artifacts/classifier?version=1&part=changes&from=0",
+        "sweep": f"/search/sweeps/{sweep}",
     }
     return {name: path for name, path in found.items() if name in (sys.argv[1:] or found)}
+
+
+SEARCH: dict[str, Any] = {
+    "method": "tpe",
+    "name": "digits: width, rate, dropout",
+    "seed": 1,
+    "metric": {"name": "val/loss", "goal": "minimize"},
+    "run_cap": 48,
+    "parameters": {
+        "lr": {"distribution": "log_uniform_values", "min": 1e-4, "max": 0.3},
+        "dropout": {"min": 0.0, "max": 0.6},
+        "width": {"distribution": "q_log_uniform_values", "min": 8, "max": 256, "q": 8},
+        "optimizer": {"values": ["SGD", "Adam", "AdamW"]},
+    },
+    "early_terminate": {"type": "hyperband", "min_iter": 2, "audit": 0.3},
+}
+
+
+def trial() -> None:
+    """One trial of the search: the same digits, with what the sweep chose."""
+    torch.manual_seed(0)
+    data = load_digits()
+    x, y = torch.tensor(data.data / 16, dtype=torch.float32), torch.tensor(data.target)
+    with treering.init() as run:
+        width, chosen = int(run.config["width"]), run.config
+        model = torch.nn.Sequential(
+            torch.nn.Linear(64, width), torch.nn.ReLU(), torch.nn.Dropout(chosen["dropout"]), torch.nn.Linear(width, 10)
+        )
+        rule: Any = getattr(torch.optim, chosen["optimizer"])(model.parameters(), chosen["lr"])
+        for _ in range(8):
+            for batch in torch.randperm(1500).split(64):
+                rule.zero_grad()
+                torch.nn.functional.cross_entropy(model(x[batch]), y[batch]).backward()
+                rule.step()
+            model.eval()
+            with torch.no_grad():
+                run.log({"val/loss": torch.nn.functional.cross_entropy(model(x[1500:]), y[1500:]).item()})
+            model.train()
+            time.sleep(0.05)  # the rule of early stopping looks at what has been written
+            if run.should_stop:
+                break
 
 
 def keep(picture: bytes, name: str) -> None:
@@ -94,12 +137,14 @@ def main() -> None:
         for optimizer, lr in (("SGD", 0.1), ("SGD", 0.3), ("Adam", 1e-3), ("Adam", 1e-2), ("AdamW", 3e-3)):
             for width in (32, 128):
                 train(lr, width, optimizer)
+        sweep = treering.sweep(SEARCH, project="search")
+        treering.agent(sweep, trial)
         with serving(Path(folder)) as served, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
             for theme in ("light", "dark"):
                 page = browser.new_page(viewport=SIZE, color_scheme=theme)  # type: ignore[arg-type]  # one of two words
                 page.goto(f"{served.url}/login?token={TOKEN}")
-                for name, path in pictures().items():
+                for name, path in pictures(sweep).items():
                     page.goto(f"{served.url}{path}")
                     page.wait_for_selector("canvas, main table")
                     page.wait_for_timeout(1500)

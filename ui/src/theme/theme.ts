@@ -1,4 +1,4 @@
-import { Button, createTheme, Drawer, Menu, Modal, Popover, Select, Tooltip } from "@mantine/core";
+import { createTheme, Drawer, Menu, Modal, Popover, Select, Tooltip } from "@mantine/core";
 
 // The server's policy takes styles from files only. Mantine's variables come from default-css-variables.css and
 // tokens.css, and a scroll lock (which writes a style element) stays off everywhere.
@@ -8,8 +8,6 @@ export const theme = createTheme({
   primaryColor: "teal",
   cursorType: "pointer",
   components: {
-    // Its letters are white in both schemes; what Mantine would choose, it chooses for a teal of its own.
-    Button: Button.extend({ defaultProps: { autoContrast: false } }),
     Modal: Modal.extend({
       defaultProps: {
         ...noScrollLock,
