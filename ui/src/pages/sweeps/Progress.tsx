@@ -63,14 +63,7 @@ export function Progress({ trials, dims, metric, goal, over, createdUs, choice }
         yAxis: { ...axisOf(metric, 6, colours), name: "" },
         series: [
           intervals(found, metric, colours),
-          {
-            id: "best",
-            type: "line",
-            data: stairs(line, last),
-            symbol: "none",
-            silent: true,
-            lineStyle: { color: colours.accent, width: 2 },
-          },
+          bestLine(stairs(line, last), colours),
           dots("trials", found, choice, colours),
         ],
       } as Option;
@@ -90,6 +83,24 @@ export function Progress({ trials, dims, metric, goal, over, createdUs, choice }
 function ticksOver(last: number, width: number, spans: boolean): number[] {
   const found = places(0, last, width / (spans ? 90 : 65), { log: false, spans });
   return spans ? found : found.filter(Number.isInteger);
+}
+
+/** Not a line of ECharts: that leaves out corners that are near each other, and what is flat would slope. */
+function bestLine(corners: readonly [number, number][], colours: Colours) {
+  return {
+    id: "best",
+    type: "custom",
+    silent: true,
+    clip: true,
+    z: 2,
+    encode: { x: 0, y: 1 },
+    data: corners.length ? [corners[0]] : [],
+    renderItem: (_params: unknown, api: { coord: (at: number[]) => number[] }) => ({
+      type: "polyline",
+      shape: { points: corners.map((corner) => api.coord([...corner])) },
+      style: { stroke: colours.accent, lineWidth: 2, fill: "none" },
+    }),
+  };
 }
 
 /** Where trials that were stopped would have ended: a bar from the low to the high end, a mark at what is expected. */
