@@ -11,7 +11,10 @@ export interface TileSize {
   h: number;
 }
 
-export const sizeOf = (own: Own | undefined): TileSize => ({ w: own?.w ?? 1, h: own?.h ?? HEIGHT.usual });
+/** The size of a place; that of a panel, whose name begins with a colon, is higher. */
+export function sizeOf(name: string, own: Own | undefined): TileSize {
+  return { w: own?.w ?? 1, h: own?.h ?? (name.startsWith(":") ? HEIGHT.panel : HEIGHT.usual) };
+}
 
 interface Props {
   name: string;
@@ -138,7 +141,7 @@ export function TileMenu({ label, onSettings, pinned, onPin, onHide, hide, wide,
     <Menu position="bottom-end" withinPortal>
       <Menu.Target>
         <ActionIcon variant="subtle" color="gray" size="sm" aria-label={`More for ${label}`}>
-          <Icon name="dots" size={14} />
+          <Icon name="dots" size={15} strokeWidth={3.5} />
         </ActionIcon>
       </Menu.Target>
       <Menu.Dropdown>

@@ -261,7 +261,7 @@ function Part({ section, axis, see, shown, columns, say, dropping, onMoveStart, 
               key={name}
               name={name}
               label={section.short(name)}
-              size={sizeOf(arranging?.now.own.get(name))}
+              size={sizeOf(name, arranging?.now.own.get(name))}
               columns={columns}
               see={see}
               onSize={onSize}
@@ -300,7 +300,7 @@ function reordered(all: readonly string[], shown: readonly string[], name: strin
 export function changed(own: ReadonlyMap<string, Own>, name: string, patch: Own): Map<string, Own> {
   const out = new Map(own);
   const { w, h, ...rest } = { ...own.get(name), ...patch };
-  const { w: oneWide, h: usual } = sizeOf(undefined);
+  const { w: oneWide, h: usual } = sizeOf(name, undefined);
   out.set(name, { ...rest, ...(w && w !== oneWide ? { w } : {}), ...(h && h !== usual ? { h } : {}) });
   if (!Object.keys(out.get(name) ?? {}).length) out.delete(name);
   return out;
@@ -365,7 +365,7 @@ function Menu({
   const { now, set, onSettings } = arranging;
   const isPanel = now.panels.some((panel) => tileOf(panel) === name);
   const pinned = now.top.includes(name);
-  const wide = sizeOf(now.own.get(name)).w > 1;
+  const wide = sizeOf(name, now.own.get(name)).w > 1;
   const pin = () => set({ top: pinned ? now.top.filter((key) => key !== name) : [...now.top, name] });
   const remove = () => set({ panels: now.panels.filter((panel) => tileOf(panel) !== name) });
   return (
@@ -378,7 +378,7 @@ function Menu({
       onHide={isPanel ? remove : () => set({ without: new Set([...now.without, name]) })}
       wide={wide}
       onWide={() =>
-        set({ own: changed(now.own, name, wide ? { w: 1, h: sizeOf(undefined).h } : { w: columns, h: 320 }) })
+        set({ own: changed(now.own, name, wide ? { w: 1, h: sizeOf(name, undefined).h } : { w: columns, h: 320 }) })
       }
     />
   );

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { type Band, between, bundle, iqm, type Middle } from "./aggregate";
+import { type Band, between, bundle, iqm, type Middle, quantile, spread } from "./aggregate";
 
 const curve = (values: number[], step = 1) => ({
   x: Float64Array.from(values, (_, i) => i * step),
@@ -40,4 +40,23 @@ it("an interval lies around the middle and is the same each time", () => {
   expect(out.low[0]).toBeLessThan(5.5);
   expect(out.high[0]).toBeGreaterThan(5.5);
   expect(bundle(many, "iqm", "ci").low[0]).toBe(out.low[0]);
+});
+
+it("bands of many curves: the median, shares of them, and every extreme", () => {
+  const curves = Array.from({ length: 11 }, (_, i) => curve([i, i, i]));
+  const spike = curve(
+    Array.from({ length: 2001 }, (_, i) => (i === 1001 ? 99 : 5)),
+    2 / 2000,
+  );
+  const found = spread([...curves, spike]);
+  expect(found.middle[0]).toBe(5);
+  expect([found.bands[1]?.low[0], found.bands[1]?.high[0]]).toEqual([1.1, 8.9]);
+  expect(Math.max(...(found.bands[0]?.high ?? []))).toBe(99);
+  expect(quantile([1, 2, 4], 0.75)).toBe(3);
+  expect(spread([]).x.length).toBe(0);
+});
+
+it("the band of extremes holds what lies between two places", () => {
+  const spike = curve(Array.from({ length: 2001 }, (_, i) => (i === 1001 ? 99 : 5)));
+  expect(Math.max(...bundle([spike, curve([1, 1])], "mean", "minmax").high)).toBe(99);
 });

@@ -73,3 +73,20 @@ it("draws a group as one line with a band", () => {
   expect([...(found.lines[0]?.high ?? [])]).toEqual([2, 4]);
   expect(found.lines[0]?.runs).toBe(2);
 });
+
+it("takes the y axis by hand, and says what lies beyond it", () => {
+  const found = draw([series("a", SPIKE)], [run("a")], { yEnds: [null, 10] });
+  expect(found.y[1]).toBe(10);
+  expect(found.clipped).toEqual({ count: 1, high: { value: 900, x: 50 }, low: null });
+  expect(draw([series("a", SPIKE)], [run("a")], { yEnds: [0, null], logY: true }).y[0]).toBeGreaterThan(0);
+});
+
+it("draws bands where lines are too many, and keeps the lines for the pointer", () => {
+  const many = Array.from({ length: 61 }, (_, i) => series(`r${i}`, [i, i + 1]));
+  const runs = many.map((one) => run(one.run));
+  expect(draw(many, runs).spread?.bands).toHaveLength(3);
+  expect(draw(many, runs).lines).toHaveLength(61);
+  expect(draw(many, runs, { many: "lines" }).spread).toBeNull();
+  expect(draw(many.slice(0, 30), runs).spread).toBeNull();
+  expect(draw(many.slice(0, 30), runs, { many: "bands" }).spread).not.toBeNull();
+});

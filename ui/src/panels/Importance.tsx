@@ -31,7 +31,7 @@ export function Importance({ panel, scope, saving }: BodyProps) {
     placeholderData: (before) => before,
   });
   if (error && !data) return <Nothing>{error.message}</Nothing>;
-  if (!data) return null;
+  if (!data) return <Nothing>Comparing runs ...</Nothing>;
   if (data.note) return <Nothing>Nothing to compare: {data.note}.</Nothing>;
   saving.current.csv = () =>
     table([

@@ -15,6 +15,7 @@ import { Rates } from "./Rates";
 import { placesOf, type TablePage } from "./tables";
 
 const PICKER_PX = 34;
+const STEP_PX = 18;
 const LEGEND_OF_HEAT_MAP_PX = 64;
 
 export function OfRun({ panel, height, scope, saving }: BodyProps) {
@@ -24,11 +25,12 @@ export function OfRun({ panel, height, scope, saving }: BodyProps) {
   const onStep = useCallback((next: number | undefined) => setStep(next), []);
   if (!run) return <Nothing>No run is drawn.</Nothing>;
   const key = panel.key ?? "";
-  const left = height - PICKER_PX;
+  const several = scope.drawn.length > 1;
+  const left = height - (several ? PICKER_PX : STEP_PX);
   return (
     <>
-      <div className={styles.picker}>
-        {scope.drawn.length > 1 && (
+      <div className={several ? styles.picker : styles.alone}>
+        {several && (
           <Select
             aria-label={`Run of ${key}`}
             data={scope.drawn.map(({ id, label }) => ({ value: id, label: label || id }))}

@@ -106,7 +106,15 @@ export function scatter(panel: Panel, values: Values, colours: Colours): ECharts
 }
 
 function legend(colours: Colours): object {
-  return { type: "scroll", top: 4, left: 8, right: 8, textStyle: { color: colours.text, fontSize: 11 }, itemHeight: 9 };
+  return {
+    type: "scroll",
+    top: 4,
+    left: 8,
+    right: 8,
+    textStyle: { color: colours.text, fontSize: 11 },
+    itemHeight: 9,
+    itemWidth: 12,
+  };
 }
 
 function ramp(title: string, numbers: readonly number[], colours: Colours, dimension: number): object {
@@ -149,6 +157,11 @@ function named(groups: readonly Group[]): string[] {
   return groups.map(({ name, values }) => `${name}\n${values.length === 1 ? "1 run" : `${values.length} runs`}`);
 }
 
+function twoLines(given: object): object {
+  const { axisLabel } = given as { axisLabel: object };
+  return { ...given, nameGap: 36, axisLabel: { ...axisLabel, lineHeight: 13, hideOverlap: true } };
+}
+
 /** Groups across, values upwards. */
 function grouped(panel: Panel, values: Values, colours: Colours) {
   const [y, by] = [column(values, panel.y ?? ""), column(values, panel.by ?? "")];
@@ -157,7 +170,7 @@ function grouped(panel: Panel, values: Values, colours: Colours) {
   const option = {
     ...base(colours),
     grid: { ...PLOT, bottom: 58 },
-    xAxis: { ...axis(across, colours, false, true), nameGap: 40 },
+    xAxis: twoLines(axis(across, colours, false, true)),
     yAxis: axis({ ...y, kind: "number" }, colours, panel.logY, false),
   };
   return { y, groups, option };
@@ -198,14 +211,14 @@ export function bar(panel: Panel, values: Values, colours: Colours): EChartsCore
         barMaxWidth: 46,
         itemStyle: { color: look(0, colours.dark).colour },
         label: {
-          show: true,
+          show: how !== "mean",
           position: "top",
           color: colours.dim,
           fontSize: 11,
           formatter: ({ value }: { value: number }) => short(value, 4),
         },
       },
-      ...(how === "mean" ? [whiskersOf(whiskers, colours.text)] : []),
+      ...(how === "mean" ? [whiskersOf(whiskers, colours)] : []),
     ],
   };
 }
@@ -215,7 +228,8 @@ interface Drawing {
   coord(place: [number, number]): [number, number];
 }
 
-function whiskersOf(data: readonly (readonly number[])[], stroke: string): object {
+/** How far each group is spread, with its middle written above. */
+function whiskersOf(data: readonly (readonly number[])[], { text, dim }: Colours): object {
   return {
     type: "custom",
     data,
@@ -228,11 +242,27 @@ function whiskersOf(data: readonly (readonly number[])[], stroke: string): objec
       const line = (x1: number, y1: number, x2: number, y2: number) => ({
         type: "line",
         shape: { x1, y1, x2, y2 },
-        style: { stroke, lineWidth: 1.5 },
+        style: { stroke: text, lineWidth: 1.5 },
       });
       return {
         type: "group",
-        children: [line(x, low, x, high), line(x - 5, low, x + 5, low), line(x - 5, high, x + 5, high)],
+        children: [
+          line(x, low, x, high),
+          line(x - 5, low, x + 5, low),
+          line(x - 5, high, x + 5, high),
+          {
+            type: "text",
+            x,
+            y: high - 4,
+            style: {
+              text: short((api.value(1) + api.value(2)) / 2, 4),
+              fill: dim,
+              align: "center",
+              verticalAlign: "bottom",
+              fontSize: 11,
+            },
+          },
+        ],
       };
     },
   };
@@ -295,7 +325,16 @@ export function parallel(panel: Panel, values: Values, colours: Colours): EChart
         nameTruncate: { maxWidth: 110 },
         nameTextStyle: { color: colours.text, fontSize: 11 },
         axisLine: { lineStyle: { color: colours.dim } },
-        axisLabel: { color: colours.dim, fontSize: 10, width: 64, overflow: "truncate" },
+        // Over the lines, and readable there.
+        z: 20,
+        axisLabel: {
+          color: colours.text,
+          fontSize: 10,
+          width: 64,
+          overflow: "truncate",
+          textBorderColor: colours.surface,
+          textBorderWidth: 3,
+        },
         areaSelectStyle: { width: 18, borderColor: colours.accent, color: colours.accent, opacity: 0.25 },
       },
     },

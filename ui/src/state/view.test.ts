@@ -28,6 +28,8 @@ it.each<Partial<View>>([
   { group: ["config.lr"], middle: "iqm", band: "ci", most: 12 },
   { x: "epoch", logX: true, logY: true, clip: true },
   { smooth: { kind: "gauss", strength: 30 }, range: [1.5, 1e6] },
+  { top: ["a,b", "50%"], without: new Set(["x"]), places: new Map([["train/loss", 2]]), sections: new Map([["", 1]]) },
+  { own: new Map([["loss", { w: 2, logY: true }]]), many: "bands", panels: [{ id: "p1", kind: "lines", keys: "a.*" }] },
   { charts: "loss|acc", folded: new Set(["train"]), side: "runs" },
 ])("%j comes back", (patch) => {
   expect(through(patch)).toMatchObject(patch);

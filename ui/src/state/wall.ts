@@ -21,7 +21,7 @@ export interface Own {
 
 export const KINDS: readonly SmoothKind[] = ["none", "ema", "gauss", "mean", "median"];
 export const MANY: readonly Many[] = ["auto", "lines", "bands"];
-export const HEIGHT = { least: 120, usual: 190, most: 900, step: 40 };
+export const HEIGHT = { least: 120, usual: 190, panel: 250, most: 900, step: 40 };
 export const WIDEST = 6;
 const MOST_LETTERS = 40_000;
 

@@ -1,0 +1,170 @@
+"""The wall of charts, as somebody arranges it: by the pointer, by the keyboard, and back from the address."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+from playwright.sync_api import Locator, Page, expect
+
+COLOURED = """(canvas) => {
+  const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  let found = 0;
+  for (let i = 0; i < data.length; i += 4) {
+    const [r, g, b, a] = data.slice(i, i + 4);
+    if (a > 100 && Math.max(r, g, b) - Math.min(r, g, b) > 25) found++;
+  }
+  return found;
+}"""
+
+
+def tile(page: Page, name: str) -> Locator:
+    return page.locator(f'[data-tile="{name}"]')
+
+
+def order(page: Page, section: str) -> list[str]:
+    return (
+        page.get_by_role("region", name=f"Section {section}")
+        .locator("[data-chart]")
+        .evaluate_all("all => all.map(one => one.dataset.chart)")
+    )
+
+
+def state(page: Page, name: str) -> str:
+    return parse_qs(urlsplit(page.url).query).get(name, [""])[0]
+
+
+def ready(page: Page) -> None:
+    expect(page.locator('[data-chart="val/loss"] [data-lines="12"]')).to_be_visible()
+
+
+def drag(page: Page, handle: Locator, x: float, y: float) -> None:
+    box = handle.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(x - 20, y, steps=4)
+    page.mouse.move(x, y, steps=3)
+    page.mouse.up()
+
+
+def test_sections_and_charts_are_moved(visitor: Any, served: Any) -> None:
+    page = visitor.visit(served, "/digits")
+    ready(page)
+    sections = page.get_by_role("region", name="Section")
+    first = sections.evaluate_all("all => all.map(one => one.dataset.tile)")
+    grip = page.get_by_role("button", name="Move section val", exact=True)
+    grip.focus()
+    page.keyboard.press("ArrowUp")
+    page.wait_for_url("**sections=val@0**")
+    expect(sections.first).to_have_attribute("data-tile", "val")
+    last = sections.last.bounding_box()
+    assert last is not None
+    drag(page, page.get_by_role("button", name="Move section val", exact=True), 700, last["y"] + last["height"] - 5)
+    expect(sections.last).to_have_attribute("data-tile", "val")
+    page.reload()
+    expect(sections.last).to_have_attribute("data-tile", "val")
+    assert set(first) == set(sections.evaluate_all("all => all.map(one => one.dataset.tile)"))
+
+
+def test_charts_are_pinned_moved_and_hidden(visitor: Any, served: Any) -> None:
+    page = visitor.visit(served, "/digits")
+    ready(page)
+    for name in ("val/loss", "epoch"):
+        page.get_by_role("button", name=f"More for {name}").click()
+        page.get_by_role("menuitem", name="Pin to the top").click()
+    expect(page.get_by_role("heading", name="Pinned 2")).to_be_visible()
+    assert order(page, "Pinned") == ["val/loss", "epoch"]
+    target = tile(page, "val/loss").bounding_box()
+    assert target is not None
+    drag(page, tile(page, "epoch").get_by_role("button", name="Move epoch"), target["x"] + 15, target["y"] + 60)
+    page.wait_for_url("**top=epoch,val/loss**")
+    assert order(page, "Pinned") == ["epoch", "val/loss"]
+    tile(page, "epoch").get_by_role("button", name="Move epoch").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url("**top=val/loss,epoch**")
+    expect(tile(page, "epoch").get_by_role("button", name="Move epoch")).to_be_focused()  # to go on from there
+    expect(page.get_by_role("status").filter(has_text="epoch: 2 of 2")).to_be_attached()
+    page.get_by_role("button", name="More for epoch").click()
+    page.get_by_role("menuitem", name="Hide").click()
+    expect(page.locator('[data-chart="epoch"]')).to_have_count(0)
+    page.get_by_role("button", name="1 chart hidden").click()
+    page.get_by_role("menuitem", name="epoch").click()
+    expect(page.locator('[data-chart="epoch"]')).to_be_visible()
+
+
+def test_a_chart_is_resized(visitor: Any, served: Any) -> None:
+    page = visitor.visit(served, "/digits")
+    ready(page)
+    place = tile(page, "train/loss")
+    corner = place.get_by_role("button", name="Resize")
+    before = place.bounding_box()
+    canvas = place.locator("canvas").first
+    assert before is not None
+    corner.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_url("**own=**")
+    expect(corner).to_have_accessible_name("Resize loss: 2 wide, 230 pixels high")
+    wide = place.bounding_box()
+    assert wide is not None
+    assert wide["width"] > 1.8 * before["width"]
+    drawn = "width => document.querySelector('[data-tile=\"train/loss\"] canvas').clientWidth > width"
+    page.wait_for_function(drawn, arg=1.7 * before["width"])
+    box = corner.bounding_box()
+    assert box is not None
+    drag(page, corner, box["x"] - 0.5 * wide["width"], box["y"] + 100)
+    page.wait_for_function("!location.search.includes('%22w%22')")
+    own = json.loads(state(page, "own"))["train/loss"]
+    assert "w" not in own  # as wide as usual
+    assert 300 < own["h"] < 360
+    assert canvas.count() == 1
+
+
+def test_a_chart_has_settings_of_its_own(visitor: Any, served: Any) -> None:
+    page = visitor.visit(served, "/digits")
+    ready(page)
+    page.get_by_role("button", name="More for train/loss").click()
+    page.get_by_role("menuitem", name="Settings").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Y axis from").fill("0.2")
+    dialog.get_by_label("to", exact=True).fill("0.5")
+    dialog.get_by_role("textbox", name="Logarithmic y axis").click()
+    page.get_by_role("option", name="On", exact=True).click()
+    dialog.get_by_role("textbox", name="X axis", exact=True).click()
+    page.get_by_role("option", name="epoch").click()
+    dialog.get_by_role("button", name="Done").click()
+    assert json.loads(state(page, "own"))["train/loss"] == {"y": [0.2, 0.5], "logY": True, "x": "epoch"}
+    chart = page.locator('[data-chart="train/loss"]')
+    expect(chart).to_contain_text("clipped")  # what lies beyond the axis is told
+    expect(chart.locator('[data-lines="12"]')).to_be_visible()
+    expect(page.locator('[data-chart="val/loss"]')).not_to_contain_text("clipped")
+
+
+def test_one_chart_over_the_whole_window(visitor: Any, served: Any) -> None:
+    page = visitor.visit(served, "/digits")
+    ready(page)
+    page.get_by_role("button", name="Show train/loss large").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator('[data-lines="12"]')).to_be_visible()
+    box = dialog.locator("[data-lines]").bounding_box()
+    assert box is not None
+    assert box["width"] > 1350
+    assert box["height"] > 700
+    page.keyboard.press("ArrowLeft")
+    expect(dialog.locator('[data-chart="epoch"]')).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+
+
+def test_too_many_lines_are_bands(visitor: Any, served: Any) -> None:
+    page = visitor.visit(served, "/digits?many=bands&charts=train/loss")
+    chart = page.locator('[data-chart="train/loss"]')
+    expect(chart).to_contain_text("bands of 12")
+    bands = chart.locator("canvas").first.evaluate(COLOURED)
+    own = quote(json.dumps({"train/loss": {"many": "lines"}}))
+    page = visitor.visit(served, f"/digits?many=bands&charts=train/loss&own={own}")
+    expect(chart.locator('[data-lines="12"]')).to_be_visible()
+    expect(chart).not_to_contain_text("bands")
+    assert bands > 2 * chart.locator("canvas").first.evaluate(COLOURED)  # areas, not lines
