@@ -6,12 +6,14 @@ Names of pictures after the command take only these.
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import torch
 from PIL import Image
@@ -28,6 +30,14 @@ from dashboard_yard import TOKEN, serving  # noqa: E402
 SIZE = {"width": 1440, "height": 810}
 COLOURS = 96
 EVERY = 25
+PANELS: list[dict[str, Any]] = [
+    {"id": "a", "kind": "scatter", "x": "config.lr", "y": "min.val/loss", "colour": "config.optimizer", "logX": True},
+    {"id": "b", "kind": "importance", "y": "summary.val/accuracy", "goal": "max"},
+    {"id": "c", "kind": "parallel", "colour": "summary.val/accuracy"}
+    | {"columns": ["config.lr", "config.width", "config.optimizer", "min.val/loss", "summary.val/accuracy"]},
+    {"id": "d", "kind": "box", "y": "summary.val/accuracy", "by": "config.optimizer"},
+    {"id": "e", "kind": "lines", "keys": "^(train|val)/loss", "logY": True},
+]
 
 
 def train(lr: float, width: int, optimizer: str, steps: int = 500) -> None:
@@ -71,6 +81,7 @@ def pictures(sweep: str) -> dict[str, str]:
     chosen = f"runs={','.join(runs[:4])}&base={runs[0]}"
     found = {
         "project": "/digits",
+        "panels": f"/digits?panels={quote(json.dumps(PANELS))}&own={quote(json.dumps({':c': {'w': 2}}))}",
         "gradients": f"/digits/runs/{treering.Api().runs('digits')[0].id}?tab=gradients",
         "compare": f"/digits/compare?{chosen}",
         "artifacts": "/digits/artifacts/classifier?version=1&part=changes&from=0",

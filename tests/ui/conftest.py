@@ -31,7 +31,7 @@ def served(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
         yield found
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def serve(built: None) -> Callable[..., Any]:
     """Serve a store of a test's own."""
     return serving
