@@ -156,7 +156,7 @@ export function Wall(props: Props) {
 function partsOf(metrics: readonly WallMetric[], now: Arrangement): Section[] {
   const all = metrics.map((metric) => metric.key);
   const known = new Set(all);
-  const tops = now.top.filter((key) => known.has(key));
+  const tops = now.top.filter((key) => known.has(key) && !now.without.has(key));
   const away = new Set([...now.without, ...tops]);
   const natural = sections(all.filter((key) => !away.has(key)));
   const titles = new Map(now.panels.map((panel) => [tileOf(panel), titleOf(panel)]));
@@ -246,14 +246,16 @@ function Part({ section, axis, see, shown, columns, say, dropping, onMoveStart, 
       aria-label={`Section ${section.title}`}
       data-tile={section.name}
     >
-      <h2 className={styles.title}>
+      <div className={styles.title}>
         {arranging && <Grip label={`section ${section.title}`} vertical onPointerDown={onMoveStart} onStep={onStep} />}
-        <UnstyledButton className={styles.fold} aria-expanded={!isFolded} onClick={() => props.onFold(section.name)}>
-          <Icon name={isFolded ? "chevronRight" : "chevronDown"} size={14} />
-          <span className={styles.name}>{section.title}</span>
-          <span className={styles.count}>{section.keys.length}</span>
-        </UnstyledButton>
-      </h2>
+        <h2 className={styles.heading}>
+          <UnstyledButton className={styles.fold} aria-expanded={!isFolded} onClick={() => props.onFold(section.name)}>
+            <Icon name={isFolded ? "chevronRight" : "chevronDown"} size={14} />
+            <span className={styles.name}>{section.title}</span>
+            <span className={styles.count}>{section.keys.length}</span>
+          </UnstyledButton>
+        </h2>
+      </div>
       {!isFolded && (
         <div ref={grid} className={styles.grid}>
           {keys.map((name, at) => (
