@@ -11,9 +11,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 import numpy as np
 import pytest
 from dashboard_yard import ROOT, XSS, Served
+from looks import CUT, WINDOWS
 from playwright.sync_api import Locator, Page, expect
 from store_builder import StoreBuilder
-from test_ui_looks import CUT, WINDOWS
 
 import treering
 
