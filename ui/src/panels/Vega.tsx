@@ -83,7 +83,11 @@ function listening(hear: (text: string) => void): LoggerInterface {
       hear(parts.map(String).join(" "));
       return logger;
     },
-    warn: () => logger,
+    warn: (...parts) => {
+      // What a loader refuses is only a warning to Vega.
+      if (String(parts[0]).startsWith("Loading failed")) hear(REFUSAL);
+      return logger;
+    },
     info: () => logger,
     debug: () => logger,
   };

@@ -58,6 +58,8 @@ export function ChartsPane({ project, drawn, total, view, setView, single }: Pro
   const [full, setFull] = useState<string | null>(null);
   const [setting, setSetting] = useState<string | null>(null);
   const numeric = useMemo(() => (metrics ?? []).filter((metric) => metric.numeric && !metric.hidden), [metrics]);
+  // What is hidden as a curve, such as the count of updates, is an axis all the same.
+  const axes = useMemo(() => (metrics ?? []).filter((metric) => metric.numeric).map(({ key }) => key), [metrics]);
   const wanted = useMemo(() => numeric.filter(({ key }) => matching(view.charts)(key)), [numeric, view.charts]);
   const more = useMemo(() => keysOfPanels(view, numeric, seen), [view, numeric, seen]);
   const store = useStore(drawn, shown, view, { full: full !== null, more });
@@ -99,12 +101,7 @@ export function ChartsPane({ project, drawn, total, view, setView, single }: Pro
   const panelOf = (name: string): Panel | undefined => view.panels.find((panel) => tileOf(panel) === name);
   return (
     <section className={styles.pane} aria-label="Charts">
-      <ChartControls
-        view={view}
-        setView={setView}
-        metrics={numeric.map((metric) => metric.key)}
-        onAdd={() => setSetting(NEW)}
-      />
+      <ChartControls view={view} setView={setView} metrics={axes} onAdd={() => setSetting(NEW)} />
       <p className={styles.drawnNote}>
         {drawn.length < total
           ? `${drawn.length} of ${total.toLocaleString("en")} runs drawn: ${
@@ -161,7 +158,7 @@ export function ChartsPane({ project, drawn, total, view, setView, single }: Pro
             metric={setting}
             view={view}
             setView={setView}
-            metrics={numeric.map((metric) => metric.key)}
+            metrics={axes}
             onClose={() => setSetting(null)}
           />
         )}
