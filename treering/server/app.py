@@ -60,6 +60,29 @@ __all__ = ["API", "create_api", "create_app"]
 
 API = "/api/v1"
 # What the gate, or any route, may answer instead.
+#: What is below `/api/v1`.
+_MODULES = (
+    routes_runs,
+    routes_project,
+    routes_groups,
+    routes_views,
+    routes_panels,
+    routes_series,
+    routes_files,
+    routes_media,
+    routes_episodes,
+    routes_live,
+    routes_write,
+    routes_upload,
+    routes_alerts,
+    routes_sweeps,
+    routes_artifacts,
+    routes_lineage,
+    routes_compare,
+    routes_reports,
+    routes_agents,
+    routes_copies,
+)
 #: After how many seconds to ask again: what is worked out ends soon, a database or a page takes longer.
 _RETRY_S = {429: 1, 503: 5}
 _REFUSALS = (400, 401, 403, 404, 405, 409, 412, 413, 415, 421, 422, 428, 429, 503)
@@ -108,28 +131,7 @@ def create_api(options: ServerOptions) -> FastAPI:
     alerts_file = targets_file(options.place, options.alerts)
     load_targets(alerts_file)  # so that a mistake in the file is told now
     app.state.alert_targets = lambda: load_targets(alerts_file)
-    for module in (
-        routes_runs,
-        routes_project,
-        routes_groups,
-        routes_views,
-        routes_panels,
-        routes_series,
-        routes_files,
-        routes_media,
-        routes_episodes,
-        routes_live,
-        routes_write,
-        routes_upload,
-        routes_alerts,
-        routes_sweeps,
-        routes_artifacts,
-        routes_lineage,
-        routes_compare,
-        routes_reports,
-        routes_agents,
-        routes_copies,
-    ):
+    for module in _MODULES:
         app.include_router(module.router, prefix=API)
     app.include_router(routes_pages.router)
     _translate_errors(app)
