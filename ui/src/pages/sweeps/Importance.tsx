@@ -53,7 +53,7 @@ function Bars({ data, way }: { data: ImportanceAnswer; way: string }) {
     if (!rows.length) return <p className={styles.means}>Too few trials have ended to say.</p>;
     rows.sort((a, b) => Math.abs(b.spearman ?? 0) - Math.abs(a.spearman ?? 0));
     return (
-      <ul className={styles.bars} aria-label="Correlation of parameters with the metric">
+      <ul className={styles.bars} tabIndex={0} aria-label="Correlation of parameters with the metric">
         {rows.map((row) => (
           <li key={`${row.parameter}\n${JSON.stringify(row.value)}`}>
             <span className="cut" title={nameOf(row.parameter, row.value)}>
@@ -76,7 +76,7 @@ function Bars({ data, way }: { data: ImportanceAnswer; way: string }) {
   }
   if (data.reason) return <p className={styles.means}>{data.reason}</p>;
   return (
-    <ul className={styles.bars} aria-label="Importance of parameters">
+    <ul className={styles.bars} tabIndex={0} aria-label="Importance of parameters">
       {data.importances.map((row) => (
         <li key={row.parameter}>
           <span className="cut" title={row.parameter}>

@@ -67,7 +67,7 @@ export function Parallel(props: Props) {
     [dims, props.brushes],
   );
   return (
-    <div className={styles.wide}>
+    <div className={styles.wide} role="region" aria-label="All axes" tabIndex={0}>
       <div style={{ minWidth: dims.length * EACH }}>
         <EChart
           key={dims.map((dim) => dim.id).join("\n")}
