@@ -33,6 +33,8 @@ export interface CodeEditorProps {
   numbers?: boolean;
   wrap?: boolean;
   handle?: React.Ref<EditorHandle>;
+  /** The cursor is in another line now, or the text has changed; lines count from 0. */
+  onCursor?: (line: number) => void;
   className?: string | undefined;
 }
 
@@ -129,6 +131,9 @@ export function CodeEditor(props: CodeEditorProps) {
           EditorView.contentAttributes.of({ "aria-label": label }),
           EditorView.updateListener.of((update) => {
             if (update.docChanged) latest.current.onChange(update.state.doc.toString());
+            if (update.docChanged || update.selectionSet) {
+              latest.current.onCursor?.(update.state.doc.lineAt(update.state.selection.main.head).number - 1);
+            }
           }),
           given.current.of([extensions ?? [], EditorState.readOnly.of(readOnly ?? false)]),
         ],
@@ -157,7 +162,7 @@ export function CodeEditor(props: CodeEditorProps) {
     insert(text) {
       const now = view.current;
       if (!now) return;
-      now.dispatch(now.state.replaceSelection(text), { userEvent: "input" });
+      now.dispatch(now.state.replaceSelection(text), { userEvent: "input", scrollIntoView: true });
       now.focus();
     },
     wrap(before, after) {

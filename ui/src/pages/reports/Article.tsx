@@ -4,13 +4,20 @@ import styles from "./Article.module.css";
 import { Block } from "./Blocks";
 import { markdown } from "./markdown";
 
-export const Article = memo(function Article({ project, text }: { project: string; text: string }) {
-  const made = useMemo(
-    () =>
-      markdown(text, (kind, inside) =>
-        kind === "chart" || kind === "runs" ? <Block project={project} kind={kind} text={inside} /> : undefined,
-      ),
-    [project, text],
-  );
+interface Props {
+  project: string;
+  text: string;
+  /** Elements tell which line of the text they begin in. */
+  lines?: boolean;
+}
+
+export const Article = memo(function Article({ project, text, lines = false }: Props) {
+  const made = useMemo(() => {
+    const block = (kind: string, inside: string, line: number) =>
+      kind === "chart" || kind === "runs" ? (
+        <Block project={project} kind={kind} text={inside} line={lines ? line : undefined} />
+      ) : undefined;
+    return markdown(text, block, lines);
+  }, [project, text, lines]);
   return <div className={styles.article}>{made}</div>;
 });

@@ -20,10 +20,11 @@ interface Props {
   project: string;
   kind: "chart" | "runs";
   text: string;
+  line?: number | undefined;
 }
 
 /** A block, as soon as it comes near the screen. What was found stays until the next is, while somebody writes. */
-export function Block({ project, kind, text }: Props) {
+export function Block({ project, kind, text, line }: Props) {
   const { ref, entry } = useIntersection<HTMLDivElement>({ rootMargin: "400px 0px" });
   const [seen, setSeen] = useState(false);
   if (entry?.isIntersecting && !seen) setSeen(true);
@@ -35,7 +36,7 @@ export function Block({ project, kind, text }: Props) {
   });
   const trouble = error?.message ?? data?.error;
   return (
-    <div ref={ref} className={styles.block} data-block={kind}>
+    <div ref={ref} className={styles.block} data-block={kind} data-line={line}>
       {trouble ? (
         <p className={styles.trouble} role="alert">
           {trouble}

@@ -27,6 +27,8 @@ export function Editing({ report }: { report: Report }) {
   const editor = useRef<EditorHandle>(null);
   const language = useLanguage(report.project);
   const [shown] = useDebouncedValue(text, PREVIEW_MS);
+  const [line, setLine] = useState(0);
+  const preview = useFollow(line, shown);
   const dirty = title !== saved.title || text !== saved.text;
   const leave = useLeave(report);
   const save = useSave(report, { base, title, text }, (next) => {
@@ -86,13 +88,14 @@ export function Editing({ report }: { report: Report }) {
               label="Text of the report"
               extensions={language}
               wrap
+              onCursor={setLine}
               className={styles.editor}
             />
           </section>
         )}
         {(!narrow || !writing) && (
-          <section className={styles.preview} aria-label="Preview">
-            <Article project={report.project} text={shown} />
+          <section ref={preview} className={styles.preview} aria-label="Preview">
+            <Article project={report.project} text={shown} lines />
           </section>
         )}
       </div>
@@ -166,6 +169,17 @@ function useLeave(report: Report) {
     },
     [navigate, report.project, report.id],
   );
+}
+
+/** Show what the line stands for that somebody writes in. */
+function useFollow(line: number, shown: string) {
+  const preview = useRef<HTMLElement>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new text has new elements
+  useEffect(() => {
+    const marks = [...(preview.current?.querySelectorAll<HTMLElement>("[data-line]") ?? [])];
+    marks.findLast((mark) => Number(mark.dataset.line) <= line)?.scrollIntoView({ block: "nearest" });
+  }, [line, shown]);
+  return preview;
 }
 
 interface Written {

@@ -5,8 +5,8 @@ import { createElement, Fragment, type ReactNode } from "react";
 /** The same as the server's, so that an exported file says what the page says. */
 const parser = new MarkdownIt("commonmark", { html: false }).enable(["table", "strikethrough"]);
 
-/** Returns what stands for a fenced block, or undefined for one that is code. */
-export type Block = (kind: string, text: string) => ReactNode | undefined;
+/** Returns what stands for a fenced block in a line of the text, or undefined for one that is code. */
+export type Block = (kind: string, text: string, line: number) => ReactNode | undefined;
 
 interface Open {
   tag: string;
@@ -14,9 +14,14 @@ interface Open {
   children: ReactNode[];
 }
 
-export function markdown(text: string, block: Block): ReactNode {
-  return elements(parser.parse(text, {}), block, new Map());
+/** With `lines`, what stands at the left edge has the line of the text that it begins in, as `data-line`. */
+export function markdown(text: string, block: Block, lines = false): ReactNode {
+  const tokens = parser.parse(text, {});
+  for (const token of tokens) if (lines && token.level === 0 && token.map) token.attrSet(LINE, String(token.map[0]));
+  return elements(tokens, block, new Map());
 }
+
+const LINE = "data-line";
 
 /** Links lead to the web, to mail, to a place of this server or of this page; others are text. */
 export function safeLink(href: string): string | undefined {
@@ -55,6 +60,8 @@ function closed({ tag, props, children }: Open, key: number): ReactNode {
 
 function propsOf(token: Token): Record<string, unknown> {
   const props: Record<string, unknown> = {};
+  const line = token.attrGet(LINE);
+  if (line !== null) props[LINE] = line;
   const side = /text-align:(\w+)/.exec(String(token.attrGet("style") ?? ""))?.[1];
   if (side) props.className = `to-${side}`;
   const start = token.attrGet("start");
@@ -92,9 +99,9 @@ function leaf(token: Token, key: number, block: Block, seen: Map<string, number>
 /** A block keeps what it has loaded while lines above it come and go: its key is what it says. */
 function fenced(token: Token, key: number, block: Block, seen: Map<string, number>): ReactNode {
   const kind = token.info.trim().split(/\s+/)[0] ?? "";
-  const found = token.type === "fence" ? block(kind, token.content) : undefined;
+  const found = token.type === "fence" ? block(kind, token.content, token.map?.[0] ?? 0) : undefined;
   if (found === undefined) {
-    return createElement("pre", { key, tabIndex: 0 }, createElement("code", null, token.content));
+    return createElement("pre", { key, tabIndex: 0, ...propsOf(token) }, createElement("code", null, token.content));
   }
   const name = `${kind}\n${token.content}`;
   const times = seen.get(name) ?? 0;
