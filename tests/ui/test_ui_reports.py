@@ -122,7 +122,7 @@ def test_a_report_is_begun_written_and_read(visitor: Any, reports: Served) -> No
     section = page.get_by_role("region", name="Only two", exact=True)
     expect(section.locator('[data-lines="2"]')).to_be_visible()
     expect(page.get_by_text("Not saved")).to_be_visible()
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_role("heading", name="What came of it", level=1)).to_be_visible()
     expect(page).to_have_url(re.compile(r"/digits/reports/[0-9a-f]{8}-what-came-of-it$"))
     expect(page.get_by_text("version 2, saved")).to_be_visible()
@@ -281,6 +281,7 @@ def test_hostile_reports_stay_text(visitor: Any, reports: Served, write: Callabl
     page = visitor.visit(reports, place)
     expect(page.get_by_role("heading", level=1)).to_have_text(XSS)
     drawn(page, f"{HOSTILE[0]}/{HOSTILE[0]}", 1)
+    page.locator("[data-block=runs]").scroll_into_view_if_needed()
     expect(page.locator("[data-block=runs] tbody tr")).to_have_count(len(HOSTILE))
     assert page.locator("main img, main script, [onerror], a[href^='javascript']").count() == 0
     page.get_by_role("button", name="Edit").click()

@@ -73,6 +73,19 @@ const COLOURS = HighlightStyle.define([
   { tag: tags.invalid, color: "var(--bad)" },
 ]);
 
+/** Left alone, Chromium keeps the look of replaced words in a style attribute, which the server's policy refuses. */
+const OVER_SELECTION = EditorView.domEventHandlers({
+  beforeinput(event, view) {
+    const { from, to } = view.state.selection.main;
+    const { data } = event;
+    if (event.inputType !== "insertText" || data === null || from === to || view.composing) return false;
+    const insert = () => view.state.update(view.state.replaceSelection(data), { userEvent: "input.type" });
+    const handled = view.state.facet(EditorView.inputHandler).some((one) => one(view, from, to, data, insert));
+    if (!handled) view.dispatch(insert());
+    return true;
+  },
+});
+
 /** Selected lines would all begin with it. */
 function prefixed(view: EditorView, text: string): void {
   const { from, to } = view.state.selection.main;
@@ -128,6 +141,7 @@ export function CodeEditor(props: CodeEditorProps) {
           syntaxHighlighting(COLOURS),
           LOOK,
           keymap.of([...closeBracketsKeymap, ...completionKeymap, ...historyKeymap, ...defaultKeymap]),
+          OVER_SELECTION,
           EditorView.contentAttributes.of({ "aria-label": label }),
           EditorView.updateListener.of((update) => {
             if (update.docChanged) latest.current.onChange(update.state.doc.toString());
