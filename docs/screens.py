@@ -75,7 +75,7 @@ def keep_checkpoint(run: treering.Run, model: torch.nn.Module, step: int, accura
     run.log_artifact(kept, aliases=[f"step-{step}"]).wait()
 
 
-def pictures(sweep: str) -> dict[str, str]:
+def pictures(sweep: str, report: str) -> dict[str, str]:
     """The address of each picture; `sweep` is one that has ended."""
     runs = [run.id for run in treering.Api().runs("digits", order="-summary.val/accuracy")]
     chosen = f"runs={','.join(runs[:4])}&base={runs[0]}"
@@ -87,7 +87,8 @@ def pictures(sweep: str) -> dict[str, str]:
         "artifacts": "/digits/artifacts/classifier?version=1&part=changes&from=0",
         "sweep": f"/search/sweeps/{sweep}",
     }
-    return {name: path for name, path in found.items() if name in (sys.argv[1:] or found)}
+    return {
+        "report": f"/digits/reports/{report}?edit=1",name: path for name, path in found.items() if name in (sys.argv[1:] or found)}
 
 
 SEARCH: dict[str, Any] = {
@@ -138,6 +139,24 @@ def keep(picture: bytes, name: str) -> None:
     image.save(ROOT / "assets" / f"{name}.png", optimize=True)
 
 
+REPORT = """Ten small networks learn to tell digits apart, each with its own optimizer and *learning rate*.
+
+```chart
+title: The wider networks
+keys: [train/loss, val/accuracy]
+filter: config.width = 128
+smoothing: ema 45
+```
+
+```runs
+title: The best five
+columns: [name, state, config.optimizer, config.lr, config.width, summary.val/accuracy, summary.val/loss]
+order: -summary.val/accuracy
+limit: 5
+```
+"""
+
+
 def main() -> None:
     """Train, serve, look."""
     from playwright.sync_api import sync_playwright
@@ -150,12 +169,13 @@ def main() -> None:
                 train(lr, width, optimizer)
         sweep = treering.sweep(SEARCH, project="search")
         treering.agent(sweep, trial)
+        report = treering.Api().create_report("digits", "Which optimizer learns digits?", REPORT, "Ada").id
         with serving(Path(folder)) as served, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
             for theme in ("light", "dark"):
                 page = browser.new_page(viewport=SIZE, color_scheme=theme)  # type: ignore[arg-type]  # one of two words
                 page.goto(f"{served.url}/login?token={TOKEN}")
-                for name, path in pictures(sweep).items():
+                for name, path in pictures(sweep, report).items():
                     page.goto(f"{served.url}{path}")
                     page.wait_for_selector("canvas, main table")
                     page.wait_for_timeout(1500)
