@@ -86,9 +86,9 @@ def pictures(sweep: str, report: str) -> dict[str, str]:
         "compare": f"/digits/compare?{chosen}",
         "artifacts": "/digits/artifacts/classifier?version=1&part=changes&from=0",
         "sweep": f"/search/sweeps/{sweep}",
+        "report": f"/digits/reports/{report}?edit=1",
     }
-    return {
-        "report": f"/digits/reports/{report}?edit=1",name: path for name, path in found.items() if name in (sys.argv[1:] or found)}
+    return {name: path for name, path in found.items() if name in (sys.argv[1:] or found)}
 
 
 SEARCH: dict[str, Any] = {
