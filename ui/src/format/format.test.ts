@@ -22,3 +22,11 @@ it("counts, shares, spans", () => {
   expect([0.02, 5, 200, 7500, 86_400 * 3].map(duration)).toEqual(["20 ms", "5 s", "3 m 20 s", "2 h 5 m", "3 d"]);
   expect([ago(0, 2000), ago(0, 90_000), ago(0, 7.3e6)]).toEqual(["now", "2 min ago", "2 h ago"]);
 });
+
+it.each([
+  [5190.4, "+5,190 %"],
+  [-12.34, "−12.3 %"],
+  [0.5, "+0.50 %"],
+])("a change of %d in %%", (value, text) => {
+  expect(percent(value)).toBe(text);
+});

@@ -28,6 +28,8 @@ export function count(value: number): string {
 }
 
 export function percent(value: number): string {
-  const text = `${value > 0 ? "+" : "−"}${Math.abs(value).toPrecision(Math.abs(value) < 10 ? 2 : 3)} %`;
+  const size = Math.abs(value);
+  const digits = size < 1000 ? size.toPrecision(size < 10 ? 2 : 3) : short(Math.round(size), 3);
+  const text = `${value > 0 ? "+" : "−"}${digits} %`;
   return Number.isFinite(value) ? text : "";
 }
