@@ -33,6 +33,8 @@ export function SweepEditor({ value, onChange, checked, goTo }: Props) {
       yaml(),
       autocompletion({ override: [complete], icons: false }),
       lintGutter(),
+      // An editable text can be focused anyway; what looks for places that scroll and cannot be reached wants it said.
+      EditorView.contentAttributes.of({ tabindex: "0" }),
       EditorView.updateListener.of((update) => {
         view.current = update.view;
       }),
