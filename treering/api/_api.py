@@ -313,7 +313,7 @@ class Api:
 
         with open_reports(self._local("writing reports")[0]) as kept:
             report = kept.create(project, title, text, author)
-        return ApiReport(self, Reports(self._local("reading reports")[0].database), report)
+        return ApiReport(self, Reports(self._sources[0].database), report)
 
     def registry(self, project: str = "model-registry") -> Registry:
         """Return the registry: collections that all projects share, with stages and a log of what happened.
