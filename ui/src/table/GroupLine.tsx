@@ -39,7 +39,6 @@ export function GroupLine(props: Props) {
       style={{ gridTemplateColumns: template, transform: `translateY(${top}px)` }}
       role="row"
       aria-rowindex={index + 2}
-      aria-level={level + 1}
       data-group={path}
     >
       <div className={`${styles.cell} ${styles.name}`} role="cell" style={{ paddingLeft: 8 + 14 * level }}>

@@ -165,6 +165,8 @@ function Resizer({ column, view, setView }: Pick<Props, "column" | "view" | "set
       className={styles.resizer}
       data-resizes={column.field}
       aria-hidden="true"
+      // The head has grown by the first move, and would be dragged by the second.
+      onMouseDown={(event) => event.preventDefault()}
       onPointerDown={(event) => {
         event.currentTarget.setPointerCapture(event.pointerId);
         begin.current = { x: event.clientX, width: column.width };
