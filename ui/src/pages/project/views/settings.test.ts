@@ -19,15 +19,15 @@ it("a view's settings come back from it", () => {
 
 it("an empty address leads to the default, a view's name to that view, and settings stay", () => {
   const views = [NIGHT, FIRST, PLAIN];
-  expect(wanted({}, views, null)).toBe(FIRST);
-  expect(wanted({ side: "runs" }, views, "f")).toBe(FIRST);
-  expect(wanted({ view: "n" }, views, null)).toBe(NIGHT);
-  expect(wanted({ view: "n" }, views, "n")).toBeUndefined(); // somebody took all settings back
-  expect(wanted({ view: "-" }, views, null)).toBeUndefined();
-  expect(wanted({ view: "gone" }, views, null)).toBeUndefined();
-  expect(wanted({ view: "p" }, views, null)).toBeUndefined();
-  expect(wanted({ x: "epoch" }, views, null)).toBeUndefined();
-  expect(wanted({}, [NIGHT], null)).toBeUndefined();
+  expect(wanted({}, views, new Set())).toBe(FIRST);
+  expect(wanted({ side: "runs" }, views, new Set(["f"]))).toBe(FIRST);
+  expect(wanted({ view: "n" }, views, new Set())).toBe(NIGHT);
+  expect(wanted({ view: "n" }, views, new Set(["n"]))).toBeUndefined(); // somebody took all settings back
+  expect(wanted({ view: "-" }, views, new Set())).toBeUndefined();
+  expect(wanted({ view: "gone" }, views, new Set())).toBeUndefined();
+  expect(wanted({ view: "p" }, views, new Set())).toBeUndefined();
+  expect(wanted({ x: "epoch" }, views, new Set())).toBeUndefined();
+  expect(wanted({}, [NIGHT], new Set())).toBeUndefined();
 });
 
 it("finds a name that is free", () => {

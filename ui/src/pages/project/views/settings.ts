@@ -23,17 +23,17 @@ export function searchOf(view: { id: string; search: string }): Search {
 /**
  * The view to go to when an address says nothing but which view, or nothing at all.
  *
- * @param applied view that was gone to before: whoever takes all of its settings back means it.
+ * @param applied views that were gone to before: whoever takes all settings of one back means it.
  */
 export function wanted<V extends { id: string; search: string; is_default: boolean }>(
   search: Search,
   views: readonly V[],
-  applied: string | null,
+  applied: ReadonlySet<string>,
 ): V | undefined {
   if (settingsOf(search) !== "") return undefined;
   const named = search[VIEW];
   if (named === undefined) return views.find((view) => view.is_default);
-  return named === applied ? undefined : views.find((view) => view.id === named && view.search !== "");
+  return applied.has(named) ? undefined : views.find((view) => view.id === named && view.search !== "");
 }
 
 /** A name that is not taken yet. */

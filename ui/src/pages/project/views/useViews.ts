@@ -1,7 +1,7 @@
 /** The saved views of a project, and which one the page is of. */
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useRef } from "react";
 import { get } from "../../../api/client";
 import type { SavedView } from "../../../api/types";
 import { type Search, useSearchState } from "../../../state/search";
@@ -31,8 +31,9 @@ export function useViews(project: string): [Views, boolean] {
     retry: false,
   });
   const all = data ?? [];
-  const [applied, setApplied] = useState<string | null>(null);
   const seen = useRef(new Map<string, number>());
+  // All of them, for the address follows a moment after a view is opened.
+  const applied = useRef(new Set<string>());
   const go = useCallback(
     (next: Search, replace: boolean) => {
       void navigate({ to: ".", replace, search: next as never, resetScroll: false });
@@ -42,12 +43,12 @@ export function useViews(project: string): [Views, boolean] {
   const open = useCallback(
     (view: SavedView | null, replace = false) => {
       if (view) seen.current.set(view.id, view.revision);
-      setApplied(view?.id ?? null);
+      if (view) applied.current.add(view.id);
       go(view ? searchOf(view) : { [VIEW]: NONE }, replace);
     },
     [go],
   );
-  const next = wanted(search, all, applied);
+  const next = wanted(search, all, applied.current);
   useEffect(() => {
     if (next) open(next, true);
   }, [next, open]);
@@ -57,7 +58,7 @@ export function useViews(project: string): [Views, boolean] {
   const saved = useCallback(
     (view: SavedView) => {
       seen.current.set(view.id, view.revision);
-      setApplied(view.id);
+      applied.current.add(view.id);
       setSearch({ [VIEW]: view.id });
     },
     [setSearch],
