@@ -46,8 +46,9 @@ CUT = """() => {
 
 def assert_it_fits(page: Page, said: str = "") -> None:
     """Fail if something on the page is cut, outside, or not told to a screen reader."""
-    assert page.evaluate(CUT) == [], said
+    cut = page.evaluate(CUT)
+    assert cut == [], (said, cut)
     page.evaluate((ROOT / "ui" / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
     told = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     found = [(one["id"], [node["html"][:150] for node in one["nodes"][:3]]) for one in told["violations"]]
-    assert found == [], said
+    assert found == [], (said, found)
