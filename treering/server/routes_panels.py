@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from treering.api._listing import leaves
 from treering.errors import NotFound, UsageError
-from treering.server.importance import FEWEST, importances
+from treering.sweeps.importance_of_runs import FEWEST, importances
 from treering.server.returns import aligned, over_seeds
 from treering.server.routes_runs import Open, searched
 from treering.server.shelf import stored, within
