@@ -12,8 +12,8 @@ import pytest
 from scipy.stats import trim_mean
 from store_builder import StoreBuilder
 
-from treering.server.importance import importances
 from treering.server.returns import aligned, iqm, over_seeds
+from treering.sweeps.importance_of_runs import importances
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from pydantic import BaseModel, Field
 
 from treering.api._listing import leaves
 from treering.errors import NotFound, UsageError
-from treering.sweeps.importance_of_runs import FEWEST, importances
 from treering.server.returns import aligned, over_seeds
 from treering.server.routes_runs import Open, searched
 from treering.server.shelf import stored, within
@@ -21,6 +20,7 @@ from treering.store.read_filter import parse_filter, parse_order
 from treering.store.read_query import LISTED
 from treering.store.stats import ColumnStats
 from treering.store.values import NUMERIC, decode
+from treering.sweeps.importance_of_runs import FEWEST, importances
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
