@@ -89,6 +89,11 @@ def path(project: str, panels: list[dict[str, Any]], **more: str) -> str:
     return f"/{project}?" + "&".join(f"{name}={quote(value)}" for name, value in words.items())
 
 
+@pytest.fixture(autouse=True)
+def reading_back(visitor: Any) -> None:
+    visitor.expected.append("willReadFrequently")  # it is these tests that read canvases back
+
+
 def panel(page: Page, kind: str) -> Locator:
     return page.locator(f'[data-panel="{kind}"]')
 
@@ -119,9 +124,9 @@ def test_panels_over_runs(visitor: Any, panels: Served) -> None:
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save acc over lr").click()
         page.get_by_role("menuitem", name="CSV").click()
-    text = Path(saved.value.path()).read_text(encoding="utf-8")
-    assert text.count("\r\n") == 19
-    assert text.startswith("id,name,config.lr,summary.acc,config.opt")
+    text = Path(saved.value.path()).read_bytes()
+    assert text.count(b"\r\n") == 19
+    assert text.startswith(b"id,name,config.lr,summary.acc,config.opt")
 
 
 def test_panels_of_one_run(visitor: Any, panels: Served) -> None:
@@ -181,7 +186,7 @@ def test_a_description_is_drawn_and_cannot_reach_out(visitor: Any, panels: Serve
         ({**SPEC, "data": {"url": "https://example.com/x.csv"}}, "cannot fetch"),
         ({**SPEC, "data": {"url": "/api/v1/runs"}}, "cannot fetch"),
         ({**SPEC, "transform": [{"calculate": "fetch('/x')", "as": "percent"}]}, "fetch"),
-        ({"mark": "nonsense", "data": {"name": "runs"}}, "nonsense"),
+        ({"mark": "nonsense", "data": {"name": "runs"}}, "cannot read this description"),
     ):
         page = visitor.visit(panels, path("search", [{**spec, "spec": json.dumps(bad)}]))
         expect(panel(page, "vega")).to_contain_text(told)

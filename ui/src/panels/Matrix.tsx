@@ -55,9 +55,20 @@ export function Matrix({ page, height, label }: { page: TablePage; height: numbe
 }
 
 /** What is right is blue and what is wrong orange, the stronger the more of the row lies there. */
-function shade(share: number, isRight: boolean, dark: boolean): { background: string; color: string } {
-  const [r, g, b] = isRight ? [0, 94, 150] : [176, 74, 0];
-  const alpha = share > 0 ? 0.1 + 0.9 * share : 0;
-  const strong = alpha > (dark ? 0.3 : 0.55);
-  return { background: `rgb(${r} ${g} ${b} / ${alpha})`, color: strong ? "#ffffff" : "inherit" };
+export function shade(share: number, isRight: boolean, dark: boolean): { background: string; color: string } {
+  const colour = isRight ? [0, 94, 150] : [176, 74, 0];
+  const surface = dark ? [22, 29, 30] : [255, 255, 255];
+  const part = share > 0 ? 0.1 + 0.9 * share : 0;
+  const mixed = surface.map((under, i) => Math.round(under + part * ((colour[i] ?? 0) - under)));
+  // Of black and white the one that is read better: it never has less than 4.5 to 1.
+  return { background: `rgb(${mixed.join(" ")})`, color: luminance(mixed) > 0.179 ? "#000000" : "#ffffff" };
+}
+
+/** As WCAG defines it, from 0 to 1. */
+function luminance(colour: readonly number[]): number {
+  const [r = 0, g = 0, b = 0] = colour.map((part) => {
+    const share = part / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }

@@ -161,7 +161,7 @@ function viewOf(text: string, tables: Tables, room: Room, fail: (error: unknown)
   if (spec.width === "container") spec.width = room.width - 12;
   if (spec.height === "container") spec.height = room.height - 8;
   const logger = listening(fail);
-  const { spec: compiled } = compile(spec as unknown as TopLevelSpec, { logger, config: themed(room.style) as never });
+  const compiled = compiledOf(spec, logger, room.style);
   const names = new Set((compiled.data ?? []).map(({ name }) => name));
   const view = new View(parse(compiled, undefined, { ast: true }), {
     renderer: "canvas",
@@ -172,6 +172,17 @@ function viewOf(text: string, tables: Tables, room: Room, fail: (error: unknown)
   } as ConstructorParameters<typeof View>[1]);
   for (const name of ["runs", "series"] as const) if (names.has(name)) view.data(name, tables[name]);
   return view;
+}
+
+function compiledOf(spec: Record<string, unknown>, logger: LoggerInterface, style: CSSStyleDeclaration) {
+  try {
+    return compile(spec as unknown as TopLevelSpec, { logger, config: themed(style) as never }).spec;
+  } catch (error) {
+    // Vega-Lite stumbles over what it does not know; its own words are about its insides.
+    throw new Error(
+      `Vega-Lite cannot read this description; look at its mark and encoding. It says: ${(error as Error).message}`,
+    );
+  }
 }
 
 function themed(style: CSSStyleDeclaration): Config {
