@@ -98,10 +98,10 @@ def panel(page: Page, kind: str) -> Locator:
     return page.locator(f'[data-panel="{kind}"]')
 
 
-def drawn(page: Page, kind: str, least: int = 60) -> Locator:
+def drawn(page: Page, kind: str, least: int = 60, place: str | None = None) -> Locator:
     """Wait until a panel has drawn that many pixels in colour."""
     found = panel(page, kind)
-    place = next((one["id"] for one in [*RUNS, *OF_RUN] if one["kind"] == kind), "v")
+    place = place or next((one["id"] for one in [*RUNS, *OF_RUN] if one["kind"] == kind), "v")
     page.locator(f'[data-tile=":{place}"]').scroll_into_view_if_needed()  # what is not seen is not drawn
     expect(found.locator("canvas").first).to_be_attached()
     words = f"() => ({COLOURED})(document.querySelector('[data-panel=\"{kind}\"]')) >= {least}"
@@ -147,7 +147,7 @@ def test_a_panel_is_added_changed_and_removed(visitor: Any, panels: Served) -> N
     expect(dialog.locator("canvas").first).to_be_attached()  # it is shown before it is added
     dialog.get_by_label("Title").fill("Which rate?")
     dialog.get_by_role("button", name="Add panel").click()
-    drawn(page, "scatter")
+    drawn(page, "scatter", place="p1")
     (said,) = json.loads(parse_qs(urlsplit(page.url).query)["panels"][0])
     assert said == {"id": "p1", "kind": "scatter", "x": "config.lr", "y": "summary.acc", "colour": "config.opt"} | {
         "title": "Which rate?"
@@ -158,7 +158,7 @@ def test_a_panel_is_added_changed_and_removed(visitor: Any, panels: Served) -> N
     dialog.get_by_role("button", name="Keep").click()
     page.wait_for_url("**logX**")
     page.reload()
-    drawn(page, "scatter")
+    drawn(page, "scatter", place="p1")
     page.get_by_role("button", name="More for Which rate?").click()
     page.get_by_role("menuitem", name="Remove").click()
     expect(panel(page, "scatter")).to_have_count(0)
