@@ -41,7 +41,7 @@ def us(moment: datetime) -> int:
 
 def plain(value: Any) -> Any:
     """Return what JSON can hold of a stored value."""
-    kind: object = type(value)  # asked first for what nearly all values are, since a table has thousands
+    kind = cast("type[object]", type(value))  # asked first for what nearly all values are, since a table has thousands
     if value is None or kind is bool or (kind is float and math.isfinite(value)):
         return value
     if isinstance(value, str):
