@@ -1,7 +1,7 @@
 """Dashboards of others, for comparison: how 12 runs get into them, how they are started, where their curves are.
 
 Each runs as its users start it, with a store of its own. A chart is there when something on the page has been drawn
-that is no icon: a long path of an SVG, or coloured pixels on a canvas.
+that is no icon: long paths in a wide SVG, or coloured pixels on a canvas.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ DRAWN = """() => {
   while (roots.length) {
     const root = roots.pop();
     for (const one of root.querySelectorAll('*')) if (one.shadowRoot) roots.push(one.shadowRoot);
-    for (const path of root.querySelectorAll('path')) {
-      const line = path.getAttribute('d') ?? '';
-      if (line.length > 1500 && path.getBoundingClientRect().width > 60) told += line.length + line.slice(-40);
+    for (const svg of root.querySelectorAll('svg')) {
+      if (svg.getBoundingClientRect().width < 100) continue;
+      const lines = Array.from(svg.querySelectorAll('path'), (path) => path.getAttribute('d') ?? '').join('');
+      if (lines.length > 1500) told += lines.length + lines.slice(-40);
     }
     for (const canvas of root.querySelectorAll('canvas')) {
       if (canvas.width < 80 || canvas.height < 60) continue;

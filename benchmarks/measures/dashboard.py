@@ -152,7 +152,8 @@ def _measure_peer(browser: Browser, peer: Dashboard, store: Path, parameters: di
         late = _live_of_peer(browser, peer, store, address, parameters)
     if late is not None:
         values["live_ms"] = late
-    return values
+    # What the browser does not tell is no figure: some paint nothing that counts, or keep their scripts in the page.
+    return {key: value for key, value in values.items() if value > 0}
 
 
 def _drawn(page: Page, unlike: str = "", wait_s: float = 120.0) -> float:
