@@ -411,6 +411,8 @@ class Background(threading.Thread):
         with contextlib.suppress(TreeringError):
             writer.store.close()
         self._journal.restore_folder()
+        self._tick_at_s = 0.0
+        self._tick()  # at once: until its lease is there again, others would take the run for dead
         writer.begin_again(self._open_store())
 
     def _recover_writer(self) -> None:
