@@ -316,8 +316,7 @@ class Background(threading.Thread):
         self._note: Operation | None = None
         self._noted = _Bell()
         self._closing = False
-        self._failures = 0
-        self._failed_tries = 0
+        self._failures = self._failed_tries = 0
         self._warned: set[str] = set()
         self.dropped_rows = 0
 
@@ -352,9 +351,9 @@ class Background(threading.Thread):
             with contextlib.suppress(TreeringError):
                 self._writer.store.close()
 
-    def _tick(self) -> None:
+    def _tick(self, *, at_once: bool = False) -> None:
         now_s = time.monotonic()
-        if self._on_tick is not None and (now_s >= self._tick_at_s or self._closing):
+        if self._on_tick is not None and (at_once or now_s >= self._tick_at_s or self._closing):
             self._tick_at_s = now_s + self._pace.usual_s / 2
             try:
                 self._on_tick()
@@ -411,8 +410,7 @@ class Background(threading.Thread):
         with contextlib.suppress(TreeringError):
             writer.store.close()
         self._journal.restore_folder()
-        self._tick_at_s = 0.0
-        self._tick()  # at once: until its lease is there again, others would take the run for dead
+        self._tick(at_once=True)  # until its lease is there again, others would take the run for dead
         writer.begin_again(self._open_store())
 
     def _recover_writer(self) -> None:

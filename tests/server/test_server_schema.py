@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import pytest
+import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis import Case
@@ -25,6 +27,8 @@ _CONFIG = schemathesis.Config.from_dict({"checks": {"negative_data_rejection": {
 # Filters, orders, cursors and conditions are languages of their own, which no schema describes.
 _NOT_ASKED = [positive_data_acceptance, unsupported_method]
 
+_LONGEST_LINE = 60_000
+
 routes = (
     schemathesis.openapi.from_dict(create_api(ServerOptions("nowhere", "t" * 40)).openapi(), config=_CONFIG)
     # The event stream never ends: it has tests of its own.
@@ -41,7 +45,12 @@ routes = (
     suppress_health_check=list(HealthCheck),
 )
 def test_it_answers_as_it_says(case: Case, served: Any) -> None:
-    answer = case.call(base_url=served.url, headers={"Authorization": served.authorization})
+    try:
+        answer = case.call(base_url=served.url, headers={"Authorization": served.authorization})
+    except requests.exceptions.ChunkedEncodingError:
+        # The same, where the rest of the line was still on its way when the connection was closed.
+        assert len(quote(f"{case.path_parameters} {case.query}")) > _LONGEST_LINE
+        return
     if answer.content == b"Invalid HTTP request received.":
         return  # a first line of more than 64 KiB does not get as far as us
     case.validate_response(answer, excluded_checks=_NOT_ASKED)

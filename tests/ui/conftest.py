@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from browser import ARGUMENTS, chromium
 from dashboard_yard import ROOT, TOKEN, Served, fill, serving
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +67,11 @@ class Visitor:
         self.page.goto(served.url + path)
         return self.page
 
+    def _hear(self, message: ConsoleMessage) -> None:
+        # That the tests read what is drawn is no fault of the page's.
+        if message.type in {"error", "warning"} and "willReadFrequently" not in message.text:
+            self.faults.append(message.text)
+
     def watch(self) -> None:
         """Collect faults of the page, and requests that leave the server."""
         page = self.page
@@ -75,7 +80,7 @@ class Visitor:
             if not request.url.startswith(("http://127.0.0.1:", "blob:http://127.0.0.1:", "data:image/")):
                 self.faults.append(f"a request to {request.url[:200]}")
 
-        page.on("console", lambda message: message.type in {"error", "warning"} and self.faults.append(message.text))
+        page.on("console", self._hear)
         page.on("pageerror", lambda error: self.faults.append(error.stack or str(error)))
         page.on("dialog", lambda dialog: (self.faults.append(f"a dialog: {dialog.message}"), dialog.dismiss()))
         page.on("request", asked)
