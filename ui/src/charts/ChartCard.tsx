@@ -51,7 +51,7 @@ export const ChartCard = memo(function ChartCard(props: Props) {
           {title}
         </h3>
         <Note drawing={drawing} xKind={xKind} />
-        <Actions metric={metric} settings={settings} drawing={drawing} onFull={onFull} menu={menu} />
+        <Actions metric={metric} settings={settings} xKind={xKind} drawing={drawing} onFull={onFull} menu={menu} />
       </header>
       <div ref={ref} className={styles.body} style={{ height }}>
         {ready && width > 130 ? (
@@ -128,13 +128,16 @@ function manner({ lines, spread }: Picture): { short: string; about: string } | 
   };
 }
 
-type ActionsProps = Pick<Props, "metric" | "settings" | "onFull" | "menu"> & { drawing: Picture };
+type ActionsProps = Pick<Props, "metric" | "settings" | "onFull" | "menu"> & {
+  drawing: Picture;
+  xKind: "number" | "time" | "seconds";
+};
 
-export function Actions({ metric, settings, onFull, drawing, menu }: ActionsProps) {
+export function Actions({ metric, settings, xKind, onFull, drawing, menu }: ActionsProps) {
   const keep = (format: Format) => async () => {
     const { save } = await import("./export");
     const { logX, logY } = settings;
-    await save(format, { title: metric, picture: drawing, logX, logY, xName: settings.x });
+    await save(format, { title: metric, picture: drawing, logX, logY, xName: settings.x, xKind });
   };
   return (
     <span className={styles.actions}>

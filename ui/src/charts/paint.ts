@@ -52,16 +52,16 @@ export function trace(pen: Pen, xs: Float64Array, ys: Float64Array, { x, y }: Sc
   }
 }
 
-interface Area {
+export interface Area {
   x: Float64Array;
   low: Float64Array | null;
   high: Float64Array | null;
   look: { colour: string };
 }
 
-function area(context: CanvasRenderingContext2D, { x, low, high, look }: Area, place: Scales, alpha = 0.18): void {
+/** The edge of a band, along its top and back along its bottom; nothing where there is none. */
+export function outline(pen: Pen, { x, low, high }: Area, place: Scales): void {
   if (!low || !high) return;
-  context.beginPath();
   const at: [number, number, number][] = [];
   for (let i = 0; i < x.length; i++) {
     const point: [number, number, number] = [
@@ -72,15 +72,30 @@ function area(context: CanvasRenderingContext2D, { x, low, high, look }: Area, p
     if (point.every(Number.isFinite)) at.push(point);
   }
   at.forEach(([px, , top], i) => {
-    if (i) context.lineTo(px, top);
-    else context.moveTo(px, top);
+    if (i) pen.lineTo(px, top);
+    else pen.moveTo(px, top);
   });
-  for (const [px, bottom] of at.reverse()) context.lineTo(px, bottom);
+  for (const [px, bottom] of at.reverse()) pen.lineTo(px, bottom);
+}
+
+function area(context: CanvasRenderingContext2D, band: Area, place: Scales, alpha = 0.18): void {
+  context.beginPath();
+  outline(context, band, place);
   context.closePath();
   context.globalAlpha = alpha;
-  context.fillStyle = look.colour;
+  context.fillStyle = band.look.colour;
   context.fill();
   context.globalAlpha = 1;
+}
+
+/** A triangle at the side of the frame that a value left by. */
+export function arrow(pen: Pen, x: number, frame: Frame, up: boolean, ratio: number): void {
+  const size = 4 * ratio;
+  const tip = up ? frame.top + ratio : frame.top + frame.height - ratio;
+  const base = tip + (up ? 2 : -2) * size;
+  pen.moveTo(x, tip);
+  pen.lineTo(x - size, base);
+  pen.lineTo(x + size, base);
 }
 
 /** How strongly one of many lines is drawn. */
@@ -151,12 +166,7 @@ function cross(context: CanvasRenderingContext2D, mark: Mark, frame: Frame, plac
     context.stroke();
     return;
   }
-  const up = mark.kind === "+Inf";
-  const tip = up ? frame.top + ratio : frame.top + frame.height - ratio;
-  const base = tip + (up ? 2 : -2) * size;
-  context.moveTo(x, tip);
-  context.lineTo(x - size, base);
-  context.lineTo(x + size, base);
+  arrow(context, x, frame, mark.kind === "+Inf", ratio);
   context.closePath();
   context.fill();
 }

@@ -91,6 +91,11 @@ function tick(value: number): string {
   return Math.abs(value) >= 10_000 ? count(Math.abs(value)).replace(/^/, value < 0 ? "−" : "") : short(value, 6);
 }
 
+/** What is written at places of an axis. */
+export function ticksText(places: readonly number[], xKind: Kind["xKind"], log: boolean): string[] {
+  return labels(log ? places.map(round) : places, xKind);
+}
+
 function labels(splits: readonly (number | null)[], xKind: "number" | "time" | "seconds"): string[] {
   if (xKind === "seconds") return splits.map((value) => (value === null ? "" : value === 0 ? "0" : duration(value)));
   if (xKind === "time") return times(splits);

@@ -56,10 +56,12 @@ export function Lines({ panel, height, scope, saving }: BodyProps) {
   }, [store, keys, x, drawn, dark, own, tick]);
   if (scope.metrics.length && !keys.length) return <Nothing>No metric fits {panel.keys}.</Nothing>;
   const title = titleOf(panel);
-  saving.current.csv = () => csv({ title, picture: drawing, logX: own.logX, logY: own.logY, xName: x });
+  const xKind = x === "_time" ? "time" : x === "_runtime" ? "seconds" : "number";
+  const saved = { title, picture: drawing, logX: own.logX, logY: own.logY, xName: x, xKind } as const;
+  saving.current.csv = () => csv(saved);
   saving.current.png = async () => {
     const { pictureOf } = await import("../charts/export");
-    return pictureOf({ title, picture: drawing, logX: own.logX, logY: own.logY, xName: x });
+    return pictureOf(saved);
   };
   return (
     <div ref={ref} className={styles.echart} style={{ height }}>
@@ -69,7 +71,7 @@ export function Lines({ panel, height, scope, saving }: BodyProps) {
           title={title}
           width={Math.floor(width)}
           height={height}
-          xKind={x === "_time" ? "time" : x === "_runtime" ? "seconds" : "number"}
+          xKind={xKind}
           logX={own.logX}
           logY={own.logY}
           onZoom={(range) => onZoom(range && [range[0] * own.scaleX, range[1] * own.scaleX])}

@@ -1,15 +1,16 @@
 /** Scatter, bars, boxes and parallel coordinates: drawn from columns over runs. */
-import { Button } from "@mantine/core";
+import { ActionIcon, Button } from "@mantine/core";
 import type { EChartsCoreOption } from "echarts/core";
-import { useCallback, useState } from "react";
+import { type ReactNode, useCallback, useMemo, useState } from "react";
 import { asText } from "../api/values";
 import { table } from "../charts/export";
+import { Icon } from "../shell/Icons";
 import { EChart } from "./EChart";
-import { bar, box, type Colours, parallel, scatter } from "./options";
+import { bar, box, type Colours, MOST_GROUPS, parallel, scatter } from "./options";
 import styles from "./Panel.module.css";
 import { type BodyProps, Nothing } from "./PanelCard";
 import { type Panel, titleOf } from "./panel";
-import { column, nameOfField, useValues, type Values } from "./values";
+import { column, groupsOf, nameOfField, useValues, type Values } from "./values";
 
 const DRAW = { scatter, bar, box, parallel };
 
@@ -17,9 +18,14 @@ export function OverRuns({ panel, height, scope, saving }: BodyProps) {
   const fields = fieldsOf(panel);
   const { data, error } = useValues(scope, fields);
   const [chosen, setChosen] = useState<number[] | null>(null);
+  const [page, setPage] = useState(0);
+  const groups = useMemo(() => (data && panel.by ? countGroups(panel, data) : 0), [panel, data]);
+  // Runs that come and go may leave fewer groups than there were.
+  const from = Math.min(page, Math.max(0, Math.ceil(groups / MOST_GROUPS) - 1)) * MOST_GROUPS;
   const option = useCallback(
-    (colours: Colours): EChartsCoreOption => (data ? DRAW[panel.kind as keyof typeof DRAW](panel, data, colours) : {}),
-    [panel, data],
+    (colours: Colours): EChartsCoreOption =>
+      data ? DRAW[panel.kind as keyof typeof DRAW](panel, data, colours, from) : {},
+    [panel, data, from],
   );
   if (error && !data) return <Nothing>{error.message}</Nothing>;
   if (!data) return null;
@@ -28,8 +34,11 @@ export function OverRuns({ panel, height, scope, saving }: BodyProps) {
     return <Nothing>No run of the table has {lacking.map(nameOfField).join(" and ")} as something to draw.</Nothing>;
   }
   saving.current.csv = () => csvOf(data, fields);
-  const note = notes(panel, data);
-  const bottom = note || chosen ? 20 : 0;
+  const note: ReactNode[] = [notes(panel, data)].filter(Boolean);
+  if (groups > MOST_GROUPS) {
+    note.push(<Pages key="pages" from={from} total={groups} onTurn={(by) => setPage(from / MOST_GROUPS + by)} />);
+  }
+  const bottom = note.length || chosen ? 20 : 0;
   return (
     <>
       <EChart
@@ -44,6 +53,34 @@ export function OverRuns({ panel, height, scope, saving }: BodyProps) {
         {chosen ? <Chosen ids={chosen.map((at) => data.ids[at] ?? "")} total={data.ids.length} scope={scope} /> : note}
       </div>
     </>
+  );
+}
+
+function countGroups(panel: Panel, values: Values): number {
+  return groupsOf(column(values, panel.by ?? ""), column(values, panel.y ?? "")).length;
+}
+
+/** Which groups are shown, and the way to the others. */
+function Pages({ from, total, onTurn }: { from: number; total: number; onTurn: (by: 1 | -1) => void }) {
+  const to = Math.min(from + MOST_GROUPS, total);
+  const turn = (by: 1 | -1, label: string, icon: "chevronLeft" | "chevronRight", disabled: boolean) => (
+    <ActionIcon
+      variant="subtle"
+      color="gray"
+      size="xs"
+      aria-label={label}
+      disabled={disabled}
+      onClick={() => onTurn(by)}
+    >
+      <Icon name={icon} size={12} />
+    </ActionIcon>
+  );
+  return (
+    <span className={styles.pages}>
+      {turn(-1, "Groups before", "chevronLeft", from === 0)}
+      groups {from + 1}–{to} of {total}
+      {turn(1, "Groups after", "chevronRight", to === total)}
+    </span>
   );
 }
 

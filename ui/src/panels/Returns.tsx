@@ -58,6 +58,7 @@ export function Returns({ panel, height, scope, saving }: BodyProps) {
   const { ref, width } = useElementSize<HTMLDivElement>();
   const dark = useComputedColorScheme("light") === "dark";
   const x = scope.view.x && scope.view.x !== "_time" ? scope.view.x : "_step";
+  const xKind = x === "_runtime" ? "seconds" : "number";
   const by = panel.by ? [panel.by] : scope.view.group;
   const query = { ...runsOf(scope), key: panel.key, x, by, task: panel.colour };
   const { data, error } = useQuery({
@@ -82,7 +83,7 @@ export function Returns({ panel, height, scope, saving }: BodyProps) {
     ]);
   saving.current.png = async () => {
     const { pictureOf } = await import("../charts/export");
-    return pictureOf({ title: titleOf(panel), picture: drawing, logX: false, logY: false, xName: x });
+    return pictureOf({ title: titleOf(panel), picture: drawing, logX: false, logY: false, xName: x, xKind });
   };
   return (
     <div ref={ref} className={styles.echart} style={{ height }}>
@@ -92,7 +93,7 @@ export function Returns({ panel, height, scope, saving }: BodyProps) {
           title={titleOf(panel)}
           width={Math.floor(width)}
           height={height - LEGEND_PX}
-          xKind={x === "_runtime" ? "seconds" : "number"}
+          xKind={xKind}
           logX={false}
           logY={false}
           onZoom={() => {}}

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { combined } from "./Lines";
-import { bar, box, type Colours, parallel, scatter, statistics } from "./options";
+import { bar, box, type Colours, MOST_GROUPS, parallel, scatter, statistics } from "./options";
 import { linesOf } from "./Returns";
 import { filterOf } from "./scope";
 import { curvesOf, drawable, matrixOf } from "./tables";
@@ -51,6 +51,20 @@ it("a scatter has a point for each run that has both, none below zero on a logar
     ["adam", "circle"],
     ["sgd", "rect"],
   ]);
+});
+
+it("more groups than there is room for come page by page, and none is left out", () => {
+  const many = Array.from({ length: MOST_GROUPS + 5 }, (_, i) => i);
+  const values: Values = {
+    total: many.length,
+    ids: many.map(String),
+    names: many.map(String),
+    columns: { "config.seed": many, "summary.loss": many.map((i) => i / 2) },
+  };
+  const panel = { id: "p", kind: "bar", y: "summary.loss", by: "config.seed", how: "max" } as const;
+  const heights = (from: number) => (bar(panel, values, COLOURS, from).series as { data: number[] }[])[0]?.data ?? [];
+  expect([...heights(0), ...heights(MOST_GROUPS)]).toEqual(many.map((i) => i / 2));
+  expect(heights(MOST_GROUPS)).toHaveLength(5);
 });
 
 it("bars and boxes", () => {

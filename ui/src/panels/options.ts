@@ -22,7 +22,8 @@ export const RAMP_LIGHT = ["#00224e", "#3f4d6d", "#7b7b78", "#b9a94d", "#e0c700"
 export const RAMP_DARK = ["#5b8bd0", "#8295b5", "#a3a095", "#cdb95f", "#fee838"];
 // Circles, squares, triangles, diamonds: colour is never alone.
 const SYMBOLS = ["circle", "rect", "triangle", "diamond", "roundRect", "pin", "arrow"];
-const MOST_GROUPS = 28;
+/** More groups than this have no room beside each other: they come page by page. */
+export const MOST_GROUPS = 28;
 
 type Point = { name: string; id: string; value: (number | string | null)[] };
 
@@ -163,9 +164,9 @@ function twoLines(given: object): object {
 }
 
 /** Groups across, values upwards. */
-function grouped(panel: Panel, values: Values, colours: Colours) {
+function grouped(panel: Panel, values: Values, colours: Colours, from: number) {
   const [y, by] = [column(values, panel.y ?? ""), column(values, panel.by ?? "")];
-  const groups = groupsOf(by, y).slice(0, MOST_GROUPS);
+  const groups = groupsOf(by, y).slice(from, from + MOST_GROUPS);
   const across = { ...by, kind: "category" as const, data: named(groups) };
   const option = {
     ...base(colours),
@@ -186,8 +187,9 @@ export function statistics(values: readonly number[]): { mean: number; std: numb
   return { mean: middle, std, five: [0, 0.25, 0.5, 0.75, 1].map((share) => quantile(sorted, share)) };
 }
 
-export function bar(panel: Panel, values: Values, colours: Colours): EChartsCoreOption {
-  const { y, groups, option } = grouped(panel, values, colours);
+/** Bars of groups, from the one with this number on. */
+export function bar(panel: Panel, values: Values, colours: Colours, from = 0): EChartsCoreOption {
+  const { y, groups, option } = grouped(panel, values, colours, from);
   const how = panel.how ?? "mean";
   const found = groups.map((group) => statistics(group.values));
   const heights = found.map(({ mean: middle, five }) =>
@@ -268,8 +270,9 @@ function whiskersOf(data: readonly (readonly number[])[], { text, dim }: Colours
   };
 }
 
-export function box(panel: Panel, values: Values, colours: Colours): EChartsCoreOption {
-  const { y, groups, option } = grouped(panel, values, colours);
+/** Boxes of groups, from the one with this number on. */
+export function box(panel: Panel, values: Values, colours: Colours, from = 0): EChartsCoreOption {
+  const { y, groups, option } = grouped(panel, values, colours, from);
   const found = groups.map((group) => statistics(group.values));
   const points = groups.flatMap((group, at) =>
     group.values.map((value, i): Point => {

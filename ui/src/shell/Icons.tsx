@@ -16,6 +16,7 @@ const PATHS = {
   down: "M12 5v14M6 13l6 6 6-6",
   chevronDown: "M6 9l6 6 6-6",
   chevronRight: "M9 6l6 6-6 6",
+  chevronLeft: "M15 6l-6 6 6 6",
   columns: "M4 5h16v14H4zM10 5v14M15 5v14",
   filter: "M4 5h16l-6 8v6l-4-2v-4z",
   group: "M4 4h7v7H4zM13 13h7v7h-7zM15 4h5v5h-5zM4 15h5v5H4z",

@@ -13,7 +13,8 @@ export interface Collection {
   aliases: { alias: string; version: number }[];
 }
 
-export interface Version {
+/** A version, as its run tells of it. */
+export interface Stored {
   id: string;
   project: string;
   name: string;
@@ -28,6 +29,10 @@ export interface Version {
   tags: string[];
   description: string | null;
   metadata: Value;
+}
+
+/** A version, as its collection tells of it. */
+export interface Version extends Stored {
   files: number;
   stage: string | null;
   score: number | null;

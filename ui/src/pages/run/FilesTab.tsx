@@ -10,37 +10,14 @@ import { ago, exact } from "../../format/time";
 import { Icon } from "../../shell/Icons";
 import { segment } from "../../shell/links";
 import { Trouble } from "../../shell/Trouble";
+import type { FileRow, Stored } from "../artifacts/types";
 import styles from "./FilesTab.module.css";
 import { bytes, Empty, Panel } from "./parts";
 import { useOfRun } from "./useRun";
 
-interface Version {
-  id: string;
-  project: string;
-  name: string;
-  type: string;
-  version: number;
-  run_id: string;
-  created_us: number;
-  digest: string;
-  size: number;
-  stored: number;
-  aliases: string[];
-  tags: string[];
-  description: string | null;
-  metadata: Value;
-}
-
-interface FileRow {
-  path: string;
-  size: number;
-  digest: string;
-  uri: string | null;
-}
-
 export function FilesTab({ run }: { run: RunDetail }) {
-  const made = useOfRun<Version[]>(run.id, "artifacts");
-  const used = useOfRun<Version[]>(run.id, "artifacts", { used: "true" });
+  const made = useOfRun<Stored[]>(run.id, "artifacts");
+  const used = useOfRun<Stored[]>(run.id, "artifacts", { used: "true" });
   const error = made.error ?? used.error;
   if (error) return <Trouble error={error} />;
   if (!made.data || !used.data) return null;
@@ -60,7 +37,7 @@ export function FilesTab({ run }: { run: RunDetail }) {
   );
 }
 
-function Versions({ title, versions }: { title: string; versions: readonly Version[] }) {
+function Versions({ title, versions }: { title: string; versions: readonly Stored[] }) {
   if (!versions.length) return null;
   const newest = [...versions].sort((a, b) => b.created_us - a.created_us);
   const size = versions.reduce((sum, one) => sum + one.size, 0);
@@ -79,7 +56,7 @@ function Versions({ title, versions }: { title: string; versions: readonly Versi
   );
 }
 
-function Row({ version, first }: { version: Version; first: boolean }) {
+function Row({ version, first }: { version: Stored; first: boolean }) {
   const [open, setOpen] = useState(first);
   const { project, name, aliases, tags, type, size, stored, created_us } = version;
   return (
@@ -116,7 +93,7 @@ function Row({ version, first }: { version: Version; first: boolean }) {
   );
 }
 
-function Files({ version }: { version: Version }) {
+function Files({ version }: { version: Stored }) {
   const { data, error } = useQuery({
     queryKey: ["version-files", version.id],
     queryFn: ({ signal }) => get<FileRow[]>(`/artifacts/${version.id}/files`, {}, signal),
