@@ -66,8 +66,9 @@ def test_any_place_of_a_list(client: httpx.Client, order: str) -> None:
     query = {"order": order, "filter": "project in ('p', 'q')"}
     whole = [run["id"] for run in client.get("/api/v1/runs", params=query).json()["runs"]]
     for offset in (0, 1, 3, 6, 100):
-        page = client.get("/api/v1/runs", params={**query, "offset": offset, "limit": 2}).json()
+        page = client.get("/api/v1/runs", params={**query, "offset": offset, "limit": 2, "count": True}).json()
         assert [run["id"] for run in page["runs"]] == whole[offset : offset + 2]
+        assert page["total"] == len(whole)
 
 
 def test_any_place_of_several_databases(tmp_path: Path, serve: Callable[..., Any]) -> None:

@@ -123,8 +123,12 @@ class Api:
         limit: int | None,
         after: Sequence[Any] | None = None,
         offset: int = 0,
+        counts: list[int] | None = None,
     ) -> list[tuple[ApiRun, tuple[Any, ...]]]:
-        """Return runs with the keys that they are ordered by; `after` and `offset` are as in `RunQuery.select`."""
+        """Return runs with the keys that they are ordered by; `after` and `offset` are as in `RunQuery.select`.
+
+        How many there are in all is added to `counts`, once for each database that has some of them.
+        """
         if self._mirror is not None:
             batch = Batch(self._mirror, ids := self._mirror.find(where, order, limit, offset))
             known = {row[0]: row for row in self._mirror.rows(PLAIN_COLUMNS, ids)}
@@ -133,10 +137,13 @@ class Api:
         most = None if limit is None else limit + skipped
         found: list[tuple[ApiRun, tuple[Any, ...]]] = []
         for source in self._sources:
-            query = RunQuery(source.database.dialect)
+            query = RunQuery(source.database.dialect, counted=counts is not None)
             rows = source.database.query(
                 query.select(PLAIN_COLUMNS, where, order, most, after, offset - skipped), query.parameters
             )
+            if counts is not None and rows:
+                counts.append(rows[0][-1])
+                rows = [row[:-1] for row in rows]
             batch = Batch(source, [row[0] for row in rows])
             found += [(ApiRun(row[: len(PLAIN_COLUMNS)], batch), row[len(PLAIN_COLUMNS) :]) for row in rows]
         return found if len(self._sources) == 1 else _merged(found, order)[skipped:most]

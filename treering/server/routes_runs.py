@@ -66,11 +66,14 @@ def runs(
 ) -> shapes.RunsPage:
     """List runs: `filter` and `order` as in `Api.runs`, each `column` such as config.lr, summary.loss or config.*."""
     where, ordered = searched(within(project, parse_filter(filters)), search), parse_order(order)
-    found, following = library.page(where, ordered, limit, None if after is None else _position(after, order), offset)
+    # A condition is looked at once for the page and the count; without one, an index knows either sooner.
+    counts: list[int] | None = [] if count and after is None and (filters or search) else None
+    position = None if after is None else _position(after, order)
+    found, following = library.page(where, ordered, limit, position, offset, counts)
     return shapes.RunsPage(
         runs=run_rows(found, columns),
         next=None if following is None else encode_cursor([order, *following]),
-        total=library.count(where) if count else None,
+        total=(sum(counts) if counts else library.count(where)) if count else None,
     )
 
 

@@ -41,10 +41,19 @@ class Library(Api):
         return [(id(source.database), source.database.query("PRAGMA data_version")) for source in self._sources]
 
     def page(
-        self, where: Node, order: list[tuple[Field, bool]], limit: int, after: Sequence[Any] | None, offset: int = 0
+        self,
+        where: Node,
+        order: list[tuple[Field, bool]],
+        limit: int,
+        after: Sequence[Any] | None,
+        offset: int = 0,
+        counts: list[int] | None = None,
     ) -> tuple[list[ApiRun], list[Any] | None]:
-        """Return runs and, when there are more of them, what to give as `after` for the next page."""
-        found = self._found(where, order, limit + 1, after, offset)
+        """Return runs and, when there are more of them, what to give as `after` for the next page.
+
+        `counts` gets how many runs there are from `after` on, in one number or more; nothing if the page is empty.
+        """
+        found = self._found(where, order, limit + 1, after, offset, counts)
         if len(found) <= limit:
             return [run for run, _ in found], None
         last, keys = found[limit - 1]

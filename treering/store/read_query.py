@@ -50,13 +50,15 @@ class RunQuery:
 
     Args:
         dialect: "sqlite" or "postgresql".
+        counted: whether each row of `select` ends with how many runs there are in all, whatever the limit.
 
     Attributes:
         parameters: the values bound so far.
     """
 
-    def __init__(self, dialect: str) -> None:
+    def __init__(self, dialect: str, *, counted: bool = False) -> None:
         self.dialect = dialect
+        self._counted = counted
         self.parameters: dict[str, Any] = {}
         self._joins: list[str] = []
 
@@ -91,8 +93,10 @@ class RunQuery:
             for key in self._order_keys(field):
                 keys.append(key)
                 descents.append(descending)
-                terms.append(f"{key} IS NULL, {key}{' DESC' if descending else ''}")
-        listed = ", ".join([f"r.{name}" for name in columns] + keys)
+                # What is never NULL is ordered by itself alone: an index has that order.
+                terms += [f"{key} IS NULL"] if field.scope != "run" or field.key in _NULLABLE else []
+                terms.append(f"{key}{' DESC' if descending else ''}")
+        listed = ", ".join([f"r.{name}" for name in columns] + keys + ["COUNT(*) OVER ()"] * self._counted)
         joins = "".join(self._joins)
         terms += ["r.created_us DESC", "r.id"]
         if after is not None:
@@ -205,7 +209,7 @@ class RunQuery:
         if isinstance(node, Not):
             return f"NOT {self._condition(node.node)}"
         if isinstance(node, All):
-            return self._group(node.nodes, " AND ", "1 = 1")
+            return self._all(node.nodes)
         if isinstance(node, AnyOf):
             return self._group(node.nodes, " OR ", "1 = 0")
         if node.field.scope != "run":
@@ -226,11 +230,23 @@ class RunQuery:
     def _group(self, nodes: Sequence[Node], joint: str, empty: str) -> str:
         return f"({joint.join(self._condition(node) for node in nodes) or empty})"
 
+    def _all(self, nodes: Sequence[Node]) -> str:
+        """Return the condition that all hold; values are looked up singly for the runs that the first leaves."""
+        parts: list[str] = []
+        several = False
+        for node in nodes:
+            if isinstance(node, Compare) and node.field.scope != "run":
+                parts.append(self._value_condition(node, each=several))
+                several = True
+            else:
+                parts.append(self._condition(node))
+        return f"({' AND '.join(parts) or '1 = 1'})"
+
     def _tag_condition(self, node: Compare) -> str:
         test = "1 = 1" if node.operator == "exists" else self._comparison("t.tag", node.operator, node.values)
         return f"r.id IN (SELECT t.run_id FROM run_tags t WHERE {test})"
 
-    def _value_condition(self, node: Compare) -> str:
+    def _value_condition(self, node: Compare, *, each: bool = False) -> str:
         scope, key = self._bind(node.field.scope), self._bind(node.field.key)
         numbers = tuple(float(value) for value in node.values if isinstance(value, (bool, int, float)))
         texts = tuple(value for value in node.values if isinstance(value, str))
@@ -241,11 +257,11 @@ class RunQuery:
         ]
         if not tests:
             tests = ["1 = 1" if node.operator == "exists" else "1 = 0"]
-        return (
-            # IN, not EXISTS: the few runs that an index finds are then looked up, instead of asking each run.
-            f"r.id IN (SELECT v.run_id FROM run_values v WHERE v.scope = {scope} AND v.key = {key} "
-            f"AND ({' OR '.join(tests)}))"
-        )
+        wanted = f"v.scope = {scope} AND v.key = {key} AND ({' OR '.join(tests)})"
+        if each:
+            return f"EXISTS (SELECT 1 FROM run_values v WHERE v.run_id = r.id AND {wanted})"
+        # IN, not EXISTS: the few runs that an index finds are then looked up, instead of asking each run.
+        return f"r.id IN (SELECT v.run_id FROM run_values v WHERE {wanted})"
 
     def _comparison(self, column: str, operator: str, values: Sequence[Value]) -> str:
         if operator == "in":
