@@ -143,6 +143,9 @@ def framework(session: nox.Session, name: str, age: str) -> None:
     env = {"TREERING_NO_SKIP": "1", "KERAS_BACKEND": "tensorflow" if name == "tensorflow" else "torch"}
     files = sorted(str(path.relative_to(ROOT)) for path in Path(ROOT, "tests", "callbacks").glob(test_files))
     session.run("pytest", *files, *session.posargs, env=env)
+    if name == "optuna":  # a sweep's samplers, of those that need nothing more
+        words = ("tests/sweeps/test_sweep_methods.py", "-k", "tpe or nsga2 or random or impute")
+        session.run("pytest", *words, env=env)
 
 
 @nox.session

@@ -135,6 +135,35 @@ def test_several_metrics_and_a_constraint(sweeps: StoredSweeps) -> None:
         assert all(len(one.values or ()) == 2 for one in sweeps.trials(sweep.id))
 
 
+@pytest.mark.parametrize("method", ["bayes", "tpe", "nsga2", "cmaes"])
+def test_a_constraint_is_kept_where_trials_fail_or_do_not_tell(method: str) -> None:
+    """The bowl's bottom lies beyond the constraint; one trial has failed, and another has not logged its metric."""
+    config = config_of(
+        {
+            "method": method,
+            "metric": LOSS,
+            "constraints": [{"metric": "ms", "max": 0}],
+            "parameters": SMOOTH,
+            "seed": 3,
+            "run_cap": 30,
+        }
+    )
+    chooser = make_engine("s", config, [({"x": 0.5, "y": 0.5}, [0.9])])
+    found: list[Trial] = []
+    for number in range(13 if method == "bayes" else 48):
+        suggestion = chooser.suggest(number, found)
+        assert suggestion is not None
+        point = suggestion.point
+        one = trial(number, point, bowl(point), memory=suggestion.memory, constraints=[point["x"]])
+        if number == 3:
+            one.state, one.values, one.constraints = "failed", None, [float("nan")]
+        elif number == 5:
+            one.constraints = [float("nan")]
+        found.append(one)
+    late = found[-3:] if method == "bayes" else found[-24:]
+    assert np.mean([one.point["x"] <= 0.02 for one in late]) > 0.6  # less than 0.3 where nothing is constrained
+
+
 def engine(**metric: Any) -> Any:
     config = config_of({"method": "tpe", "metric": {**LOSS, **metric}, "seed": 1, "parameters": SMOOTH})
     return samplers.Sampled(config, 1, [], make_engine("s", config, []))

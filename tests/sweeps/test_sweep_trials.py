@@ -171,6 +171,10 @@ def test_values_are_found_however_names_are_nested(sweeps: StoredSweeps) -> None
     sweeps.finish(trial.key, Result("finished", {"val/loss": 0.25, "ms": 12.0}))
     (after,) = sweeps.trials(sweep.id)
     assert (after.values, after.constraints) == ([0.25], [2.0])
+    silent = sweeps.lease(sweep.id, agent()).trial
+    assert silent is not None
+    sweeps.finish(silent.key, Result("finished", {"val/loss": 0.25}))
+    assert str(sweeps.trials(sweep.id)[1].constraints) == "[nan]"  # not logged: neither kept nor broken
 
 
 def test_the_same_seed_draws_the_same_points_whoever_asks(sweeps: StoredSweeps) -> None:

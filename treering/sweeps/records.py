@@ -93,7 +93,7 @@ class Trial(msgspec.Struct):
         point: flat values, see `Space`; `params`: what the program gets.
         origin: what made the point: "grid", "random", "given" (by the user), or a sampler's name.
         values: final values of the metrics, in the sweep's order.
-        constraints: values of the constraints' metrics.
+        constraints: by how much each is broken, 0 or less where it is kept; NaN where its metric was not logged.
         order: "stop" or "cancel" where the program is to end.
         audited: it met the rule of early stopping and runs on all the same, to see whether the rule was right.
         deaths: agents that died over it.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 import warnings
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
 from treering._notice import warn_once
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Sampled"]
 
+_Told = tuple["Trial | None", dict[str, Any], "list[float] | None"]
+
 # A Gaussian process costs the cube of its points; this many are fitted and searched in a quarter of a second.
 _MOST_FOR_GP = 160
 # How many of them are the best ones; the others are spread over all that was tried.
@@ -37,6 +40,9 @@ _BEST_FOR_GP = 100
 _MOST_FOR_TPE = 2000
 # Points before the model's own: with seven of them, half of the searches of Hartmann-6 ended in its second valley.
 _START = 10
+# Before this release of Optuna its Gaussian process cannot keep away from running trials.
+_RECENT = 5
+_CONSTRAINTS = "constraints"  # Optuna's name of a trial's note
 _PLAIN = (bool, int, float, str)
 _LONGEST_NOTE = 1000
 
@@ -75,7 +81,7 @@ class Sampled:
         if self._method == "cmaes":
             from treering.sweeps.evolution import suggest_cmaes
 
-            found = suggest_cmaes(self._config, self._seed, self._told(trials), number)
+            found = suggest_cmaes(self._config, self._seed, _penalized(self._told(trials)), number)
             if found is not None:
                 return Suggestion(self._axes.point(found), "cmaes")
         with quiet():
@@ -112,23 +118,23 @@ class Sampled:
         for trial, params, told in values:
             state = TrialState.COMPLETE if told is not None else TrialState.RUNNING
             attributes = dict((trial.memory or {}).get("trial") or {}) if trial is not None else {}
-            if trial is not None and trial.constraints:
-                attributes["constraints"] = trial.constraints
             rows.append(
                 create_trial(
                     state=state, values=told, params=params, distributions=distributions, system_attrs=attributes
                 )
             )
+        if self._config.constraints:
+            _constrain(rows, [trial for trial, _, _ in values], len(self._config.constraints))
         if self._method == "gp" and len(self._config.metrics) == 1:
             _warp(rows)
         for row in rows:
             _share(row)
         return rows
 
-    def _told(self, trials: Sequence[Trial]) -> list[tuple[Trial | None, dict[str, Any], list[float] | None]]:
+    def _told(self, trials: Sequence[Trial]) -> list[_Told]:
         """Return (trial, coordinates, values signed so that less is better; None while it runs) of each."""
         metrics = self._config.metrics
-        told: list[tuple[Trial | None, dict[str, Any], list[float] | None]] = []
+        told: list[_Told] = []
         for point, found in self._prior:
             told.append((None, self._axes.coordinates(point) or {}, self._signed(found)))
         for trial in trials:
@@ -190,12 +196,17 @@ class Sampled:
         seed = self._seed
         if self._method == "gp":
             return samplers.GPSampler(seed=seed, n_startup_trials=1, warn_independent_sampling=False)
+        more: dict[str, Any] = {}
+        if self._config.constraints and not _is_recent():  # later releases find them by themselves
+            more["constraints_func"] = _constraints_of
         if self._method == "tpe":
-            return samplers.TPESampler(seed=seed, warn_independent_sampling=False)
+            if not _is_recent():  # what later releases do by default
+                more |= {"multivariate": True, "constant_liar": True}
+            return samplers.TPESampler(seed=seed, warn_independent_sampling=False, **more)
         if self._method == "nsga2":
-            return samplers.NSGAIISampler(seed=seed, population_size=_population(self._config))
+            return samplers.NSGAIISampler(seed=seed, population_size=_population(self._config), **more)
         if self._method == "nsga3":
-            return samplers.NSGAIIISampler(seed=seed, population_size=_population(self._config))
+            return samplers.NSGAIIISampler(seed=seed, population_size=_population(self._config), **more)
         if self._method == "cmaes":
             return samplers.RandomSampler(seed=seed)
         return _points_to_begin_with(seed)
@@ -213,6 +224,37 @@ def _warp(rows: list[Any]) -> None:
     ended = [row for row in rows if row.state.is_finished()]
     for row, value in zip(ended, warped([row.values[0] for row in ended]), strict=True):
         row.values = [value]
+
+
+def _constrain(rows: Sequence[Any], trials: Sequence[Trial | None], count: int) -> None:
+    """Tell by how much each row breaks each constraint; a model takes them from all rows that have ended, or none.
+
+    What is not known is the middle of what is, and the worst of it for a trial that failed.
+    """
+    given = [trial.constraints or [] if trial is not None else [] for trial in trials]
+    known = [one if len(one) == count else [math.nan] * count for one in given]
+    columns = [[excess for excess in column if math.isfinite(excess)] for column in zip(*known, strict=True)]
+    middle = [sum(column) / len(column) if column else 0.0 for column in columns]
+    worst = [max(column, default=0.0) for column in columns]
+    for row, trial, told in zip(rows, trials, known, strict=True):
+        if row.state.is_finished():
+            other = worst if trial is not None and trial.state == "failed" else middle
+            filled = [one if math.isfinite(one) else value for one, value in zip(told, other, strict=True)]
+            row.system_attrs[_CONSTRAINTS] = filled
+
+
+def _penalized(told: Sequence[_Told]) -> list[_Told]:
+    """Put points that break a constraint behind all others, for a method that knows of none."""
+    worst = max((values[0] for _, _, values in told if values is not None), default=0.0)
+    found: list[_Told] = []
+    for trial, params, values in told:
+        excess = sum(one for one in trial.constraints or () if one > 0) if trial is not None else 0.0
+        found.append((trial, params, values if values is None or not excess else [worst + excess]))
+    return found
+
+
+def _constraints_of(row: Any) -> Sequence[float]:
+    return cast("Sequence[float]", row.system_attrs[_CONSTRAINTS])
 
 
 def _share(row: Any) -> None:
@@ -245,8 +287,10 @@ def _method(config: SweepConfig) -> str:
     if method == "cmaes" and any(cast("Any", one.distribution).axis().kind == "choice" for one in config.space.varying):
         warn_once("cmaes cannot search among `values`; tpe is used. List numbers as min and max, or use bayes")
         return "tpe"
-    if method == "gp" and not _has("torch", "scipy"):
-        warn_once("bayes and gp need PyTorch and SciPy (pip install 'treering[sweeps]'); tpe is used, which is weaker")
+    if method == "gp" and not (_has("torch", "scipy") and _is_recent()):
+        warn_once(
+            "bayes and gp need Optuna 5, PyTorch, SciPy (pip install 'treering[sweeps]'); tpe is used, which is weaker"
+        )
         return "tpe"
     if method == "qmc" and not _has("scipy"):
         warn_once("qmc needs SciPy (pip install 'treering[sweeps]'); points are drawn by tpe")
@@ -258,6 +302,11 @@ def _has(*names: str) -> bool:
     from importlib.util import find_spec
 
     return all(find_spec(name) is not None for name in names)
+
+
+def _is_recent() -> bool:
+    """Tell whether Optuna is one whose models know of constraints and of running trials without being told how."""
+    return int(version("optuna").partition(".")[0]) >= _RECENT
 
 
 def reseed(sampler: BaseSampler, seed: int) -> None:
