@@ -39,6 +39,8 @@ __all__ = ["Companion", "Recording", "Start"]
 _PATIENCE_S = 2.0
 _FINISH_TIMEOUT_S = 120.0
 _SAVE_TIMEOUT_S = 600.0
+# ... and for checkpoints to be stored in less room, which another run or `treering artifact gc` goes on with.
+_CATCH_UP_S = 5.0
 
 
 @dataclass
@@ -218,15 +220,19 @@ class Recording:
     def _close_saver(self) -> None:
         """Wait for what is being saved, with a word about it where that takes long; the next command saves the rest."""
         saver, self._saver = self._saver, None
-        if saver is None or saver.close(_PATIENCE_S):
+        # Whoever stopped it does not want to wait for what others can do later.
+        catch_up_s = _CATCH_UP_S if self.state == "finished" else 0.0
+        if saver is None or saver.close(_PATIENCE_S, catch_up_s=catch_up_s):
             return
         deadline = time.monotonic() + _SAVE_TIMEOUT_S
-        print(f"treering: saving {saver.waiting} artifacts of run {self.start.id} ...", file=sys.stderr)  # noqa: T201  # a long wait explained
+        waiting = saver.waiting
+        doing = f"saving {waiting} artifacts" if waiting else "storing the checkpoints in less room"
+        print(f"treering: {doing} {'of' if waiting else 'for'} run {self.start.id} ...", file=sys.stderr)  # noqa: T201  # a long wait explained
         while time.monotonic() < deadline and saver.is_busy:
             # Before it is waited for, so that something is seen of whatever takes longer than a moment.
             if sys.stderr.isatty():
                 print(f"\r\x1b[Ktreering: {saver.describe()}", end="", file=sys.stderr, flush=True)  # noqa: T201  # the same
-            if saver.close(0.5):
+            if saver.close(0.5, catch_up_s=catch_up_s):
                 break
         if sys.stderr.isatty():
             print(file=sys.stderr)  # noqa: T201  # the same

@@ -12,12 +12,14 @@ import numpy.typing as npt
 import pytest
 
 import treering
-from treering import cli
+from treering import cli, recording
+from treering.artifacts import pacing
+from treering.artifacts.backlog import catch_up, waiting
 from treering.artifacts.checking import verify_store
 from treering.artifacts.coding import DIFFERENCE, PLANES, RAW
 from treering.artifacts.collecting import collect
 from treering.artifacts.depot import Depot
-from treering.artifacts.repacking import Repacked, repack, repack_lately
+from treering.artifacts.repacking import Repacked, repack
 from treering.store import Store
 
 COUNT = 400_000
@@ -76,7 +78,7 @@ def test_a_row_of_checkpoints(depot: Depot, checkpoints: list[bytes], tmp_path: 
     artifacts: list[treering.Artifact] = []
     for data in checkpoints:
         artifacts.append(put(data))
-        repack_lately(depot, artifacts[-1].id, lambda: False)
+        catch_up(depot)
     assert [DIFFERENCE in codecs(depot, one) for one in artifacts] == [True, False, True, True, False, False]
     assert RAW not in codecs(depot, artifacts[-1])
     assert len(list(depot.scratch.rglob("*.pack"))) == 6  # the old ones are gone
@@ -161,12 +163,90 @@ def test_what_saves_nothing_stays_as_it_is(depot: Depot) -> None:
     check(depot, artifacts, [noise, noise[:700_000] + b"x" + noise[700_000:]])
 
 
-def test_stopping(depot: Depot, checkpoints: list[bytes]) -> None:
+def test_what_was_stopped_is_gone_on_with(depot: Depot, checkpoints: list[bytes]) -> None:
+    artifacts = [put(data) for data in checkpoints[:2]]
+    left = 9  # one answer before each chunk, and one at the beginning
+
+    def stop() -> bool:
+        nonlocal left
+        left -= 1
+        return left < 0
+
+    assert catch_up(depot, stop=stop).chunks == 8
+    assert codecs(depot, artifacts[0]) > {RAW}
+    check(depot, artifacts, checkpoints[:2])
+    assert [facts.title for facts in waiting(depot.database)] == ["model:v0", "model:v1"]
+    chunks = depot.database.query("SELECT COUNT(*) FROM pack_chunks")[0][0]
+    asked: list[int] = []
+    assert catch_up(depot, progress=asked.append).chunks == chunks - 8  # and none of those that were done
+    assert waiting(depot.database) == []
+    assert not {RAW} & (codecs(depot, artifacts[0]) | codecs(depot, artifacts[1]))
+    assert repack(depot).chunks == 0
+    check(depot, artifacts, checkpoints[:2])
+
+
+def test_two_do_not_do_the_same(depot: Depot, checkpoints: list[bytes], store_dir: Path) -> None:
     artifact = put(checkpoints[0])
-    asked = iter([False, False, True])
-    assert repack(depot, stop=lambda: next(asked)) == Repacked(versions=1)
-    assert codecs(depot, artifact) == {RAW}
-    assert repack_lately(depot, artifact.id, lambda: False).chunks > 0
+    other = Depot(Store.open(store_dir).database, store_dir)
+    found: list[int] = []
+    asked = iter(range(1000))
+
+    def stop() -> bool:
+        if next(asked) == 3:  # in the middle of it
+            found.append(catch_up(other).chunks)
+        return False
+
+    assert catch_up(depot, stop=stop).chunks > 0
+    assert found == [0]
+    assert codecs(depot, artifact) == {PLANES}
+    # One that was killed in the middle is taken for dead later; who asks for it does not wait for that.
+    put(checkpoints[1])
+    depot.database.execute("UPDATE store_info SET value = :late WHERE key LIKE 'repack %'", {"late": str(1 << 60)})
+    assert catch_up(other).chunks == 0
+    assert catch_up(other, claimed=True).chunks > 0
+
+
+def train(path: Path, checkpoints: list[bytes], name: str = "model") -> None:
+    """A training that needs all processors, so that nothing is repacked beside it."""
+    with treering.init("p", settings={"system_interval_s": 0}) as run:
+        for data in checkpoints:
+            path.write_bytes(data)
+            run.log_artifact(path, name=name).wait(60)
+
+
+def test_the_end_of_a_training_and_whoever_comes_later_catch_up(
+    depot: Depot,
+    checkpoints: list[bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(pacing, "_SHARE_OF_TWO", 1e-9)
+    monkeypatch.setattr(pacing, "_LONGEST_REST_S", 3600.0)
+    monkeypatch.setattr(pacing, "_idle_s", lambda: 0.0)
+    path = tmp_path / "weights.bin"
+
+    def late() -> list[str]:
+        return [facts.title for facts in waiting(depot.database)]
+
+    monkeypatch.setattr(recording, "_CATCH_UP_S", 60.0)
+    train(path, checkpoints[:2])
+    assert late() == []  # the end has done it
+    monkeypatch.setattr(recording, "_CATCH_UP_S", 0.0)
+    train(path, checkpoints[2:4])
+    assert late() == ["model:v2", "model:v3"]
+    monkeypatch.setattr(recording, "_CATCH_UP_S", 60.0)
+    train(path, checkpoints[4:5], "other")
+    assert late() == []  # the end of another one
+    monkeypatch.setattr(recording, "_CATCH_UP_S", 0.0)
+    train(path, checkpoints[5:])
+    for words, said in ((["--plan"], "1 versions wait to be repacked: model:v4"), ([], "chunks are stored anew")):
+        monkeypatch.setattr("sys.argv", ["treering", "artifact", "gc", *words])
+        assert cli.run_and_tell() == 0
+        assert said in capsys.readouterr().out
+    assert late() == []
+    assert repack(depot).chunks == 0
+    assert verify_store(depot).damage == []
 
 
 @pytest.mark.parametrize("codec", [PLANES, DIFFERENCE])

@@ -13,7 +13,7 @@ import pytest
 from programs import run_program, started
 
 import treering
-from treering.artifacts import leasing, saver, saving
+from treering.artifacts import leasing, pacing, saving
 from treering.artifacts.pinning import read_plan
 
 SIZE = 6 << 20
@@ -310,8 +310,9 @@ def test_a_save_rests_until_somebody_waits(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(saver, "_SHARE_OF_TWO", 1e-9)
-    monkeypatch.setattr(saver, "_LONGEST_REST_S", 3600.0)
+    monkeypatch.setattr(pacing, "_SHARE_OF_TWO", 1e-9)
+    monkeypatch.setattr(pacing, "_LONGEST_REST_S", 3600.0)
+    monkeypatch.setattr(pacing, "_idle_s", lambda: 0.0)
     filled(tmp_path / "weights.bin", 1)
     run = treering.init("p", settings={"system_interval_s": 0})
     artifact = run.log_artifact(tmp_path / "weights.bin", name="m")

@@ -23,6 +23,7 @@ from treering.artifacts.moving import Mover, enter, forget_chunk, forget_empty
 from treering.artifacts.packs import PACK_BYTES, PackedChunk
 from treering.artifacts.reading import ChunkReader
 from treering.artifacts.rechecking import recheck
+from treering.artifacts.repacking import Repacked  # msgspec looks at it
 from treering.artifacts.retention import Leaving, leaving
 from treering.artifacts.storing import GRACE_S
 from treering.errors import CorruptData, NotFound
@@ -80,6 +81,7 @@ class Plan(msgspec.Struct):
         freed_bytes: what the packs' objects shrink by.
         strangers: objects that no row of the index names.
         copies: folders of checkpoints that were fetched, and that nobody has used for a week.
+        waiting: versions that wait to be repacked, and `repacked` what came of it, where that was done, too.
     """
 
     expiring: list[Expiring] = []
@@ -90,6 +92,8 @@ class Plan(msgspec.Struct):
     freed_bytes: int = 0
     strangers: list[str] = []
     copies: list[str] = []
+    waiting: list[str] = []
+    repacked: Repacked | None = None
 
 
 class _Pack(msgspec.Struct):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from treering.artifacts import index, registry, retention
+from treering.artifacts import backlog, index, registry, retention
 from treering.artifacts.manifest import digest_of, encode_manifest
 from treering.errors import NotFound, StoreError
 from treering.store.values import encode
@@ -185,6 +185,7 @@ def _insert(
     entries: Sequence[Entry],
     manifest: bytes,
 ) -> None:
+    size = sum(max(entry.size, 0) for entry in entries if entry.reference is None)
     database.execute(
         "INSERT INTO versions (id, project, name, type, version, run_id, created_us, digest, size, files, stored, "
         "base_id, description, metadata) VALUES (:id, :project, :name, :type, :version, :run_id, :now, :digest, "
@@ -197,7 +198,7 @@ def _insert(
             "run_id": request.run_id,
             "now": request.created_us,
             "digest": filed.digest,
-            "size": sum(max(entry.size, 0) for entry in entries if entry.reference is None),
+            "size": size,
             "files": len(entries),
             "base_id": request.base_id,
             "description": request.description,
@@ -205,3 +206,4 @@ def _insert(
         },
     )
     database.execute("INSERT INTO manifests (version_id, data) VALUES (:id, :data)", {"id": filed.id, "data": manifest})
+    backlog.enter_waiting(database, filed.id, size)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 from blake3 import blake3
 
-from treering.artifacts import index
+from treering.artifacts import backlog, index
 from treering.artifacts.aliasing import is_step
 from treering.artifacts.coding import (
     DIFFERENCE,
@@ -44,10 +44,8 @@ if TYPE_CHECKING:
     from treering.artifacts.lookup import Facts
     from treering.artifacts.manifest import Entry
 
-__all__ = ["Repacked", "repack", "repack_lately"]
+__all__ = ["Repacked", "repack"]
 
-# A version smaller than this is left as it is when nobody asks for it.
-_WORTH_BYTES = 1 << 20
 # Smaller chunks are left alone, and so are those that zstd has made half as long: words, not numbers.
 _LEAST_CHUNK = 4 << 10
 _WORDS = 0.5
@@ -64,6 +62,15 @@ class Repacked(msgspec.Struct):
     chunks: int = 0
     before: int = 0
     after: int = 0
+
+    def plus(self, other: Repacked) -> Repacked:
+        """Return both together."""
+        return Repacked(
+            self.versions + other.versions,
+            self.chunks + other.chunks,
+            self.before + other.before,
+            self.after + other.after,
+        )
 
 
 class _Coded(NamedTuple):
@@ -91,10 +98,10 @@ def repack(
         StoreError: the store cannot be written; what was done so far is whole.
     """
     done = Repacked()
-    if version_ids is None:
-        rows = depot.database.query("SELECT id FROM versions ORDER BY project, name, version")
-        version_ids = [row[0] for row in rows]
-    for version_id in version_ids:
+    wanted = version_ids
+    if wanted is None:
+        wanted = [row[0] for row in depot.database.query("SELECT id FROM versions ORDER BY project, name, version")]
+    for version_id in wanted:
         for facts in select(depot.database, "id = :id", {"id": version_id}):
             work = _Version(depot, facts, stop or _never, progress or _nothing, done)
             try:
@@ -103,23 +110,9 @@ def repack(
                 continue  # deleted meanwhile; or damaged, which `verify` says
             if work.is_stopped:
                 return done
+    if version_ids is None:
+        backlog.forget_waiting(depot.database, wanted)
     return done
-
-
-def repack_lately(depot: Depot, version_id: str, stop: Callable[[], bool]) -> Repacked:
-    """Repack a version that has just been saved, and those before it that it may be a base of.
-
-    A depot in an object store is left alone, since its packs would have to be fetched for that.
-    """
-    if depot.backend.remote:
-        return Repacked()
-    rows = depot.database.query(
-        "SELECT other.id FROM versions JOIN versions AS other ON other.project = versions.project "
-        "AND other.name = versions.name AND other.version <= versions.version WHERE versions.id = :id "
-        "AND versions.size >= :least ORDER BY other.version DESC LIMIT 3",
-        {"id": version_id, "least": _WORTH_BYTES},
-    )
-    return repack(depot, [row[0] for row in reversed(rows)], stop=stop)
 
 
 def _never() -> bool:
@@ -221,18 +214,21 @@ class _Version:
         for chunk in chunks:
             if self._stop():
                 self.is_stopped = True
+                # What is done is kept, so that whoever goes on need not begin with it again; what is left of the old
+                # pack lies in it until then.
+                self._replace(name, number, [one for one in chunks if one.id in coded], coded)
                 return
             if chunk.id in self._places and (new := self._code(name, chunk)) is not None:
                 coded[chunk.id] = new
             self._progress(chunk.size)
         saved = size - sum(_stored(coded[one.id]) if one.id in coded else one.stored for one in chunks)
         if coded and (saved > _GAIN * size or any(one.codec == DIFFERENCE for one in chunks if one.id in coded)):
-            self._replace(name, number, size, chunks, coded)
+            self._replace(name, number, chunks, coded)
 
-    def _replace(
-        self, name: str, number: int, size: int, chunks: Sequence[PackedChunk], coded: dict[bytes, _Coded]
-    ) -> None:
-        """Write a pack anew and let it take the place of the old one."""
+    def _replace(self, name: str, number: int, chunks: Sequence[PackedChunk], coded: dict[bytes, _Coded]) -> None:
+        """Write chunks of a pack anew; the old one goes when these are all it has."""
+        if not coded:
+            return
         depot = self._depot
         with Mover(depot) as mover:
             for chunk in chunks:
@@ -252,7 +248,7 @@ class _Version:
         for one in gone:
             depot.backend.delete(depot.key(names[one]))
         self._done.chunks += len(coded)
-        self._done.before += size
+        self._done.before += sum(one.stored for one in chunks)
         self._done.after += sum(one.pack.size for one in written)
 
     def _code(self, pack: str, chunk: PackedChunk) -> _Coded | None:

@@ -1,7 +1,8 @@
 """The thread that saves a run's versions while the training goes on, one after another, in the order of the calls.
 
 While nobody waits for them it works at leisure, since a training needs the processors more; from `wait` or the end of
-the run on, and where versions come faster than that, it works as fast as it can.
+the run on, and where versions come faster than that, it works as fast as it can. When nothing is to be saved it repacks
+what waits for that in the store.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from treering.artifacts.pacing import Pace
 from treering.artifacts.pinning import PinGone
 from treering.errors import NotFound, TreeringError
 from treering.lease import Lease
@@ -31,11 +33,6 @@ _RETRY_S, _MAX_RETRY_S = 1.0, 30.0
 _BAR = 20
 # Threads that a thread starts have its priority, too.
 _NICE = 15
-# Of two processors the saver takes one twentieth for its own thread, which is less than a tenth of one with those that
-# help it: beside a training that needs both, any more of it is felt. Among more there is sooner an idle one.
-_SHARE_OF_TWO = 0.05
-# A rest comes after so much work; never a long one, for what the share is may be wrong.
-_STINT_S, _LONGEST_REST_S = 0.002, 0.5
 
 
 class Saver:
@@ -66,12 +63,14 @@ class Saver:
         self._queue: list[Request] = []
         self._closing = False
         self._hurried = False
-        self._worked_s = 0.0
-        self._share = min(_SHARE_OF_TWO * (_processors() / 2) ** 2, 1.0)
+        self._ends_s = self._catch_up_s = 0.0
+        self._failures = self._behind = 0
+        self._pace = Pace()
         self._thread: threading.Thread | None = None
         self._lease: Lease | None = None
-        #: Bytes of the present version that have been read, and of how many.
-        self.progress, self.total = 0, 0
+        self._store: Store | None = None
+        #: Bytes of the present version that have been read, and of how many; bytes looked at to be repacked.
+        self.progress, self.total, self.repacked = 0, 0, 0
 
     def add(self, request: Request) -> None:
         """Save a version that is in the table of pending ones."""
@@ -93,7 +92,9 @@ class Saver:
     def describe(self) -> str:
         """Say on one line how far it is."""
         waiting = list(self._queue)
-        name = f"{waiting[0].name}: " if waiting else ""
+        if not waiting:
+            return f"storing checkpoints in less room, {self.repacked / 1e6:,.0f} MB done"
+        name = f"{waiting[0].name}: "
         more = f", {len(waiting) - 1} more to save" if len(waiting) > 1 else ""
         share = self.progress / self.total if self.total else 0.0
         bar = "█" * int(share * _BAR) + "░" * (_BAR - int(share * _BAR))
@@ -116,51 +117,62 @@ class Saver:
             self._hurried = bool(self._queue)
             self._changed.notify_all()
 
-    def close(self, timeout_s: float) -> bool:
+    def close(self, timeout_s: float, *, catch_up_s: float = 0.0) -> bool:
         """End after what is waiting; False when time runs out, in which case the next command saves the rest.
 
         Where no thread could be started (Python 3.12 and later, at exit) it is done here, whatever time it takes.
+
+        Args:
+            timeout_s: to wait for that.
+            catch_up_s: to go on repacking after it, if there is something; what is left is for somebody else.
         """
         with self._changed:
             self._closing = True
+            self._catch_up_s = catch_up_s
             self._changed.notify_all()
         thread = self._thread
         if thread is not None:
             thread.join(timeout_s)
         elif self._queue and not sys.is_finalizing():
             self._run()
-        return not self._queue
+        return self._thread is None and not self._queue
 
     def _run(self) -> None:
-        store: Store | None = None
-        failures = 0
         if not self._closing:
             _give_way()
         try:
             while (request := self._next()) is not None:
-                try:
-                    store = self._open_store() if store is None else store
-                    self._hold_lock(store, request)
-                    self._save(store, request)
-                    failures = 0
-                except Exception as error:  # whatever is wrong with the store, the training goes on
-                    self._warn(f"saving artifact {request.name!r}", error)
-                    failures += 1
-                    if self._rest(min(_RETRY_S * 2 ** (failures - 1), _MAX_RETRY_S)):
-                        return
-                    continue
-                self._done()
-                self._repack(store, request)
+                if self._attempt(request):
+                    self._catch_up(request)
+                elif self._rest(min(_RETRY_S * 2 ** (self._failures - 1), _MAX_RETRY_S)):
+                    return
         finally:
-            if store is not None:
+            if self._store is not None:
                 with contextlib.suppress(TreeringError):
-                    store.close()
+                    self._store.close()
+                self._store = None
             if self._lease is not None:
                 self._lease.release(unlink=True)
             _stop_keeper()
             with self._changed:
                 self._thread = None
                 self._changed.notify_all()
+
+    def _attempt(self, request: Request) -> bool:
+        """Save a version; False when that is to be tried again."""
+        try:
+            if self._store is None:
+                self._store = self._open_store()
+            self._hold_lock(self._store, request)
+            self._save(self._store, request)
+        except Exception as error:  # whatever is wrong with the store, the training goes on
+            self._warn(f"saving artifact {request.name!r}", error)
+            self._failures += 1
+            return False
+        self._failures = 0
+        self._behind += 1
+        self._done()
+        return True
 
     def _hold_lock(self, store: Store, request: Request) -> None:
         """Show that somebody is saving these pins, for as long as there are any."""
@@ -203,19 +215,32 @@ class Saver:
         if filed is None:
             self._on_failed(request.id, "somebody else has taken it over")
 
-    def _repack(self, store: Store, request: Request) -> None:
-        """Take the numbers of what was saved apart, until there is something to save, or the end."""
+    def _catch_up(self, request: Request) -> None:
+        """Repack what waits for it, and save in between what is handed over meanwhile."""
+        from treering.artifacts.backlog import catch_up
         from treering.artifacts.depot import Depot
-        from treering.artifacts.repacking import repack_lately
 
-        def stop() -> bool:
-            self._breathe()
-            return bool(self._queue) or self._closing
-
+        store = self._store
+        if store is None:
+            return
         try:
-            repack_lately(Depot(store.database, store.folder), request.id, stop)
+            catch_up(Depot(store.database, store.folder), stop=self._is_repacking_over, progress=self._note_repacked)
+            self._behind = 0
         except Exception as error:  # it is stored as well as before
             self._warn(f"repacking artifact {request.name!r}", error)
+
+    def _is_repacking_over(self) -> bool:
+        while self._queue:
+            if not self._attempt(self._queue[0]):
+                return True
+        self._breathe()
+        if not self._closing:
+            return False
+        self._ends_s = self._ends_s or time.monotonic() + self._catch_up_s
+        return time.monotonic() >= self._ends_s
+
+    def _note_repacked(self, size: int) -> None:
+        self.repacked += size
 
     def _note(self, size: int, total: int) -> None:
         self.progress, self.total = size, total
@@ -223,18 +248,12 @@ class Saver:
 
     def _breathe(self) -> None:
         """Rest for as long as it takes to keep to the share, unless somebody waits, or another version does."""
-        worked_s = time.thread_time() - self._worked_s
-        if worked_s < _STINT_S:
+        rest_s = self._pace.rest_s(is_behind=self._behind > 1)
+        if not rest_s:
             return
         with self._changed:
-            rest_s = min(worked_s * (1 / self._share - 1), _LONGEST_REST_S)
             self._changed.wait_for(lambda: self._closing or self._hurried or len(self._queue) > 1, rest_s)
-        self._worked_s = time.thread_time()
-
-
-def _processors() -> int:
-    """Return how many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._pace.rested()
 
 
 def _give_way() -> None:

@@ -16,6 +16,7 @@ from treering.errors import StoreError, UsageError
 if TYPE_CHECKING:
     from treering.api import Rule
     from treering.artifacts.collecting import Expiring, Plan
+    from treering.artifacts.repacking import Repacked
 
 __all__ = ["gc", "keep", "lineage", "repack", "store", "verify"]
 
@@ -88,11 +89,21 @@ def _tell_rules(rules: list[Rule], name: str | None) -> None:
 @json_option
 @place_option
 def gc(only_plan: bool, as_json: bool, place: str | None) -> None:
-    """Delete versions whose time is over, and bytes that no version needs. Safe while runs are writing."""
+    """Delete versions whose time is over, and bytes that no version needs. Safe while runs are writing.
+
+    Also repacks the checkpoints that trainings had no time to repack.
+    """
+    from treering.artifacts.backlog import catch_up, waiting
     from treering.artifacts.collecting import collect, plan
 
     with depots(place, writing=not only_plan) as lent:
         done = [(plan if only_plan else collect)(depot) for depot in lent]
+        for depot, one in zip(lent, done, strict=True):
+            late = waiting(depot.database)
+            one.waiting = [facts.title for facts in late]
+            if late and not only_plan:
+                with progress_bar(sum(facts.size for facts in late), "Repacking", quiet=as_json) as advance:
+                    one.repacked = catch_up(depot, progress=advance, claimed=True)
     if as_json:
         print_json(done)
         return
@@ -118,6 +129,10 @@ def _tell_plan(plan: Plan, *, only_plan: bool) -> None:
         click.echo(f"{len(plan.strangers)} objects that interrupted saves have left: {verb}")
     if plan.copies:
         click.echo(f"{len(plan.copies)} copies of checkpoints that nobody has used for a week: {verb}")
+    if plan.repacked is not None:
+        _tell_repacked([plan.repacked])
+    elif plan.waiting:
+        click.echo(f"{len(plan.waiting)} versions wait to be repacked: {', '.join(plan.waiting)}")
 
 
 def _broken(one: Expiring) -> list[str]:
@@ -139,6 +154,10 @@ def repack(as_json: bool, place: str | None) -> None:
     if as_json:
         print_json(done)
         return
+    _tell_repacked(done)
+
+
+def _tell_repacked(done: list[Repacked]) -> None:
     chunks, before, after = (sum(getattr(one, name) for one in done) for name in ("chunks", "before", "after"))
     click.echo(f"{chunks:,} chunks are stored anew: {fmt.size(before)} became {fmt.size(after)}.")
 

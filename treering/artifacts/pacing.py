@@ -1,0 +1,75 @@
+"""How much of the processors what works beside a training takes for itself."""
+
+from __future__ import annotations
+
+import os
+import time
+
+__all__ = ["Pace"]
+
+# Of two processors the saver takes one twentieth for its own thread, which is less than a tenth of one with those that
+# help it: beside a training that needs both, any more of it is felt. Among more there is sooner an idle one.
+_SHARE_OF_TWO = 0.05
+# Twice as much of it while versions that wait to be repacked get more.
+_BEHIND = 2
+# What is idle is nobody's loss, but for so much of one processor: a training that waits a moment wants it right after.
+_RESERVE = 0.75
+_LOOK_S = 0.25
+# A rest comes after so much work; never a long one, for what the share is may be wrong.
+_STINT_S, _LONGEST_REST_S = 0.002, 0.5
+
+
+class Pace:
+    """Says when a thread that works beside a training is to rest, and for how long; used by that thread."""
+
+    def __init__(self) -> None:
+        self._processors = _processors()
+        self._base = min(_SHARE_OF_TWO * (self._processors / 2) ** 2, 1.0)
+        self._share = self._base
+        self._looked_s = 0.0
+        self._looked_worked_s = self._worked_s = 0.0
+        self._idle_s = 0.0
+
+    def rest_s(self, *, is_behind: bool) -> float:
+        """Return for how long to rest now, in seconds: 0 when it has hardly worked since the last rest.
+
+        Args:
+            is_behind: there is more to do than one thing.
+        """
+        now_s = time.thread_time()
+        worked_s = now_s - self._worked_s
+        if worked_s < _STINT_S:
+            return 0.0
+        self._look(now_s)
+        share = max(self._share, min(self._base * _BEHIND, 1.0)) if is_behind else self._share
+        return min(worked_s * (1 / share - 1), _LONGEST_REST_S)
+
+    def rested(self) -> None:
+        """Begin to count again."""
+        self._worked_s = time.thread_time()
+
+    def _look(self, worked_s: float) -> None:
+        """See now and then how many processors are idle, whoever uses the others."""
+        now_s = time.monotonic()
+        passed_s = now_s - self._looked_s
+        if passed_s < _LOOK_S:
+            return
+        idle_s = _idle_s()
+        if self._looked_s:
+            idle = min((idle_s - self._idle_s) / passed_s, self._processors)
+            own = (worked_s - self._looked_worked_s) / passed_s
+            self._share = min(max(idle + own - _RESERVE, self._base), 1.0)
+        self._looked_s, self._idle_s, self._looked_worked_s = now_s, idle_s, worked_s
+
+
+def _idle_s() -> float:
+    """Return for how long the processors have had nothing to do, all of them together."""
+    import psutil
+
+    times = psutil.cpu_times()
+    return float(times.idle) + float(getattr(times, "iowait", 0.0))
+
+
+def _processors() -> int:
+    """Return how many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
