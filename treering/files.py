@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from treering._rows import Rows
-from treering.errors import NotFound, StoreError, UsageError
+from treering.errors import CorruptData, NotFound, StoreError, UsageError
 from treering.store import DATABASE, Store
 
 if TYPE_CHECKING:
@@ -255,6 +255,13 @@ class Keeping(Rows):
             return Artifact.of(homes[0], fetched)
         assert missing is not None  # noqa: S101  # there is one home at least
         raise missing
+
+    def fetch_checkpoint(self) -> None:
+        """Bring this run's last checkpoint here where the run's server has one that another machine made."""
+        try:
+            self._fetch(f"model-{self.id}:last")
+        except (CorruptData, OSError) as error:
+            self._recording.warn_once("checkpoint", f"the server's checkpoint could not be brought here: {error}")
 
     def _fetch(self, text: str) -> Facts | None:
         """Bring a version that the run's server has into the store; None where there is none, or no server."""

@@ -52,6 +52,7 @@ def newest_checkpoint(training: Training) -> Restored | None:
 
     place = run.store_dir / RESTORED / run.id
     shutil.rmtree(place, ignore_errors=True)
+    run.fetch_checkpoint()
     versions = [one for one in Api(run.store_dir).run(run.id).versions() if one.name == f"model-{run.id}"]
     for version in sorted(versions, key=lambda one: one.version, reverse=True):
         step = version.metadata.get("step")

@@ -24,12 +24,14 @@ import treering
 from treering.cli._app import app
 from treering.errors import NotFound, UsageError
 from treering.online.client import RefusedKey
+from treering.resuming import newest_checkpoint
 from treering.store.database import Sqlite
 from treering.sweeps import agents
 from treering.sweeps.agents import run_agent
 from treering.sweeps.opening import open_sweeps, place_of
 from treering.sweeps.records import Agent, Key, Result
 from treering.sweeps.store import StoredSweeps
+from treering.training import Training
 
 # Says that it ran, in one line that no other process tears; needs no treering.
 NOTE = """
@@ -239,6 +241,50 @@ def test_its_runs_go_to_the_server(url: str, tmp_path: Path, monkeypatch: pytest
     job = CliRunner().invoke(app, ["sweep", "k8s", sweep_id, "--url", url]).stdout
     assert f"value: {url}" in job
     assert TOKEN not in job
+
+
+@pytest.mark.parametrize(
+    ("upload", "moves", "step"),
+    [(False, False, 2), (True, True, 2), (False, True, None)],
+    ids=["it stayed on this machine", "it was uploaded", "it stayed on another machine"],
+)
+def test_a_trial_goes_on_where_its_checkpoint_can_be_had(
+    upload: bool, moves: bool, step: int | None, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first agent is interrupted after two steps; the next one works on the same machine, or on another."""
+    monkeypatch.chdir(tmp_path)
+    began: list[tuple[int, int | None]] = []
+
+    def train() -> None:
+        training = Training("toy", resume="auto", upload=upload)
+        found = newest_checkpoint(training)
+        run = training.run
+        assert run is not None
+        began.append((run.attempt, None if found is None else found.step))
+        training.begin(step=found.step if found else 0)
+        for number in (1, 2):
+            run.log({"loss": 1.0 / number}, step=number + (found.step if found else 0))
+            (tmp_path / "model.bin").write_text(f"step {number}")
+            training.checkpoint(tmp_path / "model.bin", step=number)
+        training.end()
+        if len(began) == 1:
+            run.finish("interrupted")
+            raise KeyboardInterrupt
+
+    metric = {"name": "loss", "goal": "minimize"}
+    config = {"method": "grid", "metric": metric, "parameters": {"x": {"values": [1]}}}
+    sweep_id = treering.sweep(config, project="p", dir=url)
+    said: list[str] = []
+    assert run_agent(sweep_id, train, place=url) == 0
+    if moves:
+        monkeypatch.setenv("TREERING_DIR", str(tmp_path / "another"))
+    assert run_agent(sweep_id, train, place=url, say=said.append) == 1
+    assert began == [(1, None), (1 if step is None else 2, step)]
+    where = "from the beginning, as there is no checkpoint here or on the server"
+    assert (where if step is None else "attempt 2 from its checkpoint") in said[0]
+    with open_sweeps(url) as sweeps:
+        (trial,) = sweeps.trials(sweep_id)
+    assert (trial.state, trial.attempt) == ("finished", 2)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from treering.errors import UsageError
-from treering.sweeps.records import Offer, Result, thinned
+from treering.sweeps.records import MOST_HELD, Offer, Result, thinned
 from treering.sweeps.store import StoredSweeps
 from treering.sweeps.trials import now_us
 
@@ -113,6 +113,8 @@ def check_agent(agent: Agent) -> None:
     """
     if not agent.id or max(map(len, (agent.id, agent.host, agent.boot))) > _LONGEST or not 0 <= agent.pid < 2**31:
         raise UsageError(f"an agent's names have 1 to {_LONGEST} letters, and its pid is a whole number")
+    if len(agent.holds) > MOST_HELD or any(len(run_id) > _LONGEST for run_id in agent.holds):
+        raise UsageError(f"an agent tells of {MOST_HELD} checkpoints at most; leave the oldest out")
     low, high = _LEASES_S
     if not low <= agent.lease_s <= high:
         raise UsageError(f"got a lease of {agent.lease_s} s; it takes {low:g} to {high:g} s")

@@ -12,12 +12,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
 from treering.errors import TreeringError, UsageError
 from treering.lease import boot_id, host_name
 from treering.start import new_id
 from treering.sweeps.config import config_of
-from treering.sweeps.opening import open_sweeps, place_of
-from treering.sweeps.records import Agent, Orders, Result
+from treering.sweeps.opening import checkpointed_runs, is_server, open_sweeps, place_of
+from treering.sweeps.records import MOST_HELD, Agent, Orders, Result
 from treering.sweeps.working import Options, Program, make_ticket, run_function
 
 if TYPE_CHECKING:
@@ -115,7 +117,8 @@ class _Worker:
             if self._function is None and not config.program and "${program}" in config.command:
                 raise UsageError(f"sweep {sweep.id} has no `program` to run; add it, or give a function to the agent")
             while (count is None or done < count) and not self._stopping.is_set():
-                offer = self._insist(lambda: sweeps.lease(self._sweep_id, self._me))
+                me = self._with_checkpoints()
+                offer = self._insist(lambda: sweeps.lease(self._sweep_id, me))  # noqa: B023  # called here and now
                 if offer is None:
                     break
                 if offer.what == "over":
@@ -127,9 +130,22 @@ class _Worker:
                 done += self._run(sweeps, sweep, offer.trial, goes_on=offer.goes_on)
         return done
 
+    def _with_checkpoints(self) -> Agent:
+        """Return this agent as a server is told of it: with the runs that can go on here, whose models stayed here."""
+        if not is_server(self._place):
+            return self._me
+        held: list[str] = []
+        with contextlib.suppress(TreeringError, OSError):
+            held = checkpointed_runs(MOST_HELD)
+        return msgspec.structs.replace(self._me, holds=tuple(held))
+
     def _run(self, sweeps: Sweeps, sweep: Sweep, trial: Trial, *, goes_on: bool) -> int:
         config = config_of(sweep.config, sweep.name)
-        again = f", attempt {trial.attempt}{' from its checkpoint' if goes_on else ''}" if trial.attempt > 1 else ""
+        again = ""
+        if trial.attempt > 1:
+            where = "from its checkpoint" if goes_on else "from the beginning, as there is no checkpoint"
+            elsewhere = " here or on the server" if is_server(self._place) and not goes_on else ""
+            again = f", attempt {trial.attempt} {where}{elsewhere}"
         self._say(f"trial {trial.number}{again}: {_short(trial.params)}")
         ticket = make_ticket(self._place, sweep, config, trial, self._options)
         result = self._run_function(trial, ticket) if self._function else self._run_program(trial, ticket, config)

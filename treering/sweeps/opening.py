@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from treering.sweeps.store import Sweeps
 
-__all__ = ["is_server", "open_sweeps", "place_for", "place_of"]
+__all__ = ["checkpointed_runs", "is_server", "open_sweeps", "place_for", "place_of"]
 
 
 def place_of(place: str | Path | None = None, *, shared: bool = False) -> str:
@@ -110,3 +110,17 @@ def bundle_has_checkpoint(folder: Path, run_id: str) -> bool:
         return False
     with Store.open_bundle(folder, run_id) as store:
         return Rows(store.database).has_checkpoint(run_id)
+
+
+def checkpointed_runs(limit: int) -> list[str]:
+    """Return runs of this machine's own store that have kept a model to go on from, the newest first."""
+    from treering.sweeps.trials import Rows
+
+    folder = find_store(resolve())
+    found: list[str] = []
+    if (folder / DATABASE).exists():
+        with Store.open(folder) as store:
+            found = Rows(store.database).checkpointed(limit)
+    bundles = sorted((folder / "bundles").glob("*.db"), key=lambda path: path.stat().st_mtime, reverse=True)
+    own = [path.stem for path in bundles[:limit] if bundle_has_checkpoint(folder, path.stem)]
+    return [*own, *found][:limit]

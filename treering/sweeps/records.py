@@ -6,12 +6,27 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-__all__ = ["ENDED", "Agent", "Curve", "Key", "Offer", "Orders", "Prediction", "Result", "Sweep", "Trial", "thinned"]
+__all__ = [
+    "ENDED",
+    "MOST_HELD",
+    "Agent",
+    "Curve",
+    "Key",
+    "Offer",
+    "Orders",
+    "Prediction",
+    "Result",
+    "Sweep",
+    "Trial",
+    "thinned",
+]
 
 #: Pairs of (number of the call of `log` that had the metric, counted from 1; value), in order.
 Curve = list[tuple[int, float]]
 #: States of a trial that is over.
 ENDED = frozenset({"finished", "stopped", "failed", "cancelled"})
+#: Checkpoints that an agent tells a server of.
+MOST_HELD = 200
 # Up to here each point of a curve is kept, beyond it about this many between a number and its double.
 _DENSE = 1024
 
@@ -31,6 +46,7 @@ class Agent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         id: unique.
         host, boot, pid, started: by which others on the same machine see that it is gone; pid 0 says nothing.
         lease_s: seconds without a sign after which its trials are given to others.
+        holds: runs whose checkpoints lie on its machine; told where the store is elsewhere.
     """
 
     id: str
@@ -39,6 +55,7 @@ class Agent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pid: int = 0
     started: float = 0.0
     lease_s: float = 60.0
+    holds: tuple[str, ...] = ()
 
 
 class Prediction(msgspec.Struct):

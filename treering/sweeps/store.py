@@ -225,7 +225,7 @@ class StoredSweeps:
         with self._writing(sweep_id) as revision:
             if again and (mine := self.rows.trials(sweep_id, "state = 'running' AND agent = :me", {"me": agent.id})):
                 self.rows.hold(mine[0], agent)
-                goes_on = mine[0].attempt > 1 and self._has_checkpoint(mine[0].run_id)
+                goes_on = mine[0].attempt > 1 and self._can_go_on(mine[0], agent)
                 return Offer("trial", mine[0], goes_on=goes_on)
             sweep = self.rows.sweep(sweep_id)
             config = self.config(sweep)
@@ -352,8 +352,11 @@ class StoredSweeps:
         point = next(left, None)
         return None if point is None else self._insert(sweep, config, Suggestion(point, "left"), revision)
 
+    def _can_go_on(self, trial: Trial, agent: Agent) -> bool:
+        return trial.run_id in agent.holds or self._has_checkpoint(trial.run_id)
+
     def _give(self, trial: Trial, agent: Agent, revision: int) -> Offer:
-        goes_on = trial.attempt > 0 and self._has_checkpoint(trial.run_id)
+        goes_on = trial.attempt > 0 and self._can_go_on(trial, agent)
         if trial.attempt > 0 and not goes_on:  # from its beginning, and so as another run
             trial.run_id, trial.curve = new_id(), []
             self.rows.set_decided(trial.sweep, trial.number, 0)

@@ -147,7 +147,7 @@ class Rows:
             "UPDATE trials SET lease_until_us = :until, holder = :holder WHERE sweep_id = :sweep AND number = :number",
             {
                 "until": now_us() + int(agent.lease_s * 1e6),
-                "holder": msgspec.msgpack.encode(agent),
+                "holder": msgspec.msgpack.encode(msgspec.structs.replace(agent, holds=())),
                 "sweep": trial.sweep,
                 "number": trial.number,
             },
@@ -188,6 +188,15 @@ class Rows:
                 {"run": run_id, "name": f"model-{run_id}"},
             )
         )
+
+    def checkpointed(self, limit: int) -> list[str]:
+        """Return the runs that have kept a model to go on from, those of the newest models first."""
+        rows = self.database.query(
+            "SELECT run_id FROM versions WHERE name = 'model-' || run_id GROUP BY run_id "
+            "ORDER BY MAX(created_us) DESC LIMIT :limit",
+            {"limit": limit},
+        )
+        return [run_id for (run_id,) in rows]
 
 
 def _sweep(row: dict[str, Any]) -> Sweep:
