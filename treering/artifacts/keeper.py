@@ -19,7 +19,9 @@ import sys
 __all__ = ["main"]
 
 _POLL_S = 0.002
-_IDLE_S = 60.0
+# Whoever has started it closes the socket when there is nothing to save any more; the next checkpoint of a training
+# must not wait for another one to start.
+_IDLE_S = 6 * 3600.0
 _MESSAGE_BYTES = 1 << 16
 _DESCRIPTORS = 64
 _COPY_BYTES = 64 << 20

@@ -1,4 +1,8 @@
-"""How much of the processors what works beside a training takes for itself."""
+"""How much of the processors what works beside a training takes for itself.
+
+It rests instead of having a low priority: a thread that holds Python's lock and does not get a processor, since others
+need them all, keeps the training waiting, too.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,9 @@ import time
 
 __all__ = ["Pace"]
 
-# Of two processors the saver takes one twentieth for its own thread, which is less than a tenth of one with those that
-# help it: beside a training that needs both, any more of it is felt. Among more there is sooner an idle one.
-_SHARE_OF_TWO = 0.05
+# Of two processors the saver takes a fiftieth of one for its own thread, and no more for those that help it: beside a
+# training that needs both, any more of it is felt. Among more there is sooner an idle one.
+_SHARE_OF_TWO = 0.02
 # Twice as much of it while versions that wait to be repacked get more.
 _BEHIND = 2
 # What is idle is nobody's loss, but for so much of one processor: a training that waits a moment wants it right after.

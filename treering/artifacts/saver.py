@@ -8,7 +8,6 @@ what waits for that in the store.
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import threading
 import time
@@ -31,8 +30,6 @@ __all__ = ["LOCK", "Saver"]
 LOCK = "lock"
 _RETRY_S, _MAX_RETRY_S = 1.0, 30.0
 _BAR = 20
-# Threads that a thread starts have its priority, too.
-_NICE = 15
 
 
 class Saver:
@@ -138,8 +135,6 @@ class Saver:
         return self._thread is None and not self._queue
 
     def _run(self) -> None:
-        if not self._closing:
-            _give_way()
         try:
             while (request := self._next()) is not None:
                 if self._attempt(request):
@@ -254,13 +249,6 @@ class Saver:
         with self._changed:
             self._changed.wait_for(lambda: self._closing or self._hurried or len(self._queue) > 1, rest_s)
         self._pace.rested()
-
-
-def _give_way() -> None:
-    """Let the training have the processor first, where threads have priorities of their own (Linux)."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 def _stop_keeper() -> None:
