@@ -15,13 +15,14 @@ back goes on in its run.
 
 from __future__ import annotations
 
-import gc
 import json
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from treering._framework import framework
-from treering.integrations.torch import describe_model, describe_optimizer, named_rates
+from treering.integrations.accelerate import accelerator_of, describe
+from treering.integrations.torch import Rates
 from treering.resuming import newest_checkpoint
 from treering.training import Options, Score, Training, metric_name, number
 
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["TreeringTracker"]
 
 SIDECAR = "treering.json"
-SETTINGS = ("num_processes", "mixed_precision", "gradient_accumulation_steps")
 
 
 class _Saved(NamedTuple):
@@ -87,7 +87,7 @@ class TreeringTracker(tracking.GeneralTracker):  # type: ignore[misc]  # acceler
         self._mode: Literal["min", "max"] = mode
         self._config: dict[str, Any] = {}
         self._calls = self._updates = self._updates_told = self._skipped = 0
-        self._rates: dict[int, list[object]] = {}
+        self._rates = Rates()
         self._monitored: float | None = None
         self._saved: list[_Saved] = []
         self._handles: list[Any] = []
@@ -111,7 +111,7 @@ class TreeringTracker(tracking.GeneralTracker):  # type: ignore[misc]  # acceler
         """Called by `init_trackers`."""
         with self._training.guard("start"):
             self._training.framework_rank = accelerate.PartialState().process_index
-            self._accelerator = _accelerator_of(self)
+            self._accelerator = accelerator_of(self)
             if self._accelerator is not None and not self._handles:
                 self._handles = [
                     self._accelerator.register_save_state_pre_hook(self._on_save),
@@ -126,14 +126,27 @@ class TreeringTracker(tracking.GeneralTracker):  # type: ignore[misc]  # acceler
                 self._training.hyperparameters(self._config)
 
     def log(self, values: Mapping[str, Any], step: int | None = None, **kwargs: Any) -> None:
-        with self._training.guard("log"):
-            self._begin()
-            self._record_saved()
+        # A guard, less the calls that it takes, for this may come with each step; what is seldom to do is asked first.
+        began_s, training = perf_counter(), self._training
+        try:
+            if not self._begun:
+                self._begin()
+            if self._saved:
+                self._record_saved()
             self._calls = self._calls + 1 if step is None else int(step)
             if self._monitor is not None and self._monitor in values:
                 self._monitored = float(cast("float", number(values[self._monitor])))
-            row = {**values, **self._since_the_last_row()}
-            self._training.log(row, step=self._calls, update=self._updates if self._handles else None)
+            row, one = {**values}, self._accelerator
+            if self._updates != self._updates_told:
+                self._updates_told = self._updates
+                row |= self._rates.row(one._optimizers)
+            if one is not None and one.scaler is not None:
+                row |= self._scale(one)
+            training.log(row, step=self._calls, update=self._updates if self._handles else None)
+        except Exception as error:
+            if not training.swallow("log", error):
+                raise
+        training.spent_s += perf_counter() - began_s
 
     def log_images(self, values: Mapping[str, Sequence[Any]], step: int | None = None, **kwargs: Any) -> None:
         from treering import Image
@@ -170,36 +183,23 @@ class TreeringTracker(tracking.GeneralTracker):  # type: ignore[misc]  # acceler
         self._begun = True
         self._training.begin(step=self._calls, resumed=resumed)
         self._training.hyperparameters(self._config)
-        self._training.configure("version", accelerate.__version__)
-        one = self._accelerator
-        if one is not None:
-            settings = {name: getattr(one, name) for name in SETTINGS}
-            self._training.configure("accelerator", {**settings, "distributed_type": one.distributed_type.value})
-            self._training.configure(
-                "models", [describe_model(getattr(model, "module", model)) for model in one._models]
-            )
-            self._training.configure("optimizers", [describe_optimizer(each.optimizer) for each in one._optimizers])
+        for part, values in describe(self._accelerator):
+            self._training.configure(part, values)
 
     def _updated(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
-        """Count updates, and keep the rates that they used: when a row is logged, schedulers have set the next ones."""
-        for place, prepared in enumerate(self._accelerator._optimizers):
-            if prepared.optimizer is optimizer:
-                self._updates += place == 0
-                self._rates[place] = [group["lr"] for group in optimizer.param_groups]  # named when there is a row
+        """Count updates, and keep the rates that they used."""
+        try:
+            for place, prepared in enumerate(self._accelerator._optimizers):
+                if prepared.optimizer is optimizer:
+                    self._updates += place == 0
+                    self._rates.take(optimizer)
+        except Exception as error:
+            if not self._training.swallow("step", error):
+                raise
 
-    def _since_the_last_row(self) -> dict[str, object]:
-        """The rates of the last update, if there was one, and the loss scale."""
-        row: dict[str, object] = {}
-        if self._updates != self._updates_told:
-            self._updates_told = self._updates
-            every = self._accelerator._optimizers
-            for place, rates in self._rates.items():
-                row |= named_rates(every[place].param_groups, rates, f"{place}/" if len(every) > 1 else "")
-        one = self._accelerator
-        if one is not None and one.scaler is not None:
-            self._skipped += bool(one.sync_gradients and one.optimizer_step_was_skipped)
-            row |= {"amp/scale": one.scaler.get_scale(), "amp/skipped": self._skipped}
-        return row
+    def _scale(self, one: Any) -> dict[str, object]:
+        self._skipped += bool(one.sync_gradients and one.optimizer_step_was_skipped)
+        return {"amp/scale": one.scaler.get_scale(), "amp/skipped": self._skipped}
 
     def _on_save(self, models: Any, weights: Any, output_dir: str) -> None:
         with self._training.guard("on_save_state"):
@@ -232,16 +232,6 @@ class TreeringTracker(tracking.GeneralTracker):  # type: ignore[misc]  # acceler
                 self._saved.append(saved)  # another process is still writing its part
             elif saved.folder.exists():  # else so many newer ones were saved that it is gone
                 self._training.checkpoint(saved.folder, step=saved.step, score=saved.score)
-
-
-def _accelerator_of(tracker: TreeringTracker) -> Any:
-    """The Accelerator that a tracker was given to.
-
-    It gives a tracker no way to itself, so it is looked for among all objects, once.
-    """
-    kind = accelerate.Accelerator
-    every = (one for one in gc.get_objects() if issubclass(type(one), kind))
-    return next((one for one in every if any(each is tracker for each in getattr(one, "trackers", ()))), None)
 
 
 # Newer releases find a tracker by its name; older ones take the object.

@@ -11,11 +11,12 @@ each checkpoint folder.
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
 from treering._framework import framework
 from treering.integrations import transformers as integration
-from treering.integrations.torch import named_rates
+from treering.integrations.torch import Rates
 from treering.integrations.transformers import LARGE_LOSS, LossWatch
 from treering.resuming import newest_checkpoint
 from treering.training import Options, Training
@@ -66,7 +67,7 @@ class TreeringCallback(TrainerCallback, ExportableState):
         self._whole = self._training = Training("transformers", run, **options)
         self._trained, self._logged_at = False, 0
         self._losses: LossWatch | None = None
-        self._rates: list[object] = []
+        self._rates = Rates()
         self._sizes: dict[str, int] = {}
         self._evaluated: tuple[int, Mapping[str, Any]] = (-1, {})
 
@@ -107,11 +108,11 @@ class TreeringCallback(TrainerCallback, ExportableState):
                 self._training.renew()
             self._trained = True
             self._training.begin(step=state.global_step, resumed=resumed)
-            self._logged_at = 0
+            self._logged_at, self._rates = 0, Rates()
             self._configure(args, state, model)
             self._sizes.clear()
             self._note_size("train", train_dataloader)
-            self._watch_losses(args, model)
+            self._watch_losses(args, state, model)
             self._training.watch(model, step=lambda: state.global_step + 1)  # asked within the update
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -122,19 +123,18 @@ class TreeringCallback(TrainerCallback, ExportableState):
                 self._log_own(state, kwargs.get("optimizer"))  # the first one
 
     def on_pre_optimizer_step(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        optimizer: torch.optim.Optimizer | None = None,
-        **kwargs: Any,
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        with self._training.guard("on_pre_optimizer_step"):
+        # A guard, less the calls that it takes, for this comes with each step.
+        began_s, training = perf_counter(), self._training
+        try:
             # Now, for by the time the row is logged the scheduler has set the rates of the next step.
-            if optimizer is not None:
-                self._rates = [group["lr"] for group in optimizer.param_groups]
-            if self._losses is not None:
-                self._losses.step = state.global_step + 2  # what the model computes from now on is for the next update
+            if (optimizer := kwargs.get("optimizer")) is not None:
+                self._rates.take(optimizer)
+        except Exception as error:
+            if not training.swallow("on_pre_optimizer_step", error):
+                raise
+        training.spent_s += perf_counter() - began_s
 
     def on_log(
         self,
@@ -159,7 +159,7 @@ class TreeringCallback(TrainerCallback, ExportableState):
             names = WATCHED_NAMES if self._whole.options.get("watch") else NAMES
             row = {names.get(name, name): value for name, value in values.items()}
             if "loss" in row:
-                row |= named_rates(optimizer.param_groups if optimizer is not None else (), self._rates)
+                row |= self._rates_of(optimizer)
                 row |= self._hidden(float(row["loss"]))
                 self._logged_at = state.global_step
             self._training.log(row, step=state.global_step, prefix="train", epoch=epoch, tokens=tokens or None)
@@ -178,7 +178,7 @@ class TreeringCallback(TrainerCallback, ExportableState):
         with self._training.guard("on_train_end"):
             if self._logged_at != state.global_step:
                 self._log_own(state, kwargs.get("optimizer"))
-            self._watch_losses(args)
+            self._watch_losses(args, state)
             self._training.end()
 
     def on_predict(
@@ -205,21 +205,23 @@ class TreeringCallback(TrainerCallback, ExportableState):
         for part, values in integration.describe(args, model):
             self._training.configure(part, values)
 
-    def _watch_losses(self, args: TrainingArguments, model: Any = None) -> None:
+    def _watch_losses(self, args: TrainingArguments, state: TrainerState, model: Any = None) -> None:
         if self._losses is not None:
             self._losses.remove()
             self._losses = None
         if model is not None and self._training.run is not None:
-            self._losses = LossWatch(getattr(model, "module", model), args)
-            self._losses.step = self._training.step + 1
+            self._losses = LossWatch(getattr(model, "module", model), args, state, self._training.swallow)
 
     def _log_own(self, state: TrainerState, optimizer: torch.optim.Optimizer | None) -> None:
         """Log the loss of an update that the Trainer's `logging_steps` leaves out."""
         loss = None if self._losses is None else self._losses.of_update(state.global_step)
         if loss is not None:
             self._logged_at = state.global_step
-            rates = named_rates(optimizer.param_groups if optimizer is not None else (), self._rates)
-            self._training.log({"loss": loss, **rates}, step=state.global_step, prefix="train", epoch=state.epoch)
+            row = {"loss": loss, **self._rates_of(optimizer)}
+            self._training.log(row, step=state.global_step, prefix="train", epoch=state.epoch)
+
+    def _rates_of(self, optimizer: torch.optim.Optimizer | None) -> dict[str, object]:
+        return {} if optimizer is None else self._rates.row([optimizer])
 
     def _hidden(self, logged: float) -> dict[str, object]:
         """What the logged loss does not say: that some were NaN, and that it is a sum where a mean is expected."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from treering._framework import framework
-from treering.integrations.torch import describe_model, describe_optimizer, named_rates
+from treering.integrations.torch import Rates, describe_model, describe_optimizer
 from treering.training import Score, Training, metric_name, number
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ class Stage:
         self._loaded_step: int | None = None
         self._begun_at: int | None = None
         self._watch: TorchWatch | None = None
-        self._rates: dict[int, list[object]] = {}  # of the optimizers' groups, by the optimizers' identity
-        self._rate_names: dict[int, list[str]] = {}
+        self._rates = Rates()
         self._names: dict[str | None, dict[str, str]] = {}
         self._rates_step = -1
         self._steps, self._last_step = 0, _NEVER
@@ -129,11 +128,11 @@ class Stage:
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Keep the learning rates of the step to come; by the time its row is logged, schedulers have changed them."""
-        # A guard, less the calls that it takes: this comes with each step. Rates get their names when there is a row.
+        # A guard, less the calls that it takes: this comes with each step.
         began_s, training = time.perf_counter(), self._training
         try:
             self._steps += 1
-            self._rates[id(optimizer)] = [group["lr"] for group in optimizer.param_groups]
+            self._rates.take(optimizer)
             if self._watch is not None and self.trainer.gradient_clip_val:
                 self._watch.before_clipping(optimizer)
         except Exception as error:
@@ -187,8 +186,7 @@ class Stage:
         if section == "train" and done != self._rates_step:
             row |= self.pace.row(done - max(self._rates_step, self._begun_at or 0))
             self._rates_step = done
-            for optimizer, rates in self._rates.items():
-                row.update(zip(self._names_of_rates(optimizer, len(rates)), rates, strict=True))
+            row |= self._rates.row(trainer.optimizers)
         names = self._names.setdefault(section, {})
         for name, value in values.items():
             series = names.get(name)
@@ -198,17 +196,6 @@ class Stage:
             row[series] = value if type(value) is float else number(value)
         self._training.put(row, done)
         self.pace.leave_out()
-
-    def _names_of_rates(self, optimizer: int, groups: int) -> list[str]:
-        """The series of the learning rates of one optimizer, given by its identity."""
-        names = self._rate_names.get(optimizer, [])
-        if len(names) != groups:
-            every = self.trainer.optimizers
-            number = next((index for index, one in enumerate(every) if id(one) == optimizer), 0)
-            within = f"{number}/" if len(every) > 1 else ""
-            names = list(named_rates(every[number].param_groups, [None] * groups, within))
-            self._rate_names[optimizer] = names
-        return names
 
     def _known_step(self) -> int:
         """Where the training is though the Trainer does not know: it fitted in other processes, or another one did."""

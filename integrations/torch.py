@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from treering.training import learning_rates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import torch
 
     from treering._run import Run
     from treering.watching import Watched, WatchOptions
 
-__all__ = ["describe_model", "describe_optimizer", "group_rates", "named_rates", "watch"]
+__all__ = ["Rates", "describe_model", "describe_optimizer", "group_rates", "watch"]
 
 
 def watch(run: Run, model: object, optimizer: object, options: WatchOptions) -> Watched:
@@ -45,9 +45,44 @@ def describe_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, object]:
 
 def group_rates(groups: Iterable[Mapping[str, Any]], within: str = "") -> dict[str, object]:
     """The learning rate of each parameter group, by the group's name or else its number, after `within`."""
-    return {f"{within}{group.get('name', number)}": group["lr"] for number, group in enumerate(groups)}
+    return {f"{within}{group.get('name', number)}": group.get("lr") for number, group in enumerate(groups)}
 
 
-def named_rates(groups: Iterable[Mapping[str, Any]], rates: Iterable[object], within: str = "") -> dict[str, object]:
-    """`lr/<group>` for learning rates that were taken from the same groups at an earlier step."""
-    return learning_rates(dict(zip(group_rates(groups, within), rates, strict=False)))
+class Rates:
+    """The learning rates of the last updates, kept until a row is logged: by then schedulers have set the next ones."""
+
+    def __init__(self) -> None:
+        self._taken: dict[int, list[Any]] = {}  # of the groups of each optimizer, by its identity
+        self._names: dict[int, list[str]] = {}
+
+    def take(self, optimizer: torch.optim.Optimizer) -> None:
+        """Keep the rates of the update that this optimizer makes now; comes with each step, so they are not named."""
+        self._taken[id(optimizer)] = [
+            rate if type(rate := group.get("lr")) is float else _as_it_is(rate) for group in optimizer.param_groups
+        ]
+
+    def row(self, optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, object]:
+        """`lr/<group>` as they were taken; `lr/<place>/<group>` where there are several optimizers.
+
+        Args:
+            optimizers: all that may have made an update.
+        """
+        row: dict[str, object] = {}
+        for optimizer, rates in self._taken.items():
+            names = self._names.get(optimizer, ())
+            if len(names) != len(rates):
+                names = self._names[optimizer] = _series(optimizer, optimizers)
+            row.update(zip(names, rates, strict=False))
+        return row
+
+
+def _as_it_is(rate: Any) -> object:
+    """A tensor is changed in place by schedulers."""
+    return rate.detach().clone() if hasattr(rate, "detach") else rate
+
+
+def _series(identity: int, optimizers: Sequence[torch.optim.Optimizer]) -> list[str]:
+    bare = [getattr(one, "optimizer", one) for one in optimizers]  # Accelerate wraps them
+    place = next(number for number, one in enumerate(bare) if identity in {id(one), id(optimizers[number])})
+    within = f"{place}/" if len(optimizers) > 1 else ""
+    return list(learning_rates(group_rates(bare[place].param_groups, within)))

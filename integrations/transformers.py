@@ -1,6 +1,6 @@
 """HF Transformers: what the loss that its Trainer logs hides, and where it saves.
 
-watch = LossWatch(model, arguments)
+watch = LossWatch(model, arguments, state, training.swallow)
 ...                       # the Trainer trains, and logs
 watch.look(logged_loss)   # losses that were NaN, and whether what is logged is n times too large
 watch.remove()
@@ -24,7 +24,7 @@ with framework("transformers", extra="transformers"):
     import transformers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from transformers import TrainerState, TrainingArguments
 
@@ -73,11 +73,19 @@ class LossWatch:
     Args:
         model: the bare model, without wrappers for parallelism.
         args: of the Trainer.
+        state: of the Trainer; says how many updates are done.
+        swallow: told of what goes wrong in the hook; see `Training.swallow`.
     """
 
-    def __init__(self, model: torch.nn.Module, args: TrainingArguments) -> None:
-        self.step = 0
-        """The update that is being computed; set by whoever made this."""
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        args: TrainingArguments,
+        state: TrainerState,
+        swallow: Callable[[str, BaseException], bool],
+    ) -> None:
+        self._state = state
+        self._swallow = swallow
         self._factor = loss_factor(model, args.gradient_accumulation_steps)
         # The Trainer divides itself where it does not take it that the model does.
         self._divisor = 1 if _takes_loss_options(model) else args.gradient_accumulation_steps
@@ -91,17 +99,21 @@ class LossWatch:
 
     def __getstate__(self) -> dict[str, Any]:
         # A model is copied and pickled with its hooks; those of the copy see nothing.
-        return {**self.__dict__, "_losses": [], "_sums": {}, "_handle": None}
+        return {"_handle": None}
 
     def __call__(self, module: torch.nn.Module, _inputs: object, outputs: Any) -> None:
         """Keep the loss among a model's outputs, if there is one and the model is being trained."""
-        if not module.training or self._handle is None:
+        if self._handle is None or not module.training:
             return
-        loss: object = getattr(outputs, "loss", None)  # also a ModelOutput, which is a dict with attributes
-        if isinstance(loss, torch.Tensor) and loss.ndim == 0:
-            self._losses.append((self.step, loss.detach()))
-            if len(self._losses) >= _MOST_KEPT:
-                self._add_up()
+        try:
+            loss: object = getattr(outputs, "loss", None)  # also a ModelOutput, which is a dict with attributes
+            if isinstance(loss, torch.Tensor) and loss.ndim == 0:
+                self._losses.append((self._state.global_step + 1, loss.detach()))
+                if len(self._losses) >= _MOST_KEPT:
+                    self._add_up()
+        except Exception as error:
+            if not self._swallow("loss", error):
+                raise
 
     def _add_up(self) -> None:
         losses, self._losses = self._losses, []

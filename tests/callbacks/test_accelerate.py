@@ -22,6 +22,8 @@ from accelerate.utils import ProjectConfiguration
 import treering
 from treering.api import Api, ApiRun
 from treering.callbacks.accelerate import TreeringTracker
+from treering.errors import TreeringWarning
+from treering.integrations.torch import Rates
 
 OneRun = Callable[[], ApiRun]
 Runs = Callable[[], list[ApiRun]]
@@ -91,6 +93,30 @@ def test_accumulated_gradients_make_two_updates_of_four_batches(only_run: OneRun
     assert list(run.history("train/loss")) == [(step, pytest.approx(loop.losses[step - 1])) for step in (1, 2, 3, 4)]
     assert run.history("update").values.tolist() == [0, 1, 1, 2]
     assert list(run.history("lr/0")) == [(2, 0.1), (4, 0.05)], "each update's own"
+
+
+def test_a_rate_that_schedulers_change_in_place_is_that_of_its_update(only_run: OneRun) -> None:
+    loop = Loop(TreeringTracker())
+    group = loop.optimizer.param_groups[0]
+    group["lr"] = torch.tensor(0.1)
+    loop.scheduler.step = lambda: group["lr"].mul_(0.5)
+    loop.accelerator.init_trackers("")
+    loop.run()
+    loop.accelerator.end_training()
+    assert only_run().history("lr/0").values.tolist() == pytest.approx([0.1, 0.05, 0.025, 0.0125])
+
+
+def test_what_fails_at_an_update_does_not_stop_it(only_run: OneRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TREERING_DEBUG", "0")
+    monkeypatch.setattr(Rates, "take", None)
+    loop = Loop(TreeringTracker())
+    loop.accelerator.init_trackers("")
+    with pytest.warns(TreeringWarning, match="step: TypeError") as told:
+        loop.run()
+    loop.accelerator.end_training()
+    run = only_run()
+    assert len([one for one in told if "step:" in str(one.message)]) == 1
+    assert run.history("treering/errors").values[-1] >= 4
 
 
 def test_the_users_step_is_the_axis(only_run: OneRun) -> None:
