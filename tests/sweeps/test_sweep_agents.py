@@ -27,7 +27,8 @@ from treering.sweeps.working import Options
 # Says what it was given, in a file of its own; needs no treering, as any program may not.
 SHOW = """
 import json, os, sys
-names = ("TREERING_SWEEP_ID", "TREERING_TRIAL", "WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH")
+theirs = ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH", "WANDB_ENTITY")
+names = ("TREERING_SWEEP_ID", "TREERING_TRIAL", *theirs)
 told = {"argv": sys.argv[1:], "env": {name: os.environ.get(name) for name in names}}
 told["theirs"] = open(os.environ["WANDB_SWEEP_PARAM_PATH"]).read()
 json.dump(told, open(os.path.join(sys.argv[0] + "." + os.environ["TREERING_TRIAL"]), "w"))
@@ -66,12 +67,13 @@ def trials_of(sweep_id: str, place: str | None = None) -> list[Trial]:
 
 def test_values_reach_the_program_unchanged(bare: Path, tmp_path: Path) -> None:
     program = script(tmp_path, SHOW)
-    sweep_id = treering.sweep(grid(program, HOSTILE))
+    sweep_id = treering.sweep(grid(program, HOSTILE, entity="theirs"), entity="our team")
     assert run_agent(sweep_id, options=Options(cwd=str(tmp_path))) == len(HOSTILE)
     for number, value in enumerate(HOSTILE):
         told = json.loads(Path(f"{program}.{number}").read_text())
         assert told["argv"] == [f"--text={value}"]
         assert told["env"]["TREERING_SWEEP_ID"] == told["env"]["WANDB_SWEEP_ID"] == sweep_id
+        assert told["env"]["WANDB_ENTITY"] == "our team"
         assert yaml.safe_load(told["theirs"]) == {"wandb_version": 1, "text": {"value": value}}
     assert not (tmp_path / "x").exists()
 
@@ -274,7 +276,7 @@ def test_the_commands(bare: Path, tmp_path: Path) -> None:
 
     file = tmp_path / "sweep.yaml"
     file.write_text(yaml.safe_dump(grid(script(tmp_path, "pass"), ["a", "b"], name="small")))
-    told = CliRunner().invoke(app, ["sweep", str(file), "--project", "p", "--count", "1", "--json"])
+    told = CliRunner().invoke(app, ["sweep", str(file), "--project", "p", "--entity", "e", "--count", "1", "--json"])
     assert told.exit_code == 0, told.output
     sweep_id = json.loads(told.stdout)["id"]
     for action, state in (("pause", "paused"), ("resume", "running"), ("stop", "stopped"), ("resume", "running")):
@@ -292,6 +294,7 @@ def test_the_commands(bare: Path, tmp_path: Path) -> None:
     container = job["spec"]["template"]["spec"]["containers"][0]
     assert container["command"] == ["treering", "agent", sweep_id]
     assert {"name": "TREERING_DIR", "value": str(bare)} in container["env"]
+    assert {"name": "TREERING_ENTITY", "value": "e"} in container["env"]
     local = CliRunner().invoke(app, ["sweep", "local", str(file)])
     assert local.exit_code == 0, local.output
     assert len(trials_of(local.stdout.split()[0])) == 2

@@ -208,6 +208,26 @@ def test_points_of_the_user_come_first_and_old_ones_are_known(sweeps: StoredSwee
         sweeps.create({**RANDOM, "prior": ["nothing"]})
 
 
+def test_old_sweeps_and_runs_in_files_of_their_own_are_known(bare: Path) -> None:
+    """In a folder that machines share each sweep and each run is a file; names may be nested in either way."""
+    import treering
+    from treering.sweeps.opening import open_sweeps
+
+    config = {**RANDOM, "metric": {"name": "val.loss", "goal": "minimize"}}
+    with open_sweeps(f"shared:{bare}") as shared:
+        old = shared.create(RANDOM)
+        point = run(shared, old.id, agent(), 0.125).trial.point
+        assert shared.create({**RANDOM, "prior": [old.id]}).prior == [(point, [0.125])]
+        with treering.init("p", id="old-run", dir=bare, mode="offline", config={"x": 0.5}) as one:
+            one.log({"val/loss": 0.25})
+        prior = shared.create({**config, "prior": ["old-run"]}).prior
+        assert prior == [({"x": 0.5}, [0.25])]
+    with open_sweeps(str(bare)) as stored:
+        assert stored.create({**config, "prior": ["old-run"]}).prior == prior
+        with pytest.raises(NotFound, match="no sweep and no run"):
+            stored.create({**config, "prior": ["nothing"]})
+
+
 def test_a_stale_lock_of_a_shared_folder_is_broken(tmp_path: Path) -> None:
     sweeps = StoredSweeps(SharedFile(tmp_path / "s.db"))
     sweep = sweeps.create(RANDOM)

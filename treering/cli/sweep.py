@@ -13,7 +13,7 @@ import click
 from treering.cli._options import json_option, place_given, place_option, url_option
 from treering.cli._output import plain_rows, print_json
 from treering.errors import UsageError
-from treering.sweeps.opening import is_server, open_sweeps, place_for, place_of
+from treering.sweeps.opening import is_server, open_sweeps, place_for, place_of, with_entity
 
 if TYPE_CHECKING:
     from treering.sweeps.records import Sweep, Trial
@@ -22,7 +22,7 @@ __all__ = ["command"]
 
 _shared_option = click.option("--shared", is_flag=True, help="The folder is one that machines share, with no server.")
 _project_option = click.option("--project", "-p", help="Project of its runs; default the file's, or TREERING_PROJECT.")
-_entity_option = click.option("--entity", "-e", help="Team; taken as W&B takes it.")
+_entity_option = click.option("--entity", "-e", help="Team, kept with the sweep and told to its programs.")
 
 
 class _Sweep(click.Group):
@@ -46,7 +46,7 @@ def _project(given: str | None) -> str | None:
     return given or os.environ.get("TREERING_PROJECT") or os.environ.get("WANDB_PROJECT") or None
 
 
-def _create(file: Path, project: str | None, place: str) -> Sweep:
+def _create(file: Path, project: str | None, place: str, entity: str | None = None) -> Sweep:
     from treering._notice import warn
     from treering.sweeps.config import read_file
 
@@ -57,7 +57,8 @@ def _create(file: Path, project: str | None, place: str) -> Sweep:
         warn(text)
     with open_sweeps(place) as sweeps:
         # What the file says is meant for this sweep alone, what the environment says for anything.
-        return sweeps.create(config.plain, project=project or config.project or _project(None), source=source)
+        plain = with_entity(config.plain, entity)
+        return sweeps.create(plain, project=project or config.project or _project(None), source=source)
 
 
 @command.command()
@@ -74,7 +75,7 @@ def create(
     file: Path | None,
     named: Path | None,
     project: str | None,
-    entity: str | None,  # noqa: ARG001  # a local store has no teams
+    entity: str | None,
     count: int | None,
     shared: bool,
     as_json: bool,
@@ -86,7 +87,7 @@ def create(
     if chosen is None:
         raise UsageError("create got no file; give the path of a sweep's YAML")
     where = place_of(place_given(place, url), shared=shared)
-    sweep = _create(chosen, project, where)
+    sweep = _create(chosen, project, where, entity)
     words = ["treering", "agent", sweep.id, *(["--count", str(count)] if count else [])]
     words += ["--url", where] if is_server(where) else ["--dir", place] if place else []
     if as_json:

@@ -19,7 +19,7 @@ __all__ = ["agent", "sweep"]
 
 def sweep(
     sweep: Mapping[str, Any] | str | os.PathLike[str],
-    entity: str | None = None,  # noqa: ARG001  # taken for code written for W&B
+    entity: str | None = None,
     project: str | None = None,
     *,
     dir: str | os.PathLike[str] | None = None,  # noqa: A002  # the word of the field
@@ -29,7 +29,7 @@ def sweep(
 
     Args:
         sweep: its configuration, as W&B's sweep YAML has it, or the path of such a file.
-        entity: accepted for code written for W&B.
+        entity: the team, kept with the sweep and told to its programs; default the configuration's.
         project: of its runs; default the configuration's.
         dir: folder of the store, "postgresql://...", or a server's "https://..."; default the server of online runs,
             else as for `init`.
@@ -45,7 +45,7 @@ def sweep(
 
     from treering._notice import warn
     from treering.sweeps.config import config_of, read_file
-    from treering.sweeps.opening import open_sweeps, place_of
+    from treering.sweeps.opening import open_sweeps, place_of, with_entity
 
     source = None
     if isinstance(sweep, str) or not hasattr(sweep, "keys"):
@@ -56,7 +56,7 @@ def sweep(
         warn(text)
     place = place_of(None if dir is None else str(dir), shared=shared)
     with open_sweeps(place) as sweeps:
-        return sweeps.create(config.plain, project=project, source=source).id
+        return sweeps.create(with_entity(config.plain, entity), project=project, source=source).id
 
 
 def agent(

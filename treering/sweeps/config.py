@@ -29,6 +29,8 @@ _SEVERAL = ("bayes", "auto", "tpe", "gp", "nsga2", "nsga3", "random", "qmc", "gr
 _SEVERAL_METRICS = 2
 _MOST_STEPS = 100_000
 _GOALS = ("minimize", "maximize")
+_SCHEDULER = ("engine", "source", "optimizer", "search_space")
+_ENGINES = ("optuna", "ax", "wandb")
 _IMPUTE = ("latest", "best", "worst")
 DEFAULT_COMMAND = ("${env}", "${interpreter}", "${program}", "${args}")
 
@@ -215,6 +217,12 @@ class _Reader:
             )
             return "random"
         scheduler = cast("dict[str, Any]", scheduler)
+        for key in scheduler:
+            if key not in _SCHEDULER:
+                advice = did_you_mean(key, list(_SCHEDULER)) or f"it takes {', '.join(_SCHEDULER)}."
+                self._findings.error(("scheduler", key), f"is no key of a scheduler; {advice}")
+        if "engine" in scheduler:
+            self._among(scheduler["engine"], _ENGINES, ("scheduler", "engine"))
         wanted = scheduler.get("optimizer", "bayes")
         name = str(cast("dict[str, Any]", wanted).get("type", "bayes") if isinstance(wanted, dict) else wanted)
         word = name.lower().removesuffix("sampler").replace("-", "").replace("_", "")
@@ -226,8 +234,8 @@ class _Reader:
                 ("scheduler", "optimizer"), f"{name!r} is none of {', '.join(METHODS)}; name one of them"
             )
             return "random"
-        if "source" in scheduler:
-            self._findings.warn(("scheduler", "source"), "is not run: the search space is `parameters`")
+        for key in {"source", "search_space"} & set(scheduler):
+            self._findings.warn(("scheduler", key), "is not run: the search space is `parameters`")
         return word
 
     def _check_method(self, config: SweepConfig) -> None:
@@ -308,6 +316,8 @@ class _Reader:
         given = self._given
         if "scheduler" in given and given.get("method") != "custom":
             self._findings.error(("scheduler",), "belongs to `method: custom`; delete one of the two")
+        if "scheduler" in given and given.get("early_terminate") is not None:
+            self._findings.warn(("early_terminate",), "stands beside `scheduler`, which W&B refuses; here both count")
         if "job" in given or "image_uri" in given:
             key = "job" if "job" in given else "image_uri"
             self._findings.warn((key,), "is for W&B's launch; agents of treering run `program` or `command`")

@@ -60,6 +60,8 @@ def job_manifest(
 
 def _variables(sweep: Sweep, place: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [{"name": "TREERING_PROJECT", "value": sweep.project}]
+    if entity := sweep.config.get("entity"):
+        found.append({"name": "TREERING_ENTITY", "value": entity})
     if is_server(place):
         key = {"secretKeyRef": {"name": "treering", "key": "api-key"}}
         return [*found, {"name": "TREERING_URL", "value": place}, {"name": "TREERING_API_KEY", "valueFrom": key}]

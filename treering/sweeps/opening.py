@@ -14,11 +14,12 @@ from treering.store import DATABASE, Store
 from treering.store.database import Sqlite, open_database
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator, Mapping
 
     from treering.sweeps.store import Sweeps
+    from treering.sweeps.trials import Rows
 
-__all__ = ["checkpointed_runs", "is_server", "open_sweeps", "place_for", "place_of"]
+__all__ = ["checkpointed_runs", "is_server", "open_sweeps", "place_for", "place_of", "rows_in_files", "with_entity"]
 
 
 def place_of(place: str | Path | None = None, *, shared: bool = False) -> str:
@@ -41,6 +42,12 @@ def place_of(place: str | Path | None = None, *, shared: bool = False) -> str:
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
     return f"{prefix}{folder}" if shared or is_network_file_system(existing) else str(folder)
+
+
+def with_entity(config: Mapping[str, Any], given: str | None = None) -> dict[str, Any]:
+    """Return a sweep's configuration with the team that it is of: the one given, its own, or the environment's."""
+    named = given or config.get("entity") or os.environ.get("TREERING_ENTITY") or os.environ.get("WANDB_ENTITY")
+    return {**config, "entity": named} if named else dict(config)
 
 
 def is_server(place: str) -> bool:
@@ -97,7 +104,11 @@ def open_sweeps(place: str) -> Generator[Sweeps]:
     database = Sqlite(folder / DATABASE, create=True)
     try:
         in_database = Rows(database).has_checkpoint
-        yield StoredSweeps(database, lambda run_id: in_database(run_id) or bundle_has_checkpoint(folder, run_id))
+        yield StoredSweeps(
+            database,
+            lambda run_id: in_database(run_id) or bundle_has_checkpoint(folder, run_id),
+            elsewhere=lambda name: rows_in_files(folder, name),
+        )
     finally:
         database.close()
 
@@ -110,6 +121,20 @@ def bundle_has_checkpoint(folder: Path, run_id: str) -> bool:
         return False
     with Store.open_bundle(folder, run_id) as store:
         return Rows(store.database).has_checkpoint(run_id)
+
+
+def rows_in_files(folder: Path, name: str) -> Iterator[Rows]:
+    """Open what a folder has of a sweep or a run of this id outside of its database."""
+    from treering.sweeps.shared import SharedFile
+    from treering.sweeps.trials import Rows
+
+    if os.sep in name:
+        return
+    if (path := folder / "sweeps" / f"{name}.db").is_file():
+        yield Rows(SharedFile(path))
+    if Store.bundle_path(folder, name).exists():
+        with Store.open_bundle(folder, name) as store:
+            yield Rows(store.database)
 
 
 def checkpointed_runs(limit: int) -> list[str]:

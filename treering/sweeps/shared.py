@@ -20,7 +20,7 @@ import msgspec
 from treering.errors import NotFound, StoreError
 from treering.lease import boot_id, host_name
 from treering.store.database import FORMAT, SCHEMA_SQL, Database, too_new
-from treering.sweeps.opening import bundle_has_checkpoint
+from treering.sweeps.opening import bundle_has_checkpoint, rows_in_files
 from treering.sweeps.store import StoredSweeps
 
 if TYPE_CHECKING:
@@ -59,7 +59,11 @@ class SharedSweeps:
         return self._open[sweep_id]
 
     def _stored(self, database: Database) -> StoredSweeps:
-        return StoredSweeps(database, lambda run_id: bundle_has_checkpoint(self._folder, run_id))
+        return StoredSweeps(
+            database,
+            lambda run_id: bundle_has_checkpoint(self._folder, run_id),
+            elsewhere=lambda name: rows_in_files(self._folder, name),
+        )
 
     def create(self, config: dict[str, Any], *, project: str | None = None, source: str | None = None) -> Sweep:
         """See `Sweeps`."""

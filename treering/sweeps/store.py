@@ -23,7 +23,7 @@ from treering.sweeps.space import point_key
 from treering.sweeps.trials import Rows, now_us
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
 
     from treering.store.database import Database
     from treering.sweeps.config import SweepConfig
@@ -100,6 +100,7 @@ class StoredSweeps:
         has_checkpoint: tells of a run whether it has kept a model to go on from.
         alive: tells whether an agent of this very machine lives; asked for those whose lease has not run out.
         since_us: before this nobody could show himself here, so a lease that ran out lasts for its length from then.
+        elsewhere: opens the files of their own that may have a sweep or a run of some id.
     """
 
     def __init__(
@@ -108,7 +109,9 @@ class StoredSweeps:
         has_checkpoint: Callable[[str], bool] | None = None,
         alive: Callable[[Agent], bool] | None = None,
         since_us: int = 0,
+        elsewhere: Callable[[str], Iterator[Rows]] | None = None,
     ) -> None:
+        self._elsewhere = elsewhere
         self.rows = Rows(database)
         self._database = database
         self._has_checkpoint = has_checkpoint or self.rows.has_checkpoint
@@ -144,7 +147,7 @@ class StoredSweeps:
             revision=0,
         )
         with self._database.transaction():
-            sweep.prior = read_prior(self.rows, checked)
+            sweep.prior = read_prior(self.rows, checked, self._elsewhere)
             return sweep if self.rows.insert_sweep(sweep) else self.rows.sweep(sweep_id)
 
     def sweep(self, sweep_id: str) -> Sweep:

@@ -24,6 +24,7 @@ class Ticket(msgspec.Struct):
 
     Attributes:
         place: of the store: a folder or an address.
+        entity: team of the sweep; "" for none.
         metric: what is reported; "" where nothing is searched for.
         bands: numbers of log calls whose values must be kept.
         count: log calls of the metric in earlier attempts that this one goes on from.
@@ -36,6 +37,7 @@ class Ticket(msgspec.Struct):
     run_id: str
     project: str
     params: dict[str, Any]
+    entity: str = ""
     metric: str = ""
     bands: list[int] = []
     count: int = 0

@@ -65,6 +65,7 @@ def make_ticket(place: str, sweep: Sweep, config: SweepConfig, trial: Trial, opt
         run_id=trial.run_id,
         project=sweep.project,
         params=trial.params,
+        entity=config.entity or "",
         metric=config.metric.name if config.metric else "",
         bands=list(bands),
         count=trial.count,
@@ -85,7 +86,7 @@ def run_function(function: Callable[..., object], ticket: Ticket, folder: Path |
     variables = {"TREERING_SWEEP_ID": ticket.key.sweep, "TREERING_TRIAL": str(ticket.key.number)}
     if folder is not None:
         variables["TREERING_DIR"] = str(folder)
-    variables |= _of_the_server(ticket.place)
+    variables |= _of_the_server(ticket.place) | _of_the_team(ticket)
     try:
         with _environment(variables):
             value = function()
@@ -112,6 +113,10 @@ def _of_the_server(place: str) -> dict[str, str]:
     if key != os.environ.get("TREERING_API_KEY"):
         found["TREERING_API_KEY"] = key  # of WANDB_API_KEY, or of a login whose folder the program may not see
     return found if os.environ.get("TREERING_MODE") else {**found, "TREERING_MODE": "online"}
+
+
+def _of_the_team(ticket: Ticket) -> dict[str, str]:
+    return dict.fromkeys(("TREERING_ENTITY", "WANDB_ENTITY"), ticket.entity) if ticket.entity else {}
 
 
 @contextlib.contextmanager
@@ -201,7 +206,7 @@ class Program:
         }
         if folder is not None:
             environment["TREERING_DIR"] = str(folder)
-        environment |= _of_the_server(ticket.place)
+        environment |= _of_the_server(ticket.place) | _of_the_team(ticket)
         if ticket.place.startswith("shared:"):
             environment["TREERING_MODE"] = "offline"  # its run goes into a file of its own, which nobody else writes
         return environment

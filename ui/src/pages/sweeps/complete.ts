@@ -27,7 +27,7 @@ const TOP: Words = {
   name: "of the sweep",
   description: "",
   project: "of its runs",
-  entity: "taken as W&B takes it",
+  entity: "the team, told to its programs",
   seed: "the same seed draws the same points",
   initial_points: "to be tried first",
   prior: "ids of earlier sweeps or runs",
