@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from s3_server import free_ports, s3  # noqa: F401  # a fixture
 
 import treering
+from treering.artifacts import storing
 from treering.artifacts.backends import open_backend
 from treering.artifacts.checking import verify_store
 from treering.artifacts.collecting import collect
 from treering.artifacts.cutting import MAX_CHUNK
 from treering.artifacts.depot import URL_KEY, Depot
+from treering.artifacts.reading import read_entry
 from treering.errors import CorruptData, NotFound, StoreError, UsageError
 from treering.store import Store
 
@@ -61,6 +64,38 @@ def test_the_same_as_in_a_folder(store: Store, store_dir: Path, tmp_path: Path) 
     second.delete()
     assert len(collect(depot, grace_s=0.0).packs) == 2
     assert list(depot.backend.list("packs/")) == []
+
+
+def test_a_save_that_is_cut_off_sends_the_rest(store: Store, store_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storing, "_ENTER_S", -1.0)
+    depot = Depot(store.database, store_dir)
+    source = memoryview(random.Random(2).randbytes(24 << 20))
+
+    def reader(until: int) -> Callable[[memoryview], int]:
+        at = 0
+
+        def read_into(view: memoryview) -> int:
+            nonlocal at
+            if at >= until:
+                raise ConnectionResetError("cut off")
+            part = source[at : at + len(view)]
+            view[: len(part)] = part
+            at += len(part)
+            return len(part)
+
+        return read_into
+
+    with storing.Storing(depot, pack_bytes=1 << 20) as first, pytest.raises(ConnectionResetError):
+        first.add(reader(20 << 20))
+    assert len(list(depot.backend.list("packs/"))) > 10
+    with storing.Storing(depot, pack_bytes=1 << 20) as second:
+        entry = second.add(reader(1 << 40))
+        second.flush()
+        with depot.database.transaction():
+            second.enter()
+    assert entry.size == len(source)
+    assert second.stored < 16 << 20  # of 24; what was in the air is sent again
+    assert read_entry(depot, entry) == source
 
 
 def test_damage_and_loss_are_named(store: Store, store_dir: Path, tmp_path: Path) -> None:

@@ -213,7 +213,8 @@ class Bucket(Backend):
 
     Args:
         url: such as "s3://bucket/prefix"; credentials come from the environment or the machine, as usual there.
-        options: of obstore's store, such as `endpoint` and `region`.
+        options: of obstore's store, such as `endpoint` and `region`; `allow_http` is "true" where an address without
+            TLS is named otherwise than by `endpoint`.
     """
 
     durable = True
@@ -227,7 +228,9 @@ class Bucket(Backend):
         self.url = url
         self._obstore = obstore
         settings: dict[str, Any] = dict(options)
-        if url.startswith("s3:") and str(settings.get("endpoint", "")).startswith("http:"):
+        # An emulator, or a server in the same rack; obstore refuses to talk without TLS unless it is told so.
+        plain = str(settings.pop("allow_http", "")).lower() == "true"
+        if plain or str(settings.get("endpoint", "")).startswith("http:"):
             settings.setdefault("client_options", {"allow_http": True})
         try:
             self._store: ObjectStore = open_url(url, settings)

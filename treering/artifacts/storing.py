@@ -251,6 +251,8 @@ class Storing:
 
     def _enter_finished(self) -> None:
         """Enter packs that are there, so that a save that is interrupted need not send them again."""
+        while self._uploads and self._uploads[0].done():
+            self._finished.append(self._uploads.popleft().result())
         if self._finished and time.monotonic() - self._entered_s > _ENTER_S:
             self._entered_s = time.monotonic()
             with self.depot.database.transaction():
