@@ -1,4 +1,4 @@
-"""The list of what adapters promise names tests that exist, and a promise has at least one."""
+"""The lists of what adapters and sweeps promise name tests that exist, and a promise has at least one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ import pytest
 from treering.training import Options
 
 TESTS = Path(__file__).parents[1]
-ROWS = [
-    line.strip("|\n ").split(" | ")
-    for line in (TESTS / "callbacks" / "README.md").read_text(encoding="utf-8").splitlines()
-    if line.startswith("| ") and not line.startswith(("| ---", "| promise"))
-]
+
+
+def promised(folder: str) -> list[list[str]]:
+    """The rows of a list: a promise, and its tests."""
+    lines = (TESTS / folder / "README.md").read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("| ") and not line.startswith(("| ---", "| promise"))]
+    return [row.strip("|\n ").split(" | ") for row in rows]
+
+
+ROWS = promised("callbacks")
+SWEEP_ROWS = promised("sweeps")
 
 
 @cache
@@ -25,7 +31,7 @@ def names_in(file: str) -> frozenset[str]:
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
+@pytest.mark.parametrize("row", [*ROWS, *SWEEP_ROWS], ids=lambda row: row[0])
 def test_each_promise_has_its_tests(row: list[str]) -> None:
     promise, tests = row
     named = re.findall(r"`(\w+/test_\w+\.py)::(test_\w+)`", tests)
@@ -40,6 +46,13 @@ def test_every_adapter_has_promises() -> None:
     frameworks = {path.stem for path in (TESTS.parent / "callbacks").glob("*.py")} - {"__init__"}
     assert {f"test_{framework}" for framework in frameworks} <= named
     assert named <= written
+
+
+def test_every_test_of_sweeps_keeps_a_promise() -> None:
+    named = {name for row in SWEEP_ROWS for file, name in re.findall(r"`(sweeps/test_\w+\.py)::(test_\w+)`", row[1])}
+    files = sorted((TESTS / "sweeps").glob("test_*.py"))
+    written = {name for path in files for name in names_in(f"sweeps/{path.name}") if name.startswith("test_")}
+    assert written == named
 
 
 PAGES = {"rllib": "ray"}

@@ -12,7 +12,7 @@ from treering.errors import NotFound, UsageError
 from treering.store.database import Sqlite, open_database
 from treering.sweeps.records import Agent, Key, Result
 from treering.sweeps.shared import SharedFile
-from treering.sweeps.store import StoredSweeps
+from treering.sweeps.store import StoredSweeps, Sweeps
 
 GRID = {"method": "grid", "parameters": {"a": {"values": [1, 2]}, "b": {"min": 1, "max": 3}}}
 LOSS = {"name": "loss", "goal": "minimize"}
@@ -54,7 +54,7 @@ def agent(name: str = "a", lease_s: float = 60.0) -> Agent:
     return Agent(name, lease_s=lease_s)
 
 
-def run(sweeps: StoredSweeps, sweep_id: str, who: Agent, value: float = 1.0) -> Any:
+def run(sweeps: Sweeps, sweep_id: str, who: Agent, value: float = 1.0) -> Any:
     offer = sweeps.lease(sweep_id, who)
     if offer.trial is not None:
         assert sweeps.finish(offer.trial.key, Result("finished", {"loss": value}))
