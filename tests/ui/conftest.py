@@ -87,11 +87,10 @@ class Visitor:
 
 
 @pytest.fixture
-def visitor(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visitor]:
-    """A visitor with a window of 1440x900, or as the test's parameter says."""
-    width, height, scheme = getattr(request, "param", (1440, 900, "light"))
+def visitor(browser: Browser) -> Iterator[Visitor]:
+    """A visitor with a window of 1440x900, in the light."""
     context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce", accept_downloads=True
+        viewport={"width": 1440, "height": 900}, color_scheme="light", reduced_motion="reduce", accept_downloads=True
     )
     context.set_default_timeout(60_000)
     visitor = Visitor(context, context.new_page())

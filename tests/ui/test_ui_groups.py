@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import pytest
-from dashboard_looks import WINDOWS, assert_it_fits, window_id
 from dashboard_yard import HOSTILE, XSS
+from looks import check_looks
 from playwright.sync_api import Page, expect
 from store_builder import StoreBuilder
 
@@ -172,11 +171,10 @@ def test_hostile_values_make_groups_of_text(visitor: Any, served: Any) -> None:
     assert page.locator("main img, main script, [onerror]").count() == 0
 
 
-@pytest.mark.parametrize("visitor", WINDOWS, indirect=True, ids=window_id)
 def test_groups_fit_and_have_names(visitor: Any, served: Any) -> None:
     page = visitor.visit(
         served,
         "/digits?group=config.lr&open=config.lr%20%3D%200.01&side=runs&fixed=config.lr&columns=config.lr,tag,state",
     )
     expect(page.locator("[data-run]").first).to_be_visible()
-    assert_it_fits(page)
+    check_looks(page, "groups")

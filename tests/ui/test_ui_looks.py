@@ -6,8 +6,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from dashboard_looks import WINDOWS, assert_it_fits, window_id
 from dashboard_yard import HOSTILE, XSS
+from looks import check_looks
 from playwright.sync_api import Page, expect
 
 PAGES = ["/", "/digits", "/digits?side=runs&base=run00&pin=run01", "/spike?smooth=gauss:40&clip=1", "/nothing"]
@@ -18,12 +18,11 @@ def settled(page: Page) -> None:
     expect(page.locator("main h1, main h2, [data-lines], [data-run]").first).to_be_visible()
 
 
-@pytest.mark.parametrize("visitor", WINDOWS, indirect=True, ids=window_id)
-def test_nothing_is_cut_and_everything_has_a_name(visitor: Any, served: Any) -> None:
-    for path in PAGES:
-        page = visitor.visit(served, path)
-        settled(page)
-        assert_it_fits(page, path)
+@pytest.mark.parametrize("path", PAGES)
+def test_nothing_is_cut_and_everything_has_a_name(visitor: Any, served: Any, path: str) -> None:
+    page = visitor.visit(served, path)
+    settled(page)
+    check_looks(page, path)
 
 
 def test_hostile_names_stay_text(visitor: Any, served: Any) -> None:

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
-from dashboard_looks import CUT, assert_it_fits
 from dashboard_yard import HOSTILE, XSS, Served, serving
+from looks import check_looks
 from playwright.sync_api import Browser, Page, expect
 from store_builder import StoreBuilder
 
@@ -20,9 +20,6 @@ from treering.api import Api
 from treering.api._sources import open_sources
 from treering.reports import open_reports
 
-SIZES = ((390, 844), (1024, 768), (1440, 900))
-# One without an end, of something that loads, cannot be finished.
-STILL = "document.getAnimations().forEach((one) => { try { one.finish() } catch { one.cancel() } })"
 TEXT = """What was *tried*, and `what` came of it.
 
 ## Curves
@@ -298,13 +295,7 @@ def test_at_every_size_in_both_themes(visitor: Any, reports: Served, write: Call
         expect(page.locator("main h1, main h2").first).to_be_attached()
         if "reports/" in path:
             drawn(page, "train/loss", 2)
-        for (width, height), theme in zip(SIZES, ("dark", "dark", "light"), strict=True):
-            page.set_viewport_size({"width": width, "height": height})
-            page.evaluate("theme => document.documentElement.dataset.mantineColorScheme = theme", theme)
-            page.evaluate(STILL)
-            assert page.evaluate(CUT) == [], (path, width)
-            if width != 1024:
-                assert_it_fits(page, f"{path} {width} {theme}")
+        check_looks(page, path)
 
 
 def test_by_keyboard_alone(visitor: Any, reports: Served, write: Callable[..., str]) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dashboard_yard import ROOT, XSS, Served, serving
+from dashboard_yard import XSS, Served, serving
+from looks import check_looks
 from playwright.sync_api import Page, expect
 from store_builder import StoreBuilder
 
@@ -20,18 +21,6 @@ HOSTILE_LINE = (
     "\x1b]8;;javascript:alert(1)\x07click\x1b]8;;\x07\x1b]0;title\x07 <script>alert(4)</script> \x1b[31mred\x1b[0m end"
 )
 TABS = ("", "charts", "system", "console", "media", "gradients", "rl", "files", "code", "events")
-# What lies outside of the window and cannot be scrolled to, and buttons whose text is cut without a sign of it.
-OUTSIDE = """() => [...document.querySelectorAll('h1, h2, h3, p, button, a, input, dt, dd, td')].filter((element) => {
-  const box = element.getBoundingClientRect();
-  if (!box.width || !element.checkVisibility()) return false;
-  const cut = element.tagName === 'BUTTON' && element.scrollWidth > element.clientWidth + 1 &&
-    getComputedStyle(element).overflowX === 'hidden' && getComputedStyle(element).textOverflow !== 'ellipsis';
-  if (box.right <= innerWidth + 1 && box.left >= -1) return cut;
-  for (let up = element; up; up = up.parentElement)
-    if (['auto', 'scroll', 'hidden'].includes(getComputedStyle(up).overflowX) && up !== document.body) return cut;
-  return true;
-}).map((element) => `${element.tagName} ${element.textContent.slice(0, 40)}`)
-  .concat(document.documentElement.scrollWidth > innerWidth ? ['the page is too wide'] : [])"""
 
 
 def learn(folder: Path) -> str:
@@ -230,21 +219,10 @@ def test_alert_rules_are_kept_or_refused_with_a_reason(visitor: Any, robots: tup
 
 
 def test_every_tab_at_every_size_in_both_themes(visitor: Any, robots: tuple[Served, str]) -> None:
-    axe = (ROOT / "ui" / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
     page = opened(visitor, robots)
-    page.evaluate(axe)
     names = page.get_by_role("tab").all_inner_texts()
     assert len(names) == len(TABS)
     for name in names:
         page.get_by_role("tab", name=name, exact=True).click()
         expect(page.get_by_role("tabpanel").locator("> h2 + *")).to_be_visible()
-        for width, height in ((390, 844), (1024, 768), (1440, 900)):
-            page.set_viewport_size({"width": width, "height": height})
-            assert page.evaluate(OUTSIDE) == [], (name, width)
-        for theme, rules in (("dark", ", runOnly: ['color-contrast']"), ("light", "")):
-            page.evaluate("theme => document.documentElement.dataset.mantineColorScheme = theme", theme)
-            # One without an end, of something that loads, cannot be finished.
-            page.evaluate("document.getAnimations().forEach((one) => { try { one.finish() } catch { one.cancel() } })")
-            told = page.evaluate("axe.run(document, {resultTypes: ['violations']" + rules + "})")
-            found = [(one["id"], [node["html"][:150] for node in one["nodes"][:3]]) for one in told["violations"]]
-            assert found == [], (name, theme)
+        check_looks(page, name)

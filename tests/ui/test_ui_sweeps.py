@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from dashboard_looks import WINDOWS, assert_it_fits, window_id
 from dashboard_yard import XSS, Served, serving
+from looks import check_looks
 from playwright.sync_api import Locator, Page, expect
 from sweep_yard import ONE, fill_sweeps
 
@@ -239,7 +239,6 @@ def test_hostile_names_of_sweeps_stay_text(visitor: Any, swept: Any) -> None:
     assert page.locator("main img[src], main script, [onerror]").count() == 0
 
 
-@pytest.mark.parametrize("visitor", WINDOWS, indirect=True, ids=window_id)
 def test_pages_of_sweeps_fit(visitor: Any, swept: Any) -> None:
     served, ids = swept
     paths = ("", f"/{ids['one']}?brush=layers:3:4&trial=3", f"/{ids['two']}", f"/{ids['new']}", "?new=1")
@@ -250,4 +249,4 @@ def test_pages_of_sweeps_fit(visitor: Any, swept: Any) -> None:
             expect(page.get_by_role("list", name="Importance of parameters")).to_be_visible()
         if "new" in path:
             expect(page.get_by_text("It can be made as it is")).to_be_visible()
-        assert_it_fits(page, path)
+        check_looks(page, path)
