@@ -61,8 +61,8 @@ def check_looks(page: Page, what: str, *, aloud: bool = True) -> None:
     """Check the page that is shown now, as it is: nothing is loaded again. Leaves it at 1440x900 and light.
 
     At every size in both themes nothing is cut or outside. axe reads all of the narrow page in the dark and of the wide
-    one in the light, and the contrasts of the wide one in the dark, where a size changes no colour. With `aloud=False` it
-    reads nothing.
+    one in the light, and the contrasts of the wide one in the dark, where a size changes no colour. With `aloud=False`
+    it reads nothing.
     """
     if aloud and not page.evaluate("'axe' in window"):
         page.evaluate((ROOT / "ui" / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
