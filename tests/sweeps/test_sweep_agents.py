@@ -229,6 +229,25 @@ def test_a_preempted_agent_ends_its_program_and_gives_the_trial_back(bare: Path,
     assert (trial.state, trial.failure) == ("waiting", "its agent was asked to end")
 
 
+def test_a_preempted_search_ends_all_of_its_agents(bare: Path, tmp_path: Path) -> None:
+    text = "import sys, time\nopen(sys.argv[1].replace('--text=', ''), 'w').close()\ntime.sleep(300)"
+    marks = [tmp_path / name for name in ("one", "two", "three")]
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(grid(script(tmp_path, text), [str(mark) for mark in marks])))
+    words = [sys.executable, "-m", "treering.cli", "sweep", "local", str(tmp_path / "sweep.yaml"), "--agents", "2"]
+    search = subprocess.Popen([*words, "--dir", str(bare)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: marks[0].exists() and marks[1].exists(), "the programs did not start")
+        search.send_signal(signal.SIGTERM)
+        told, _ = search.communicate(timeout=120)
+    finally:
+        search.kill()
+        search.wait()
+    assert search.returncode == 0
+    sweep_id = told.decode().split()[0]
+    assert [trial.state for trial in trials_of(sweep_id)] == ["waiting"] * 2
+    assert not marks[2].exists()
+
+
 def test_cancel_ends_a_program_that_does_not_listen(bare: Path, tmp_path: Path) -> None:
     started = tmp_path / "started"
     text = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -121,12 +122,20 @@ def local(file: Path, project: str | None, agents: int, count: int | None, share
     words = [sys.executable, "-m", "treering.cli", "agent", sweep.id, "--dir", where]
     words += ["--count", str(count)] if count else []
     others = [subprocess.Popen(words) for _ in range(agents - 1)]
+    before = signal.signal(signal.SIGTERM, lambda _number, _frame: _end(others))
     try:
         run_agent(sweep.id, count=count, place=where, say=print_line)
     finally:
         failed = [other.returncode for other in others if other.wait()]
+        signal.signal(signal.SIGTERM, before)
     if failed:
         raise UsageError(f"{len(failed)} of {agents} agents ended with an error; see above")
+
+
+def _end(agents: list[subprocess.Popen[bytes]]) -> None:
+    """Ask agents to give their trials back."""
+    for agent in agents:
+        agent.terminate()
 
 
 @command.command("list")

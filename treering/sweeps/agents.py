@@ -239,16 +239,20 @@ class _Worker:
             yield
             return
         before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+        def end_soon(number: int, frame: Any) -> None:
+            self._stopping.set()
+            handler = before[signal.Signals(number)]
+            if callable(handler) and handler is not signal.default_int_handler:  # whose agents end with this one
+                handler(number, frame)
+
         for number in before:
-            signal.signal(number, self._end_soon)
+            signal.signal(number, end_soon)
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-    def _end_soon(self, _number: int, _frame: object) -> None:
-        self._stopping.set()
 
 
 class _Heart:
