@@ -140,7 +140,8 @@ class Interleaving:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(repacking._Version, "_replace", interrupted)
-            repacking.repack(Depot(self.store.database, self.store.folder))
+            # One that is stopped half way keeps what it has done.
+            repacking.repack(Depot(self.store.database, self.store.folder), stop=lambda: self.draw.random() < 0.1)
 
     def walk(self, steps: int) -> None:
         acts = [self.begin] * 3 + [self.go_on] * 10 + [self.delete] * 2 + [self.collect] * 2 + [self.repack]
