@@ -12,8 +12,12 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 try:
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -84,13 +88,29 @@ def install() -> None:
         mark.write_text(wanted, encoding="ascii")
 
 
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait for another process that builds: a build empties the folder that a server of the other's may be showing."""
+    with (UI / "package-lock.json").open("rb") as lock:
+        try:
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except (ImportError, OSError):
+            pass  # Windows, or a file system without locks: as well as it goes
+        yield
+
+
 def build() -> None:
     """Build the dashboard if it is not built."""
     if is_built():
         return
-    install()
-    npm("run", "build")
-    DIGEST.write_text(digest() + "\n", encoding="ascii")
+    with _alone():
+        if is_built():
+            return
+        install()
+        npm("run", "build")
+        DIGEST.write_text(digest() + "\n", encoding="ascii")
 
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg, misc, unused-ignore]  # object, called by hand
