@@ -44,7 +44,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("cluster") / "store"
     variables = {"TREERING_DIR": str(folder), "TREERING_QUIET": "1", "TREERING_DEBUG": "1"}
     quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
-    ray.init(num_cpus=2, runtime_env={"env_vars": variables}, **quiet)
+    ray.init("local", num_cpus=2, runtime_env={"env_vars": variables}, **quiet)
     yield folder
     ray.shutdown()
 

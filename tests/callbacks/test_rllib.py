@@ -37,7 +37,7 @@ pytestmark = [
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
     quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
-    ray.init(num_cpus=2, **quiet)
+    ray.init("local", num_cpus=2, **quiet)
     yield
     ray.shutdown()
 
