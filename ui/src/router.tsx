@@ -1,5 +1,5 @@
 /** Which address shows which page. Each page is a file of its own that is loaded when it is first shown. */
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
+import { createRootRoute, createRoute, createRouter, Link, lazyRouteComponent } from "@tanstack/react-router";
 import { ROOT } from "./api/client";
 import { Shell } from "./shell/Shell";
 import { Trouble } from "./shell/Trouble";
@@ -8,7 +8,9 @@ import { parseSearch, writeSearch } from "./state/search";
 const rootRoute = createRootRoute({
   component: Shell,
   notFoundComponent: () => (
-    <Trouble title="There is no such page" error="Look at the address, or begin with all projects." />
+    <Trouble title="There is no such page" error="Look at the address, or begin with all projects.">
+      <Link to="/">All projects</Link>
+    </Trouble>
   ),
   errorComponent: ({ error }) => <Trouble error={error} />,
 });

@@ -8,6 +8,8 @@ export type State = "running" | "finished" | "failed" | "interrupted" | "preempt
 export interface Project {
   name: string;
   runs: number;
+  running: number;
+  changed_us: number;
 }
 
 export interface RunRow {

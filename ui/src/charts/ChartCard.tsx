@@ -84,7 +84,7 @@ function Waiting({ store, metric, x, runs }: Pick<Props, "store" | "metric" | "r
 export function Note({ drawing, xKind }: { drawing: Picture; xKind: "number" | "time" | "seconds" }) {
   const { total, drawn, clipped, marks } = drawing;
   if (!total) return null;
-  const notes = [`${total.toLocaleString("en")} points`];
+  const notes = [total === 1 ? "1 point" : `${total.toLocaleString("en")} points`];
   if (drawn < total) notes.push(`${drawn.toLocaleString("en")} drawn: the smallest and largest of each pixel`);
   for (const kind of ["NaN", "+Inf", "-Inf"] as const) {
     const number = marks.filter((mark) => mark.kind === kind).length;
@@ -108,7 +108,7 @@ export function Note({ drawing, xKind }: { drawing: Picture; xKind: "number" | "
       )}
       {marks.length > 0 && <span className={styles.marked}>{marks.length} NaN/Inf</span>}
       <Tooltip label={notes.join(" · ")}>
-        <span className={styles.note}>{count(total)} pts</span>
+        <span className={styles.note}>{total === 1 ? "1 pt" : `${count(total)} pts`}</span>
       </Tooltip>
     </>
   );

@@ -1,7 +1,7 @@
 /** Saving a chart: as PNG, as SVG, as CSV. */
 import type { Mark, Picture } from "./lines";
 import { type Area, arrow, type Frame, outline, type Pen, type Scales, scales, strength, trace } from "./paint";
-import { places, ticksText } from "./ticks";
+import { labels, places } from "./ticks";
 
 export type Format = "png" | "svg" | "csv";
 
@@ -151,8 +151,8 @@ function grid(
 ): string[] {
   const across = places(x[0], x[1], xKind === "time" ? 8 : 10, { log: logX, spans: xKind !== "number" });
   const up = places(y[0], y[1], 10, { log: logY, spans: false });
-  const below = ticksText(across, xKind, logX);
-  const beside = ticksText(up, "number", logY);
+  const below = labels(across, xKind);
+  const beside = labels(up, "number");
   return [
     ...across.map((value, i) => {
       const at = place.x(value).toFixed(1);

@@ -44,11 +44,25 @@ export function trace(pen: Pen, xs: Float64Array, ys: Float64Array, { x, y }: Sc
     if (down) pen.lineTo(px, py);
     else {
       pen.moveTo(px, py);
-      // A point with nothing beside it would be no line at all.
+      // A point with nothing beside it would be no line at all: it is a dot.
       const next = y(ys[i + 1] ?? Number.NaN);
-      if (!Number.isFinite(next)) pen.lineTo(px + 0.5, py);
+      if (!Number.isFinite(next)) dot(pen, px, py);
     }
     down = true;
+  }
+}
+
+const DOT_PX = 1.5;
+
+function dot(pen: Pen, x: number, y: number): void {
+  pen.moveTo(x - DOT_PX, y - DOT_PX);
+  for (const [right, down] of [
+    [1, -1],
+    [1, 1],
+    [-1, 1],
+    [-1, -1],
+  ] as const) {
+    pen.lineTo(x + right * DOT_PX, y + down * DOT_PX);
   }
 }
 

@@ -31,6 +31,8 @@ export function axes(host: HTMLElement, { xKind, logX, logY }: Kind): uPlot.Axis
     font: FONT,
     grid: { stroke: colour("--grid"), width: 1 },
     ticks: { show: false },
+    // Left to itself, uPlot takes from logarithmic axes what is no power of ten.
+    filter: (_self, splits) => splits,
   };
   return [
     {
@@ -43,7 +45,7 @@ export function axes(host: HTMLElement, { xKind, logX, logY }: Kind): uPlot.Axis
           log: logX,
           spans: xKind !== "number",
         }),
-      values: (_self, splits) => labels(logX ? splits.map(round) : splits, xKind),
+      values: (_self, splits) => labels(splits, xKind),
     },
     {
       ...shared,
@@ -52,8 +54,7 @@ export function axes(host: HTMLElement, { xKind, logX, logY }: Kind): uPlot.Axis
       space: 32,
       splits: (self, _axis, low, high) =>
         places(low, high, self.bbox.height / devicePixelRatio / 36, { log: logY, spans: false }),
-      values: (_self, splits) =>
-        (logY ? splits.map(round) : splits).map((value) => (value === null ? "" : tick(value))),
+      values: (_self, splits) => splits.map((value) => (value === null ? "" : tick(value))),
     },
   ];
 }
@@ -66,10 +67,12 @@ export function places(low: number, high: number, room: number, kind: { log: boo
     const first = Math.floor(Math.log10(low));
     const decades = Math.min(Math.ceil(Math.log10(high)) - first, 700);
     const skip = Math.ceil(decades / most);
-    return Array.from({ length: decades + 1 }, (_, i) => i)
+    const found = Array.from({ length: decades + 1 }, (_, i) => i)
       .filter((i) => i % skip === 0)
       .flatMap((i) => (decades < most / 2 ? [1, 2, 5] : [1]).map((front) => front * 10 ** (first + i)))
       .filter((place) => place >= low && place <= high);
+    // One tick alone tells no scale: a narrow range is written as a straight axis is.
+    if (found.length > 1) return found;
   }
   const least = (high - low) / most;
   const power = 10 ** Math.floor(Math.log10(least));
@@ -80,23 +83,12 @@ export function places(low: number, high: number, room: number, kind: { log: boo
   return Array.from({ length: Math.max(count, 0) }, (_, i) => Number(((first + i) * step).toPrecision(12)));
 }
 
-/** On a logarithmic axis only 1, 2 and 5 and their tenfolds are written: others stand too close, or are its odd ends. */
-function round(value: number | null): number | null {
-  if (value === null || !(value > 0)) return null;
-  const front = value / 10 ** Math.floor(Math.log10(value) + 1e-9);
-  return [1, 2, 5].some((good) => Math.abs(front - good) < 1e-6) ? value : null;
-}
-
 function tick(value: number): string {
   return Math.abs(value) >= 10_000 ? count(Math.abs(value)).replace(/^/, value < 0 ? "−" : "") : short(value, 6);
 }
 
 /** What is written at places of an axis. */
-export function ticksText(places: readonly number[], xKind: Kind["xKind"], log: boolean): string[] {
-  return labels(log ? places.map(round) : places, xKind);
-}
-
-function labels(splits: readonly (number | null)[], xKind: "number" | "time" | "seconds"): string[] {
+export function labels(splits: readonly (number | null)[], xKind: "number" | "time" | "seconds"): string[] {
   if (xKind === "seconds") return splits.map((value) => (value === null ? "" : value === 0 ? "0" : duration(value)));
   if (xKind === "time") return times(splits);
   return splits.map((value) => (value === null ? "" : tick(value)));

@@ -219,6 +219,7 @@ export function bar(panel: Panel, values: Values, colours: Colours, from = 0): E
           fontSize: 11,
           formatter: ({ value }: { value: number }) => short(value, 4),
         },
+        labelLayout: { hideOverlap: true },
       },
       ...(how === "mean" ? [whiskersOf(whiskers, colours)] : []),
     ],
@@ -228,7 +229,10 @@ export function bar(panel: Panel, values: Values, colours: Colours, from = 0): E
 interface Drawing {
   value(dimension: number): number;
   coord(place: [number, number]): [number, number];
+  size(span: [number, number]): [number, number];
 }
+
+const NUMBER_PX = 42;
 
 /** How far each group is spread, with its middle written above. */
 function whiskersOf(data: readonly (readonly number[])[], { text, dim }: Colours): object {
@@ -246,24 +250,29 @@ function whiskersOf(data: readonly (readonly number[])[], { text, dim }: Colours
         shape: { x1, y1, x2, y2 },
         style: { stroke: text, lineWidth: 1.5 },
       });
+      const reach = [line(x, low, x, high), line(x - 5, low, x + 5, low), line(x - 5, high, x + 5, high)];
+      // One run has no spread, and a number that is wider than its bar would lie over the next one.
+      const roomy = api.size([1, 0])[0] >= NUMBER_PX;
       return {
         type: "group",
         children: [
-          line(x, low, x, high),
-          line(x - 5, low, x + 5, low),
-          line(x - 5, high, x + 5, high),
-          {
-            type: "text",
-            x,
-            y: high - 4,
-            style: {
-              text: short((api.value(1) + api.value(2)) / 2, 4),
-              fill: dim,
-              align: "center",
-              verticalAlign: "bottom",
-              fontSize: 11,
-            },
-          },
+          ...(high < low ? reach : []),
+          ...(roomy
+            ? [
+                {
+                  type: "text",
+                  x,
+                  y: high - 4,
+                  style: {
+                    text: short((api.value(1) + api.value(2)) / 2, 4),
+                    fill: dim,
+                    align: "center",
+                    verticalAlign: "bottom",
+                    fontSize: 11,
+                  },
+                },
+              ]
+            : []),
         ],
       };
     },

@@ -1,11 +1,19 @@
 /** What a page shows when something went wrong: what it was, and what to do. */
 import { Button } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
+import type { ReactNode } from "react";
 import { ApiError } from "../api/client";
 import { Icon } from "./Icons";
 import styles from "./Trouble.module.css";
 
-export function Trouble({ error, title }: { error: unknown; title?: string }) {
+interface Props {
+  error: unknown;
+  title?: string;
+  /** What can be done; asking the server again where nothing is said. */
+  children?: ReactNode;
+}
+
+export function Trouble({ error, title, children }: Props) {
   const queries = useQueryClient();
   return (
     <div className={styles.trouble} role="alert">
@@ -13,9 +21,11 @@ export function Trouble({ error, title }: { error: unknown; title?: string }) {
       <div>
         <h2 className={styles.title}>{title ?? titleOf(error)}</h2>
         <p className={styles.text}>{error instanceof Error ? error.message : String(error)}</p>
-        <Button size="xs" variant="default" onClick={() => queries.refetchQueries({ type: "active" })}>
-          Try again
-        </Button>
+        {children ?? (
+          <Button size="xs" variant="default" onClick={() => queries.refetchQueries({ type: "active" })}>
+            Try again
+          </Button>
+        )}
       </div>
     </div>
   );

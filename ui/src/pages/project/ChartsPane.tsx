@@ -107,7 +107,7 @@ export function ChartsPane({ project, drawn, total, view, setView, single }: Pro
           ? `${drawn.length} of ${total.toLocaleString("en")} runs drawn: ${
               view.group.length ? "the newest of each group" : "the first in the table that are not hidden"
             }`
-          : `${drawn.length === 1 ? "1 run" : `All ${drawn.length} runs`} drawn`}
+          : total > 0 && `${drawn.length === 1 ? "1 run" : `All ${drawn.length} runs`} drawn`}
         {wanted.length < numeric.length && ` · ${wanted.length} of ${numeric.length} metrics`}
         <HiddenCharts view={view} setView={setView} />
       </p>

@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { get } from "../../api/client";
 import type { Project } from "../../api/types";
+import { ago, exact } from "../../format/time";
 import { segment } from "../../shell/links";
 import { Trouble } from "../../shell/Trouble";
 import { FirstSteps } from "./FirstSteps";
@@ -27,6 +28,12 @@ export function ProjectsPage() {
               <span className={styles.name}>{project.name}</span>
               <span className={styles.count}>
                 {project.runs.toLocaleString("en")} {project.runs === 1 ? "run" : "runs"}
+                {project.running > 0 && (
+                  <span className={styles.running}>{project.running.toLocaleString("en")} running</span>
+                )}
+              </span>
+              <span className={styles.count}>
+                changed <time title={exact(project.changed_us)}>{ago(project.changed_us)}</time>
               </span>
             </Link>
           </li>

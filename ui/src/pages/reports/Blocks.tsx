@@ -123,7 +123,7 @@ function Charts({ found }: { found: FoundBlock }) {
         ))}
         {(found.more || found.runs.length > MOST_NAMED) && (
           <li className={styles.note}>
-            {found.more ? `the first ${found.runs.length} of more runs` : `${found.runs.length} runs in all`}
+            {found.more ? `the first ${found.runs.length} runs; there are more` : `${found.runs.length} runs in all`}
           </li>
         )}
       </ul>
@@ -195,7 +195,7 @@ function Runs({ found }: { found: FoundBlock }) {
           </tbody>
         </table>
       </div>
-      {found.more && <p className={styles.note}>The first {runs.length} of more runs.</p>}
+      {found.more && <p className={styles.note}>The first {runs.length} runs; there are more.</p>}
     </section>
   );
 }

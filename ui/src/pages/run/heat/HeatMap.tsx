@@ -20,6 +20,8 @@ interface Props {
   chosen?: number;
   onChoose?: (row: number) => void;
   xName?: string;
+  /** What is written beside the rows, and how far down, where rows are ranges of numbers. */
+  scale?: readonly { share: number; text: string }[] | undefined;
 }
 
 interface Cell {
@@ -84,7 +86,21 @@ export function HeatMap(props: Props) {
   );
 }
 
-function Names({ rows, chosen, onChoose, tall, over, grid }: Props & { tall: number; over: number | null }) {
+function Names({ rows, chosen, onChoose, tall, over, grid, scale }: Props & { tall: number; over: number | null }) {
+  if (scale) {
+    return (
+      <div
+        className={styles.names}
+        style={{ height: tall, width: `${Math.max(...scale.map(({ text }) => text.length), 3) + 1}ch` }}
+      >
+        {scale.map(({ share, text }) => (
+          <span key={text} className={styles.name} style={{ top: share * tall - 7, height: 14 }}>
+            {text}
+          </span>
+        ))}
+      </div>
+    );
+  }
   const each = tall / Math.max(grid.rows, 1);
   const every = Math.ceil(14 / each);
   return (

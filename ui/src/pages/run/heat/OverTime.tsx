@@ -2,6 +2,7 @@
 import { useMemo } from "react";
 import type { Value } from "../../../api/types";
 import { asNumber } from "../../../api/values";
+import { places } from "../../../charts/ticks";
 import { short } from "../../../format/numbers";
 import { Trouble } from "../../../shell/Trouble";
 import { useOfRun } from "../useRun";
@@ -39,6 +40,7 @@ export function OverTime({ run, name, height = 220 }: Props) {
       reach={[0, most(grid, one.powers ? names.indexOf("0") : -1)]}
       say={(value) => `${short(100 * value, 3)} %`}
       height={height}
+      scale={one.powers ? undefined : scaleOf(one.edges, height)}
     />
   );
 }
@@ -68,6 +70,22 @@ export function gridOfHistograms(series: HistogramSeries): Grid {
     if (column.nan + column.inf > 0) bad[at] = 1;
   });
   return { rows: bins, columns, values, bad, places };
+}
+
+const TICK_PX = 34;
+
+/** Round numbers beside the bins, at how far down each lies: bins may be of unlike widths. */
+export function scaleOf(edges: readonly number[], height: number): { share: number; text: string }[] {
+  const bins = edges.length - 1;
+  const [low, high] = [edges[0] ?? 0, edges[bins] ?? 1];
+  return places(low, high, height / TICK_PX, { log: false, spans: false }).map((place) => {
+    const at = Math.max(
+      edges.findIndex((edge) => edge >= place),
+      1,
+    );
+    const [under, over] = [edges[at - 1] ?? low, edges[at] ?? high];
+    return { share: 1 - (at - 1 + (place - under) / (over - under)) / bins, text: short(place, 6) };
+  });
 }
 
 /** By the edge that is farther from zero: 2⁻⁷ says it best where edges are powers of two. */

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { binNames, gridOfHistograms, type HistogramSeries, most } from "./OverTime";
+import { binNames, gridOfHistograms, type HistogramSeries, most, scaleOf } from "./OverTime";
 
 const SERIES: HistogramSeries = {
   key: "grad/histogram/w",
@@ -24,4 +24,12 @@ it("shows shares of all values, and says where some were no numbers", () => {
   expect([most(grid, -1), most(grid, 1)]).toEqual([0.75, 0.25]);
   expect([...grid.bad]).toEqual([0, 1, 0, 0, 0, 0]);
   expect([...grid.places]).toEqual([-0.5, 4.5, 5.5]);
+});
+
+it("writes round numbers beside bins, where they lie, also between bins of unlike widths", () => {
+  expect(scaleOf([0, 1, 4], 68)).toEqual([
+    { share: 1, text: "0" },
+    { share: 1 - (1 + 1 / 3) / 2, text: "2" },
+    { share: 0, text: "4" },
+  ]);
 });

@@ -1,5 +1,5 @@
 /** At a glance: how it ended, what came out, what went in, and how to do it again. */
-import { TextInput } from "@mantine/core";
+import { Button, TextInput } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import type { RunDetail, Value } from "../../../api/types";
@@ -41,14 +41,14 @@ export function OverviewTab({ run }: { run: RunDetail }) {
 function Summary({ run }: { run: RunDetail }) {
   const [search, setSearch] = useState("");
   const rows = useMemo(() => summaryRows(run.summary), [run.summary]);
-  const shown = search
-    ? rows.filter((row) => row.key.toLowerCase().includes(search.toLowerCase()))
-    : rows.filter((row) => !PER_LAYER.test(row.key));
-  const few = shown.slice(0, search ? 200 : 40);
+  const [whole, setWhole] = useState(false);
+  const found = rows.filter((row) => row.key.toLowerCase().includes(search.toLowerCase()));
+  const few = whole || search ? found : found.filter((row) => !PER_LAYER.test(row.key)).slice(0, FEW);
+  const left = found.length - few.length;
   return (
     <Panel
       title="Summary"
-      note={rows.length ? `${rows.length} values` : undefined}
+      note={rows.length ? `${rows.length} ${rows.length === 1 ? "value" : "values"}` : undefined}
       flush
       actions={
         rows.length > 8 && (
@@ -76,13 +76,16 @@ function Summary({ run }: { run: RunDetail }) {
       ) : (
         <p className={styles.blank}>Nothing was logged yet.</p>
       )}
-      {(search ? shown : rows).length > few.length && (
-        <p className={styles.blank}>{(search ? shown : rows).length - few.length} more: search to see them</p>
+      {(left > 0 || whole) && (
+        <Button className={styles.more ?? ""} size="compact-xs" variant="subtle" onClick={() => setWhole(!whole)}>
+          {whole ? "Show fewer" : `Show ${left} more`}
+        </Button>
       )}
     </Panel>
   );
 }
 
+const FEW = 40;
 const PER_LAYER = /^(grad|update)\/(.+\/)?layer\//;
 
 interface SummaryRow {

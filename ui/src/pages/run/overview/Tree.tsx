@@ -1,5 +1,5 @@
 /** Nested values, to search, fold and copy. */
-import { TextInput, UnstyledButton } from "@mantine/core";
+import { Button, TextInput, UnstyledButton } from "@mantine/core";
 import { useMemo, useState } from "react";
 import type { Value } from "../../../api/types";
 import { Icon } from "../../../shell/Icons";
@@ -17,6 +17,7 @@ interface Props {
 
 export function Tree({ title, value, empty }: Props) {
   const [search, setSearch] = useState("");
+  const [most, setMost] = useState(MOST);
   const [folded, setFolded] = useState<ReadonlySet<string>>(new Set());
   const all = useMemo(() => lines(value), [value]);
   const shown = useMemo(() => lines(value, search, folded), [value, search, folded]);
@@ -54,10 +55,19 @@ export function Tree({ title, value, empty }: Props) {
         <p className={styles.empty}>{empty}</p>
       ) : (
         <div className={styles.lines} role="list">
-          {shown.slice(0, MOST).map((line) => (
+          {shown.slice(0, most).map((line) => (
             <Row key={line.path} line={line} folded={folded.has(line.path) && !search} onFold={fold} />
           ))}
-          {shown.length > MOST && <p className={styles.empty}>{shown.length - MOST} more: search to see them</p>}
+          {shown.length > most && (
+            <Button
+              className={styles.more ?? ""}
+              size="compact-xs"
+              variant="subtle"
+              onClick={() => setMost(most + MOST)}
+            >
+              Show {Math.min(MOST, shown.length - most)} more of {(shown.length - most).toLocaleString("en")}
+            </Button>
+          )}
           {shown.length === 0 && <p className={styles.empty}>Nothing here has that in it</p>}
         </div>
       )}
