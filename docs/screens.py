@@ -179,6 +179,8 @@ def main() -> None:
                     page.goto(f"{served.url}{path}")
                     page.wait_for_selector("canvas, main table")
                     page.wait_for_timeout(1500)
+                    for waiting in ("Being worked out", "Comparing runs"):
+                        page.get_by_text(waiting).first.wait_for(state="hidden", timeout=120_000)
                     keep(page.screenshot(), f"{name}-{theme}")
             browser.close()
 
