@@ -32,6 +32,9 @@ FIGURES = (
     Figure("append_p99_ms", "  p99 of an append", "ms", 100.0, ratio=False, pick="median"),
     Figure("append_p50_ms", "  median of an append", "ms", ratio=False, pick="median"),
     Figure("server_cpu_s", "  processor time of the server for each second of it", "s", ratio=False, pick="median"),
+    Figure("server_100k_s", "  processor time of the server for 100,000 rows", "s", ratio=False, pick="median"),
+    Figure("writer_100k_s", "  processor time of the writers for 100,000 rows, logging and all", "s", ratio=False,
+           pick="median"),
     Figure("events", "  events that a page got", "", ratio=False, pick="median"),
     Figure("online_us", "online: processor time of the training thread for a log()", "us", ratio=False),
     Figure("local_us", "  the same, local", "us", ratio=False),
@@ -55,19 +58,22 @@ def rep(bench: Bench) -> Values:
     pages = bench.child_in(bench.scratch / "pages", role="pages", url=url)
     pages.wait_mark("open")
     before_s = tree_cpu_s(server.pid)
-    spent = _write(bench, url)
+    spent, writers_s = _write(bench, url)
     cpu_s = tree_cpu_s(server.pid) - before_s
     pages.go()
     events = pages.result()["events"]
     server.go()
     found = server.result()
     wanted = bench.parameters["rows_per_s"] * bench.parameters["seconds"]
+    hundred_thousands = wanted * bench.parameters["processes"] / 100_000
     return {
         "lost_rows": sum(wanted - len(set(steps)) for steps in found["steps"]),
         "doubled_rows": sum(len(steps) - len(set(steps)) for steps in found["steps"]),
         "append_p99_ms": percentile(spent, 0.99),
         "append_p50_ms": percentile(spent, 0.5),
         "server_cpu_s": cpu_s / bench.parameters["seconds"],
+        "server_100k_s": cpu_s / hundred_thousands,
+        "writer_100k_s": writers_s / hundred_thousands,
         "events": min(events),
         "online_us": alone["online"],
         "local_us": alone["local"],
@@ -80,7 +86,8 @@ def _alone(bench: Bench, mode: str, url: str) -> float:
     return float(child.result()["log_us"])
 
 
-def _write(bench: Bench, url: str) -> list[float]:
+def _write(bench: Bench, url: str) -> tuple[list[float], float]:
+    """Let all processes log; returns what each append took (ms), and what the processor did for all of it (s)."""
     children: list[Child] = [
         bench.child_in(bench.scratch / f"writer-{number}", role="writer", number=number, url=url)
         for number in range(bench.parameters["processes"])
@@ -89,7 +96,8 @@ def _write(bench: Bench, url: str) -> list[float]:
         child.wait_mark("started")
     for child in children:
         child.go()
-    return [spent for child in children for spent in child.result()["spent_ms"]]
+    results = [child.result() for child in children]
+    return [spent for result in results for spent in result["spent_ms"]], sum(result["cpu_s"] for result in results)
 
 
 def child(tracker: Tracker, parameters: dict[str, Any], scratch: Path, control: Control) -> dict[str, Any]:
@@ -154,16 +162,16 @@ def _log(parameters: dict[str, Any], scratch: Path, control: Control) -> dict[st
     from treering.online.client import Client
 
     spent_ms: list[float] = []
-    append = Client.append
+    append = Client._append  # measured where the client waits
 
-    def timed(self: Client, *arguments: Any) -> int:
+    def timed(self: Client, *arguments: Any, **options: Any) -> int:
         start = time.perf_counter()
         try:
-            return append(self, *arguments)
+            return append(self, *arguments, **options)
         finally:
             spent_ms.append((time.perf_counter() - start) * 1e3)
 
-    setattr(Client, "append", timed)  # noqa: B010  # measured where the client waits
+    setattr(Client, "_append", timed)  # noqa: B010  # the same
     per_s, count = parameters["rows_per_s"], parameters["rows_per_s"] * parameters["seconds"]
     table = _table(count)
     run = _start(parameters, scratch, f"run-{parameters['number']}", "online")
@@ -171,9 +179,10 @@ def _log(parameters: dict[str, Any], scratch: Path, control: Control) -> dict[st
     # Processes that are started together would write together for ever.
     due = time.monotonic() + parameters["number"] / parameters["processes"]
     time.sleep(max(0.0, due - time.monotonic()))
+    before_s = time.process_time()
     _log_paced(run.log, table, per_s)
     run.finish()
-    return {"spent_ms": spent_ms}
+    return {"spent_ms": spent_ms, "cpu_s": time.process_time() - before_s}
 
 
 def _log_paced(log: Any, table: list[dict[str, float]], per_s: int) -> None:

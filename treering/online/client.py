@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import httpx
     from typing_extensions import Self
 
-    from treering.online.delivery import RunDocument, VersionPart
+    from treering.online.delivery import ColumnPiece, RunDocument, VersionPart
 
 __all__ = ["Client", "Conflict", "FilePieces", "RefusedKey", "RowsExpected", "TooLarge", "Unreachable"]
 
@@ -181,9 +181,9 @@ class Client:
     def _post(self, path: str, data: Mapping[str, Any]) -> Any:
         return self._call("POST", path, json=data).json()
 
-    def _send(self, method: str, path: str, data: bytes, **parameters: Any) -> httpx.Response:
+    def _send(self, method: str, path: str, data: bytes, *, pack: bool = True, **parameters: Any) -> httpx.Response:
         headers = {"Content-Type": ROWS_TYPE}
-        if len(data) >= _SMALL:
+        if pack and len(data) >= _SMALL:
             import zstandard
 
             data = zstandard.ZstdCompressor(level=_PACK_LEVEL).compress(data)
@@ -221,8 +221,16 @@ class Client:
             TooLarge: send less at a time.
             UsageError: the server does not take these rows.
         """
-        path = f"runs/{run_id}/rows/{stream}"
-        answer = self._send("POST", path, frame_rows(records), first_row=first_row, stop=stop)
+        return self._append(f"runs/{run_id}/rows/{stream}", first_row, stop, frame_rows(records))
+
+    def append_columns(self, run_id: str, stream: str, first_row: int, stop: int, pieces: Sequence[ColumnPiece]) -> int:
+        """Add rows to a stream as columns; returns and raises what `append` does."""
+        return self._append(
+            f"runs/{run_id}/columns/{stream}", first_row, stop, msgspec.msgpack.encode(pieces), pack=False
+        )
+
+    def _append(self, path: str, first_row: int, stop: int, body: bytes, *, pack: bool = True) -> int:
+        answer = self._send("POST", path, body, pack=pack, first_row=first_row, stop=stop)
         return int(answer.json()["next_row"])
 
     def beat(self, run_id: str) -> Progress:

@@ -22,11 +22,13 @@ __all__ = [
     "PACK_TYPE",
     "ROWS_TYPE",
     "AttemptPart",
+    "ColumnPiece",
     "Progress",
     "RunDocument",
     "VersionPart",
     "fingerprint",
     "frame_rows",
+    "read_columns",
     "read_document",
     "read_version",
     "split_rows",
@@ -109,6 +111,25 @@ class VersionPart(msgspec.Struct, kw_only=True):
     expires_us: int | None = None
 
 
+class ColumnPiece(msgspec.Struct, array_like=True, gc=False):
+    """Numbers of one column, encoded as the store's chunks are; a body of them is an array.
+
+    Attributes:
+        kind: "float64", "int64" or "bool"; this last one is sent as integers 0 and 1.
+        count: how many values there are.
+        rows: the distances of their rows from `first_row`; None where each row has a value.
+        data: the values.
+    """
+
+    key: str
+    kind: str
+    first_row: int
+    last_row: int
+    count: int
+    rows: bytes | None
+    data: bytes
+
+
 class Progress(msgspec.Struct):
     """How much of a run a server has.
 
@@ -135,6 +156,7 @@ def fingerprint(document: RunDocument) -> str:
 
 _documents = msgspec.msgpack.Decoder(RunDocument, ext_hook=read_extension)
 _versions = msgspec.msgpack.Decoder(VersionPart, ext_hook=read_extension)
+_columns = msgspec.msgpack.Decoder(list[ColumnPiece])
 
 
 def read_document(data: bytes) -> RunDocument:
@@ -159,6 +181,18 @@ def read_version(data: bytes) -> VersionPart:
         return _versions.decode(data)
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"the body is no version of an artifact: {str(error) or 'it is nested too deeply'}") from None
+
+
+def read_columns(data: bytes) -> list[ColumnPiece]:
+    """Return the columns that these bytes are; what is in them is not looked at.
+
+    Raises:
+        UsageError: they are none.
+    """
+    try:
+        return _columns.decode(data)
+    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"the body holds no columns: {str(error) or 'it is nested too deeply'}") from None
 
 
 def frame_rows(records: Iterable[bytes]) -> bytes:

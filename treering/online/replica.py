@@ -16,6 +16,7 @@ from treering.online.client import FilePieces, RefusedKey, RowsExpected
 from treering.online.delivery import fingerprint
 from treering.records import decode_record
 from treering.store.departures import RowsPage, document_of, pages
+from treering.store.packed import columns_page
 from treering.store.streams import STREAMS
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from treering.online.client import Client
     from treering.online.delivery import Progress, RunDocument
     from treering.store import Store
+    from treering.store.packed import ColumnsPage
     from treering.store.read_columns import Damage
 
 __all__ = ["Replica"]
@@ -160,18 +162,38 @@ class Replica:
         at = self._progress.next_rows.get(stream, 0)
         damage: list[Damage] = []
         while at < end:
-            for page in pages(self._store.database, self._run_id, stream, at, end, damage):
-                before = at
-                at = self._send_page(stream, page)
-                self._progress.next_rows[stream] = at
-                self._heard_s = time.monotonic()
-                self.rows_behind -= max(at - before, 0)
-                # More than one attempt: the server counts what it has got meanwhile, and leaves out what is superseded.
-                self._restate |= stream == "history" and self._progress.attempt > 1
+            columns = columns_page(self._store.database, self._run_id, stream, at, end)
+            if columns is not None and (next_row := self._send_columns(stream, columns)) is not None:
+                at = self._note_rows(stream, next_row)
+                continue
+            stop = end if columns is None else columns.stop
+            for page in pages(self._store.database, self._run_id, stream, at, stop, damage):
+                at = self._note_rows(stream, self._send_page(stream, page))
                 if at != page.stop:
                     break
         for item in damage:
             self._warn(f"rows {item.first_row} to {item.last_row} of run {self._run_id}: {item.message}")
+
+    def _note_rows(self, stream: str, next_row: int) -> int:
+        """Take note that the server expects this row next."""
+        assert self._progress is not None  # noqa: S101  # for type checkers: the server has been asked
+        self.rows_behind -= max(next_row - self._progress.next_rows.get(stream, 0), 0)
+        self._progress.next_rows[stream] = next_row
+        self._heard_s = time.monotonic()
+        # More than one attempt: the server counts what it has got meanwhile, and leaves out what is superseded.
+        self._restate |= stream == "history" and self._progress.attempt > 1
+        return next_row
+
+    def _send_columns(self, stream: str, page: ColumnsPage) -> int | None:
+        """Send columns; returns the row that is expected next, None where the server does not take them."""
+        try:
+            return self._client.append_columns(self._run_id, stream, page.first_row, page.stop, page.pieces)
+        except RowsExpected as gap:
+            return gap.expected
+        except RefusedKey:
+            raise
+        except UsageError:
+            return None  # as rows, the one that it does not take is found
 
     def _send_page(self, stream: str, page: RowsPage) -> int:
         """Send rows; returns the row that is expected next."""

@@ -43,7 +43,7 @@ class Rule(NamedTuple):
 _RUN = r"/api/v1/runs/[^/]+"
 _RULES = (
     (re.compile(_RUN), "PUT", Rule(16 << 20, 64 << 20)),
-    (re.compile(rf"{_RUN}/rows/[^/]+"), "POST", Rule(8 << 20, 32 << 20)),
+    (re.compile(rf"{_RUN}/(?:rows|columns)/[^/]+"), "POST", Rule(8 << 20, 32 << 20)),
     (re.compile(rf"{_RUN}/blobs/[^/]+"), "PUT", Rule(4 << 30, streamed=True)),
     (re.compile(rf"{_RUN}/chunks"), "POST", Rule(128 << 20, streamed=True)),
     (re.compile(rf"{_RUN}/versions/[^/]+"), "PUT", Rule(64 << 20, 64 << 20)),

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from treering.online.delivery import ROWS_TYPE, Progress, RunDocument, fingerprint, read_document
 from treering.server import shapes
 from treering.server.inbox import Inbox
+from treering.server.incoming_columns import read_incoming_columns
 from treering.server.incoming_rows import read_incoming
 from treering.server.refusals import Refusal
 from treering.server.routes_runs import RunId
@@ -83,6 +84,32 @@ async def append(
         rows, end = read_incoming(body, stream, first_row, stop)
         try:
             return inbox.arrival(run_id).append(stream, first_row, end, rows)
+        except Gap as gap:
+            raise Refusal(409, "gap", f"row {first_row} came, and {gap}", gap.expected) from None
+
+    return shapes.Appended(next_row=await run_in_threadpool(work))
+
+
+@router.post(
+    "/runs/{run_id}/columns/{stream}",
+    openapi_extra=binary_body(ROWS_TYPE, "an array of columns, encoded as the chunks of a store"),
+    responses={409: {"model": shapes.ErrorAnswer}},
+)
+async def append_columns(
+    inbox: Box,
+    request: Request,
+    run_id: RunId,
+    stream: Stream,
+    first_row: Annotated[int, Query(ge=0, lt=2**62)],
+    stop: Annotated[int, Query(ge=0, lt=2**62)],
+) -> shapes.Appended:
+    """Add rows that hold numbers only, as columns; what is there is left out, as it is for rows."""
+    body = await request.body()
+
+    def work() -> int:
+        rows = read_incoming_columns(body, first_row, stop)
+        try:
+            return inbox.arrival(run_id).append(stream, first_row, stop, rows)
         except Gap as gap:
             raise Refusal(409, "gap", f"row {first_row} came, and {gap}", gap.expected) from None
 

@@ -15,6 +15,7 @@ from treering.errors import NotFound
 from treering.online.delivery import Progress
 from treering.store.arriving_documents import GIVEN_HERE_TOO, apply_document, give_back
 from treering.store.history import HistoryWriter, PreparedRows
+from treering.store.packed import PackedRows
 from treering.store.runs import RunWriter
 from treering.store.values import decode, encode
 
@@ -123,7 +124,7 @@ class Arrival:
 
     # -- parts --------------------------------------------------------------------------------------------------------
 
-    def append(self, stream: str, first_row: int, stop: int, rows: Sequence[Row | Block]) -> int:
+    def append(self, stream: str, first_row: int, stop: int, rows: Sequence[Row | Block] | PackedRows) -> int:
         """Add rows to a stream; those that are there already are left out.
 
         Args:
@@ -155,16 +156,21 @@ class Arrival:
                 self._store(stream, first_row, prepared, rows)
             return self.history.next_row(stream)
 
-    def _prepare(self, stream: str, stop: int, rows: Sequence[Row | Block]) -> PreparedRows:
+    def _prepare(self, stream: str, stop: int, rows: Sequence[Row | Block] | PackedRows) -> PreparedRows:
+        if isinstance(rows, PackedRows):
+            return PreparedRows(stream, stop, rows.since(self.history.next_row(stream)))
         prepared = self.history.prepare(stream, rows) if rows else None
         return PreparedRows(stream, stop, prepared.parts if prepared is not None else [])
 
-    def _store(self, stream: str, first_row: int, prepared: PreparedRows, rows: Sequence[Row | Block]) -> None:
+    def _store(
+        self, stream: str, first_row: int, prepared: PreparedRows, rows: Sequence[Row | Block] | PackedRows
+    ) -> None:
         columns = self.history.append(prepared)
         if stream != "history":
             return
         if rows:
-            self.run.set(next_step=rows[-1].last_step + 1)
+            last = rows if isinstance(rows, PackedRows) else rows[-1]
+            self.run.set(next_step=last.last_step + 1)
         self._stale |= first_row < self._newest_first_row
         self.run.summarise(columns)
         self.run.save()

@@ -30,10 +30,13 @@ if TYPE_CHECKING:
 __all__ = [
     "CHUNK_ROWS",
     "Chunk",
+    "adopt_chunk",
     "as_numbers",
     "decode_chunk",
     "decode_into",
+    "decode_numbers",
     "encode_chunks",
+    "is_intact",
     "level_of",
     "merge_chunks",
 ]
@@ -103,15 +106,40 @@ def as_numbers(kind: str, values: Sequence[Any]) -> Sequence[Any] | Numbers:
 
 
 def _encode(kind: str, rows: Rows, values: Sequence[Any] | Numbers) -> Chunk:
-    import xxhash
-
     first, last, count = int(rows[0]), int(rows[-1]), len(rows)
     contiguous = last - first + 1 == count
     row_bytes = None if contiguous else _encode_numbers("int64", _distances(rows, first))
-    minimum, maximum, nan_count = _extremes(kind, values)
     data = _encode_numbers(kind, values) if kind in _ARRAY_CODE else _encode_objects(values)
-    checksum = xxhash.xxh3_64_intdigest((row_bytes or b"") + data) - 2**63
+    return adopt_chunk(kind, (first, last), values, row_bytes, data)
+
+
+def adopt_chunk(
+    kind: str, span: tuple[int, int], values: Sequence[Any] | Numbers, row_bytes: bytes | None, data: bytes
+) -> Chunk:
+    """Return the chunk that holds what is encoded already.
+
+    Args:
+        kind: kind of every value.
+        span: its first and its last row.
+        values: what `data` decodes to.
+        row_bytes: None where it has a value in each row.
+        data: as a chunk has it.
+    """
+    (first, last), count = span, len(values)
+    minimum, maximum, nan_count = _extremes(kind, values)
+    checksum = _checksum(row_bytes, data)
     return Chunk(first, last, count, kind, level_of(count), minimum, maximum, nan_count, row_bytes, data, checksum)
+
+
+def _checksum(row_bytes: bytes | None, data: bytes) -> int:
+    import xxhash
+
+    return xxhash.xxh3_64_intdigest((row_bytes or b"") + data) - 2**63
+
+
+def is_intact(chunk: Chunk) -> bool:
+    """Tell whether the bytes of a chunk are what was written."""
+    return _checksum(chunk.rows, chunk.data) == chunk.checksum
 
 
 def _distances(rows: Rows, first: int) -> Rows:
@@ -184,9 +212,8 @@ def decode_chunk(chunk: Chunk, where: str = "") -> tuple[npt.NDArray[np.int64], 
         CorruptData: the checksum or the format does not fit; the text names `where` and the rows.
     """
     import numpy as np
-    import xxhash
 
-    if xxhash.xxh3_64_intdigest((chunk.rows or b"") + chunk.data) - 2**63 != chunk.checksum:
+    if not is_intact(chunk):
         raise CorruptData(_damage(chunk, where, "checksum does not match"))
     try:
         if chunk.rows is None:
@@ -219,9 +246,7 @@ def decode_into(chunk: Chunk, out: Numbers, where: str = "") -> npt.NDArray[np.i
     Raises:
         CorruptData: the checksum or the format does not fit; the text names `where` and the rows.
     """
-    import xxhash
-
-    if xxhash.xxh3_64_intdigest((chunk.rows or b"") + chunk.data) - 2**63 != chunk.checksum:
+    if not is_intact(chunk):
         raise CorruptData(_damage(chunk, where, "checksum does not match"))
     try:
         count = _decode_numbers_into(chunk.kind, chunk.data, out)
@@ -254,12 +279,36 @@ def _decode_numbers(kind: str, data: bytes) -> Any:
     raise CorruptData(f"number encoding {data[0]} is newer than this treering")
 
 
+def decode_numbers(kind: str, data: bytes, count: int) -> npt.NDArray[Any]:
+    """Decode numbers that come from others: `count` of them and no more, whatever they say, so that memory is bounded.
+
+    Args:
+        kind: "float64" or "int64".
+        data: as a chunk has it.
+        count: how many there have to be.
+
+    Raises:
+        CorruptData: they cannot be read, or are not as many.
+    """
+    import numpy as np
+
+    out: npt.NDArray[Any] = np.empty(count, dtype=kind)
+    try:
+        found = _decode_numbers_into(kind, data, out)
+    except Exception as error:
+        raise CorruptData(str(error) or "no numbers") from error
+    if found != count:
+        raise CorruptData(f"{found} numbers where {count} are said to be")
+    return out
+
+
 def _decode_numbers_into(kind: str, data: bytes, out: Numbers) -> int:
     """Return how many numbers were decoded; never more than there is room for."""
     if data[0] == _PCO:
         from pcodec import standalone
 
-        return standalone.simple_decompress_into(data[1:], out).n_processed
+        done = standalone.simple_decompress_into(data[1:], out)
+        return done.n_processed if done.finished else done.n_processed + 1  # there are more
     numbers = _decode_numbers(kind, data)
     if len(numbers) == len(out):
         out[:] = numbers
