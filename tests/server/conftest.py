@@ -43,11 +43,12 @@ class Served:
 
     def client(self, **headers: str) -> httpx.Client:
         """A client that shows the token."""
-        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {TOKEN}", **headers})
+        told = {"Authorization": f"Bearer {TOKEN}", **headers}
+        return httpx.Client(base_url=self.url, headers=told, timeout=60)
 
     def stranger(self, **headers: str) -> httpx.Client:
         """A client that shows nothing."""
-        return httpx.Client(base_url=self.url, headers=headers)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60)
 
 
 @contextmanager
