@@ -54,6 +54,17 @@ def test_the_first_glance_shows_what_differs(visitor: Any, served: Any) -> None:
     assert page.title() == "digits · treering"
 
 
+def test_what_a_page_needs_first_is_asked_before_its_scripts_run(visitor: Any, served: Any) -> None:
+    asked: list[str] = []
+    visitor.page.on("request", lambda request: asked.append(request.url.partition("/api/v1")[2]))
+    page = visitor.visit(served, "/digits")
+    lines(page, "train/loss", 12)
+    # Each early answer was taken, so nothing is asked twice.
+    assert page.evaluate("window.treeringEarly.size") == 0
+    for beginning in ("/views?", "/columns?", "/groups?", "/metrics"):
+        assert len([one for one in asked if one.startswith(beginning)]) == 1, asked
+
+
 def test_a_spike_among_many_points_is_drawn(visitor: Any, served: Any) -> None:
     page = visitor.visit(served, "/spike")
     lines(page, "loss", 1)

@@ -1,6 +1,10 @@
-/** Which address shows which page. Each page is a file of its own that is loaded when it is first shown. */
+/**
+ * Which address shows which page. Each page is a file of its own that is loaded when it is first shown; but for a
+ * project's, where nearly everybody comes to: it is there with the first file, and need not be waited for.
+ */
 import { createRootRoute, createRoute, createRouter, Link, lazyRouteComponent } from "@tanstack/react-router";
 import { ROOT } from "./api/client";
+import { ProjectPage } from "./pages/project/ProjectPage";
 import { Shell } from "./shell/Shell";
 import { Trouble } from "./shell/Trouble";
 import { parseSearch, writeSearch } from "./state/search";
@@ -30,7 +34,7 @@ const alerts = createRoute({
 const project = createRoute({
   getParentRoute: () => rootRoute,
   path: "/$project",
-  component: lazyRouteComponent(() => import("./pages/project/ProjectPage"), "ProjectPage"),
+  component: ProjectPage,
 });
 
 const run = createRoute({

@@ -67,6 +67,7 @@ const FIXED: Arrangement = {
 const TOP = ":top";
 const PANELS = ":panels";
 const COLUMN_PX = 310;
+const LIKELY = 6;
 
 /** The name of a panel's place on the wall. */
 export const tileOf = (panel: Panel) => `:${panel.id}`;
@@ -98,11 +99,13 @@ export function Wall(props: Props) {
     () => new Map(metrics.map(({ key, x: own }) => [key, now.own.get(key)?.x || x || own || "_step"])),
     [metrics, x, now.own],
   );
-  const [shown, see] = useSeen();
+  const [seen, see] = useSeen();
   const open = useMemo(
     () => new Set(found.filter((section) => !folded.has(section.name)).flatMap((section) => section.keys)),
     [found, folded],
   );
+  // Until the browser says what is on the screen it is taken to be the first ones: their curves are asked for sooner.
+  const shown = useMemo(() => (seen.size ? seen : new Set([...open].slice(0, LIKELY))), [seen, open]);
   useEffect(() => {
     const names = [...shown].filter((name) => open.has(name));
     const keys = names.filter((name) => axis.has(name));

@@ -24,7 +24,7 @@ export function onHover(ear: () => void): () => void {
   return () => ears.delete(ear);
 }
 
-/** The run under the pointer, for what is drawn by React. */
-export function useHoveredRun(): string | null {
-  return useSyncExternalStore(onHover, () => now.run);
+/** Whether a run is under the pointer, for what is drawn by React. */
+export function useIsHovered(run: string | undefined): boolean {
+  return useSyncExternalStore(onHover, () => run !== undefined && now.run === run);
 }

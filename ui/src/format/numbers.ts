@@ -1,22 +1,37 @@
 /** Numbers for people: short, and never so short that two of them look the same where it matters. */
 
+// Made once: making a format takes longer than writing a hundred numbers with it.
+const WHOLE = new Intl.NumberFormat("en");
+const FORMATS = new Map<number, Intl.NumberFormat>();
+
+function formatOf(digits: number): Intl.NumberFormat {
+  let found = FORMATS.get(digits);
+  if (!found) {
+    found = new Intl.NumberFormat("en", { maximumSignificantDigits: digits });
+    FORMATS.set(digits, found);
+  }
+  return found;
+}
+
 export function short(value: number, digits = 4): string {
   if (Number.isNaN(value)) return "NaN";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   if (value === 0) return "0";
   const size = Math.abs(value);
-  if (Number.isInteger(value) && size < 1e7) return value.toLocaleString("en").replace("-", "−");
+  if (Number.isInteger(value) && size < 1e7) return WHOLE.format(value).replace("-", "−");
   if (size >= 1e7 || size < 1e-4) {
     const [front = "", power = ""] = value.toExponential(digits - 1).split("e");
     const trimmed = front.includes(".") ? front.replace(/\.?0+$/, "") : front;
     return `${trimmed}e${power.replace("+", "")}`.replaceAll("-", "−");
   }
-  return Number(value.toPrecision(digits)).toLocaleString("en", { maximumSignificantDigits: digits }).replace("-", "−");
+  return formatOf(digits)
+    .format(Number(value.toPrecision(digits)))
+    .replace("-", "−");
 }
 
 /** A number of things: 950, 12.3k, 4M. */
 export function count(value: number): string {
-  if (value < 10_000) return value.toLocaleString("en");
+  if (value < 10_000) return WHOLE.format(value);
   for (const [size, word] of [
     [1e9, "G"],
     [1e6, "M"],

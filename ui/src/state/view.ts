@@ -1,5 +1,5 @@
 /** What is set on a project's page, read from its address and written back to it. */
-import { useCallback, useMemo } from "react";
+import { useCallback, useMemo, useRef } from "react";
 import type { Band, Middle } from "../charts/aggregate";
 import type { SmoothKind } from "../charts/smooth";
 import { type Panel, readPanels, writePanels } from "../panels/panel";
@@ -191,9 +191,28 @@ export function writeView(patch: Partial<View>): Record<string, string | undefin
 
 export type SetView = (patch: Partial<View>) => void;
 
+/** The view of an address; what its settings leave as it was is the same object as before. */
+function viewOf(search: Search, before: { search: Search; view: View } | null): View {
+  const view = readView(search);
+  if (!before) return view;
+  let same = true;
+  for (const key of Object.keys(WRITERS) as (keyof View)[]) {
+    const write = WRITERS[key] as (value: View[typeof key]) => [string, string];
+    const [name] = write(view[key]);
+    if (search[name] === before.search[name]) Object.assign(view, { [key]: before.view[key] });
+    else same = false;
+  }
+  return same ? before.view : view;
+}
+
 export function useView(): [View, SetView] {
   const [search, setSearch] = useSearchState();
-  const view = useMemo(() => readView(search), [search]);
+  const before = useRef<{ search: Search; view: View } | null>(null);
+  const view = useMemo(() => {
+    const now = viewOf(search, before.current);
+    before.current = { search, view: now };
+    return now;
+  }, [search]);
   const set = useCallback<SetView>((patch) => setSearch(writeView(patch)), [setSearch]);
   return [view, set];
 }

@@ -1,15 +1,16 @@
 /** A column's head: a click sorts, its menu filters, groups, moves and hides. */
 import { Menu } from "@mantine/core";
-import { type DragEvent, useRef, useState } from "react";
+import { type DragEvent, memo, type RefObject, useRef, useState } from "react";
 import type { RunRow } from "../api/types";
 import { Icon } from "../shell/Icons";
+import { OpenMenu } from "../shell/LateMenu";
 import { clampWidth, type SetView, type View } from "../state/view";
 import { type Cell, type Column, cellOf, condition, isGroupable, MOST_GROUPED, movedTo, quotedField } from "./columns";
 import { placed } from "./placed";
 import styles from "./RunsTable.module.css";
 
-interface Props {
-  column: Column;
+/** What heads know of the table, as it is when somebody asks. */
+export interface Heads {
   columns: readonly Column[];
   view: View;
   setView: SetView;
@@ -18,17 +19,29 @@ interface Props {
   onFilter: (condition: string) => void;
 }
 
+interface Props {
+  column: Column;
+  /** Whether runs are sorted by it: ascending (false), descending (true), not (null). */
+  now: boolean | null;
+  /** Its place among several columns that they are sorted by; 0 for none, or the only one. */
+  place: number;
+  heads: RefObject<Heads>;
+}
+
 const MOST_VALUES = 6;
 const DRAGGED = "application/x-treering-column";
 
-export function HeaderCell({ column, columns, view, setView, loaded, sortBy, onFilter }: Props) {
+export const HeaderCell = memo(function HeaderCell({ column, now, place, heads }: Props) {
   const [open, setOpen] = useState(false);
+  const button = useRef<HTMLButtonElement>(null);
   const { field, title, numeric, scope } = column;
-  const at = view.sort.findIndex((key) => key.field === field);
-  const now = at < 0 ? null : (view.sort[at]?.descending ?? false);
   const sortable = field !== "tag";
   // A click goes round: smallest first, largest first, as before.
   const next = now === null ? false : now ? null : true;
+  const close = () => {
+    setOpen(false);
+    button.current?.focus({ preventScroll: true });
+  };
   return (
     <div
       role="columnheader"
@@ -40,44 +53,38 @@ export function HeaderCell({ column, columns, view, setView, loaded, sortBy, onF
         setOpen(true);
       }}
     >
-      <Resizer column={column} view={view} setView={setView} />
-      <Menu opened={open} onChange={setOpen} position="bottom-start" trigger="click" withinPortal openDelay={0}>
-        <Menu.Target>
-          <button
-            type="button"
-            {...dragging(field, columns, setView)}
-            className={`${styles.header} ${numeric ? styles.numeric : ""} ${scope === "config" ? styles.config : ""}`}
-            title={scope === "run" ? title : `${scope}.${title} (Shift-click sorts by it, too; right-click for more)`}
-            onClickCapture={(event) => {
-              event.stopPropagation();
-              if (sortable) sortBy(field, next, event.shiftKey);
-              else setOpen(true);
-            }}
-            onKeyDown={(event) => {
-              if (event.key === "ArrowDown") setOpen(true);
-            }}
-          >
-            <span className={styles.text}>{title}</span>
-            {now !== null && <Icon name={now ? "down" : "up"} size={11} />}
-            {now !== null && view.sort.length > 1 && <sub>{at + 1}</sub>}
-          </button>
-        </Menu.Target>
-        <HeadMenu
-          column={column}
-          columns={columns}
-          view={view}
-          setView={setView}
-          loaded={loaded}
-          sortBy={sortBy}
-          onFilter={onFilter}
-        />
-      </Menu>
+      <Resizer column={column} heads={heads} />
+      <button
+        ref={button}
+        type="button"
+        {...dragging(field, heads)}
+        className={`${styles.header} ${numeric ? styles.numeric : ""} ${scope === "config" ? styles.config : ""}`}
+        title={scope === "run" ? title : `${scope}.${title} (Shift-click sorts by it, too; right-click for more)`}
+        aria-haspopup="menu"
+        aria-expanded={open}
+        onClick={(event) => {
+          if (sortable) heads.current.sortBy(field, next, event.shiftKey);
+          else setOpen(true);
+        }}
+        onKeyDown={(event) => {
+          if (event.key === "ArrowDown") setOpen(true);
+        }}
+      >
+        <span className={styles.text}>{title}</span>
+        {now !== null && <Icon name={now ? "down" : "up"} size={11} />}
+        {now !== null && place > 0 && <sub>{place}</sub>}
+      </button>
+      {open && (
+        <OpenMenu label={title} position="bottom-start" onClose={close}>
+          <HeadMenu column={column} heads={heads.current} />
+        </OpenMenu>
+      )}
     </div>
   );
-}
+});
 
 /** What lets a head be dragged to where another one is. */
-function dragging(field: string, columns: readonly Column[], setView: SetView) {
+function dragging(field: string, heads: RefObject<Heads>) {
   return {
     draggable: true,
     onDragStart: (event: DragEvent) => {
@@ -89,13 +96,14 @@ function dragging(field: string, columns: readonly Column[], setView: SetView) {
     },
     onDrop: (event: DragEvent) => {
       const dropped = event.dataTransfer.getData(DRAGGED);
-      const shown = columns.map((one) => one.field);
-      if (dropped) setView({ columns: movedTo(shown, dropped, field) });
+      const shown = heads.current.columns.map((one) => one.field);
+      if (dropped) heads.current.setView({ columns: movedTo(shown, dropped, field) });
     },
   };
 }
 
-function HeadMenu({ column, columns, view, setView, loaded, sortBy, onFilter }: Props) {
+function HeadMenu({ column, heads }: { column: Column; heads: Heads }) {
+  const { columns, view, setView, loaded, sortBy, onFilter } = heads;
   const { field, numeric } = column;
   const shown = columns.map((one) => one.field);
   const move = (by: number) => {
@@ -158,7 +166,7 @@ function HeadMenu({ column, columns, view, setView, loaded, sortBy, onFilter }: 
 }
 
 /** The edge of a column: dragged, or double-clicked for the width that it had; the menu has it for the keyboard. */
-function Resizer({ column, view, setView }: Pick<Props, "column" | "view" | "setView">) {
+function Resizer({ column, heads }: Pick<Props, "column" | "heads">) {
   const begin = useRef<{ x: number; width: number } | null>(null);
   return (
     <span
@@ -174,15 +182,15 @@ function Resizer({ column, view, setView }: Pick<Props, "column" | "view" | "set
       onPointerMove={(event) => {
         if (!begin.current) return;
         const width = begin.current.width + event.clientX - begin.current.x;
-        setView({ widths: resized(view.widths, column.field, width) });
+        heads.current.setView({ widths: resized(heads.current.view.widths, column.field, width) });
       }}
       onPointerUp={() => {
         begin.current = null;
       }}
       onDoubleClick={() => {
-        const widths = new Map(view.widths);
+        const widths = new Map(heads.current.view.widths);
         widths.delete(column.field);
-        setView({ widths });
+        heads.current.setView({ widths });
       }}
     />
   );

@@ -1,32 +1,53 @@
 /** A run in the table. */
-import { ActionIcon, Checkbox, Menu } from "@mantine/core";
-import { Link } from "@tanstack/react-router";
-import { memo } from "react";
+import { Menu } from "@mantine/core";
+import { type MouseEvent, memo } from "react";
+import { ROOT } from "../api/client";
 import type { RunRow } from "../api/types";
-import { hover, useHoveredRun } from "../charts/hover";
+import { hover, useIsHovered } from "../charts/hover";
+import type { Look } from "../charts/palette";
 import { percent } from "../format/numbers";
 import { Icon } from "../shell/Icons";
+import { LateMenu } from "../shell/LateMenu";
 import { segment } from "../shell/links";
 import { Swatch } from "../shell/Swatch";
 import { ColourItems } from "./ColourItems";
 import { type Column, cellOf, condition } from "./columns";
 import { placed } from "./placed";
-import type { TableProps } from "./RunsTable";
 import styles from "./RunsTable.module.css";
+import { Tick } from "./Tick";
 
-type Props = Omit<TableProps, "at" | "pinned" | "total" | "rows" | "onRange"> & {
+/** What can be done with a run. It is the same object for good, so that rows are drawn anew by what they show alone. */
+export interface RowActs {
+  draw: (id: string) => void;
+  select: (id: string) => void;
+  pin: (id: string) => void;
+  compare: (id: string) => void;
+  open: (id: string) => void;
+  filter: (condition: string) => void;
+}
+
+interface Props {
+  project: string;
   run: RunRow | undefined;
+  columns: readonly Column[];
   template: string;
   top?: number;
   index?: number;
   /** How deep in groups. */
   level?: number;
-  isPinned?: boolean;
-};
+  look: Look | undefined;
+  isHidden: boolean;
+  isChosen: boolean;
+  isPinned: boolean;
+  /** Whether it stands above the others. */
+  isOnTop?: boolean;
+  baseline: RunRow | undefined;
+  acts: RowActs;
+}
 
 export const Row = memo(function Row(props: Props) {
-  const { run, template, top, index, columns, selected } = props;
-  const hovered = useHoveredRun() === run?.id && run !== undefined;
+  const { run, template, top, index, columns, isChosen, acts } = props;
+  const hovered = useIsHovered(run?.id);
   const style = { gridTemplateColumns: template, ...(top === undefined ? {} : { transform: `translateY(${top}px)` }) };
   const placed = top === undefined ? "" : styles.placed;
   if (!run) {
@@ -38,10 +59,9 @@ export const Row = memo(function Row(props: Props) {
       </div>
     );
   }
-  const chosen = selected.has(run.id);
   return (
     <div
-      className={`${styles.row} ${placed} ${hovered ? styles.hovered : ""} ${chosen ? styles.chosen : ""}`}
+      className={`${styles.row} ${placed} ${hovered ? styles.hovered : ""} ${isChosen ? styles.chosen : ""}`}
       style={style}
       role="row"
       aria-rowindex={(index ?? 0) + 2}
@@ -51,58 +71,51 @@ export const Row = memo(function Row(props: Props) {
     >
       <NameCell {...props} run={run} />
       {columns.map((column) => (
-        <ValueCell key={column.field} run={run} column={column} baseline={props.baseline} onFilter={props.onFilter} />
+        <ValueCell key={column.field} run={run} column={column} baseline={props.baseline} onFilter={acts.filter} />
       ))}
     </div>
   );
 });
 
-function NameCell(props: Props & { run: RunRow }) {
-  const { run, selected, onSelect, looks, view, setView, project, isPinned } = props;
-  const look = looks.get(run.id);
-  const hidden = view.hidden.has(run.id);
-  const toggle = () => {
-    const next = new Set(view.hidden);
-    if (!next.delete(run.id)) next.add(run.id);
-    setView({ hidden: next });
-  };
-  const select = () => {
-    const next = new Set(selected);
-    if (!next.delete(run.id)) next.add(run.id);
-    onSelect(next);
-  };
+type RunProps = Props & { run: RunRow };
+
+function NameCell(props: RunProps) {
+  const { run, look, isHidden, isChosen, project, acts } = props;
   return (
     <div
       className={`${styles.cell} ${styles.name}`}
       role="cell"
       style={props.level ? { paddingLeft: 8 + 14 * props.level } : undefined}
     >
-      <Checkbox size="xs" aria-label={`Select ${run.name}`} checked={selected.has(run.id)} onChange={select} />
+      <Tick label={`Select ${run.name}`} checked={isChosen} onChange={() => acts.select(run.id)} />
       <button
         type="button"
         className={styles.swatch}
-        onClick={toggle}
-        aria-pressed={!hidden}
-        aria-label={hidden ? `Draw ${run.name}` : `Do not draw ${run.name}`}
+        onClick={() => acts.draw(run.id)}
+        aria-pressed={!isHidden}
+        aria-label={isHidden ? `Draw ${run.name}` : `Do not draw ${run.name}`}
         title={
-          look || hidden
-            ? hidden
+          look || isHidden
+            ? isHidden
               ? "Not drawn; click to draw"
               : "Drawn; click to hide"
             : "Further down than the runs that are drawn"
         }
       >
-        {hidden ? <Icon name="eyeOff" size={13} className={styles.faint} /> : <Swatch look={look} />}
+        {isHidden ? <Icon name="eyeOff" size={13} className={styles.faint} /> : <Swatch look={look} />}
       </button>
-      <Link
-        to="/$project/runs/$run"
-        params={{ project: segment(project), run: segment(run.id) }}
+      <a
+        href={`${ROOT}/${encodeURIComponent(segment(project))}/runs/${encodeURIComponent(segment(run.id))}`}
         className={styles.link}
         title={`${run.name} (${run.id})`}
-        preload={false}
+        onClick={(event) => {
+          if (!isPlain(event)) return;
+          event.preventDefault();
+          acts.open(run.id);
+        }}
       >
         {run.name}
-      </Link>
+      </a>
       {run.state !== "finished" && (
         <span
           className={`${styles.state} ${STATES[run.state] ?? ""}`}
@@ -113,51 +126,55 @@ function NameCell(props: Props & { run: RunRow }) {
           <span className={styles.dot} />
         </span>
       )}
-      {isPinned && <Icon name="pin" size={12} className={styles.faint} />}
-      <RowMenu {...props} run={run} />
+      {props.isOnTop && <Icon name="pin" size={12} className={styles.faint} />}
+      <LateMenu
+        // Another run comes to this place when the table is sorted; the menu is of the one that it was opened for.
+        key={run.id}
+        label={`More for ${run.name}`}
+        position="bottom-start"
+        button={(given) => (
+          <button type="button" className={styles.more} {...given}>
+            <Icon name="dots" size={14} />
+          </button>
+        )}
+        content={() => <RowItems {...props} />}
+      />
     </div>
   );
 }
 
-function RowMenu({ run, view, setView, project }: Props & { run: RunRow }) {
-  const pinned = view.pinned.includes(run.id);
-  const base = view.baseline === run.id;
+/** A click that a browser would not open elsewhere. */
+function isPlain(event: MouseEvent): boolean {
+  return event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
+}
+
+function RowItems({ run, baseline, isPinned, project, acts }: RunProps) {
   return (
-    <Menu position="bottom-start" withinPortal>
-      <Menu.Target>
-        <ActionIcon className={styles.more} variant="subtle" color="gray" size="sm" aria-label={`More for ${run.name}`}>
-          <Icon name="dots" size={14} />
-        </ActionIcon>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Item
-          leftSection={<Icon name="pin" size={13} />}
-          onClick={() =>
-            setView({ pinned: pinned ? view.pinned.filter((id) => id !== run.id) : [...view.pinned, run.id] })
-          }
-        >
-          {pinned ? "Unpin" : "Pin to the top"}
-        </Menu.Item>
-        <Menu.Item
-          leftSection={<Icon name="compare" size={13} />}
-          onClick={() => setView({ baseline: base ? null : run.id })}
-        >
-          {base ? "No baseline" : "Compare all with it"}
-        </Menu.Item>
-        <ColourItems run={run} project={project} />
-      </Menu.Dropdown>
-    </Menu>
+    <Menu.Dropdown>
+      <Menu.Item leftSection={<Icon name="pin" size={13} />} onClick={() => acts.pin(run.id)}>
+        {isPinned ? "Unpin" : "Pin to the top"}
+      </Menu.Item>
+      <Menu.Item leftSection={<Icon name="compare" size={13} />} onClick={() => acts.compare(run.id)}>
+        {baseline?.id === run.id ? "No baseline" : "Compare all with it"}
+      </Menu.Item>
+      <ColourItems run={run} project={project} />
+    </Menu.Dropdown>
   );
 }
 
 const STATES: Record<string, string | undefined> = styles;
 
-function ValueCell({
+const ValueCell = memo(function ValueCell({
   run,
   column,
   baseline,
   onFilter,
-}: { run: RunRow; column: Column } & Pick<Props, "baseline" | "onFilter">) {
+}: {
+  run: RunRow;
+  column: Column;
+  baseline: RunRow | undefined;
+  onFilter: RowActs["filter"];
+}) {
   const { field, numeric, scope } = column;
   const cell = cellOf(run, field);
   const narrow = cell.text && field !== "created" && field !== "duration";
@@ -196,7 +213,7 @@ function ValueCell({
       )}
     </div>
   );
-}
+});
 
 function Difference({ of, to }: { of: number | undefined; to: number | undefined }) {
   if (of === undefined || to === undefined || to === 0 || of === to) return null;

@@ -1,14 +1,16 @@
 /** The runs table. Rows are asked for where it is scrolled to, columns are drawn where they are seen. */
 import { Checkbox } from "@mantine/core";
+import { useNavigate } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type RefObject, useEffect, useMemo, useRef, useState } from "react";
 import type { RunRow } from "../api/types";
 import type { Look } from "../charts/palette";
+import { segment } from "../shell/links";
 import type { SetView, SortKey, View } from "../state/view";
 import { type Column, nameWidth, seen } from "./columns";
 import { GroupLine } from "./GroupLine";
-import { HeaderCell } from "./HeaderCell";
-import { Row } from "./Row";
+import { HeaderCell, type Heads } from "./HeaderCell";
+import { Row, type RowActs } from "./Row";
 import styles from "./RunsTable.module.css";
 import type { TableItem } from "./useGroups";
 
@@ -44,7 +46,7 @@ export function RunsTable(props: TableProps) {
     count: props.rows,
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW,
-    overscan: 12,
+    overscan: 6,
   });
   const items = rows.getVirtualItems();
   const [top, bottom] = [items[0]?.index ?? 0, items.at(-1)?.index ?? 0];
@@ -74,6 +76,21 @@ export function RunsTable(props: TableProps) {
   const [from, to] = useScrolled(scroller);
   const cells = useMemo(() => seen(columns, from, to), [columns, from, to]);
   const shared = { ...props, template, columns: cells };
+  const acts = useActs(props);
+  const heads = useRef<Heads>(null as never);
+  heads.current = { ...props, loaded, sortBy };
+  const look = (run: RunRow | undefined) => ({
+    project: props.project,
+    run,
+    columns: cells,
+    template,
+    look: run && props.looks.get(run.id),
+    isHidden: run !== undefined && view.hidden.has(run.id),
+    isChosen: run !== undefined && selected.has(run.id),
+    isPinned: run !== undefined && view.pinned.includes(run.id),
+    baseline: props.baseline,
+    acts,
+  });
   return (
     <div
       ref={scroller}
@@ -104,11 +121,17 @@ export function RunsTable(props: TableProps) {
               <span className={styles.total}>{total.toLocaleString("en")}</span>
             </div>
             {columns.map((column) => (
-              <HeaderCell key={column.field} column={column} {...props} sortBy={sortBy} loaded={loaded} />
+              <HeaderCell
+                key={column.field}
+                column={column}
+                now={sortedBy(view, column.field)}
+                place={view.sort.length > 1 ? view.sort.findIndex((key) => key.field === column.field) + 1 : 0}
+                heads={heads}
+              />
             ))}
           </div>
           {pinned.map((run) => (
-            <Row key={run.id} run={run} {...shared} isPinned />
+            <Row key={run.id} {...look(run)} isOnTop />
           ))}
         </div>
         <div role="rowgroup" className={styles.rows} style={{ height: rows.getTotalSize() }}>
@@ -117,13 +140,40 @@ export function RunsTable(props: TableProps) {
             const place = { top: item.start, index: item.index };
             if (found?.kind === "group") return <GroupLine key={found.path} item={found} {...shared} {...place} />;
             if (found?.kind === "note") return <Note key={`note ${item.index}`} item={found} {...place} />;
-            const run = found?.run;
-            return <Row key={run?.id ?? item.index} run={run} level={found?.level ?? 0} {...shared} {...place} />;
+            // By their places, not by what is there: another order writes other texts and makes no new elements.
+            return <Row key={item.index} {...look(found?.run)} level={found?.level ?? 0} {...place} />;
           })}
         </div>
       </div>
     </div>
   );
+}
+
+/** What rows can do; the object stays the same, and acts as the page is when it is asked to. */
+function useActs(props: TableProps): RowActs {
+  const latest = useRef(props);
+  latest.current = props;
+  const navigate = useNavigate();
+  return useMemo(
+    () => ({
+      draw: (id) => latest.current.setView({ hidden: toggled(latest.current.view.hidden, id) }),
+      select: (id) => latest.current.onSelect(toggled(latest.current.selected, id)),
+      pin: (id) => latest.current.setView({ pinned: [...toggled(new Set(latest.current.view.pinned), id)] }),
+      compare: (id) => latest.current.setView({ baseline: latest.current.view.baseline === id ? null : id }),
+      filter: (condition) => latest.current.onFilter(condition),
+      open: (id) => {
+        const project = segment(latest.current.project);
+        void navigate({ to: "/$project/runs/$run", params: { project, run: segment(id) } });
+      },
+    }),
+    [navigate],
+  );
+}
+
+function toggled(ids: ReadonlySet<string>, id: string): Set<string> {
+  const next = new Set(ids);
+  if (!next.delete(id)) next.add(id);
+  return next;
 }
 
 /** Columns are drawn so far beyond what is seen, px; it is moved on in steps as long. */

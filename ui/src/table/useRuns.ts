@@ -57,14 +57,14 @@ export interface FoundRuns {
 }
 
 /** Runs with `from` up to `to` loaded; the first page always is. */
-export function useRuns(question: RunsQuestion, from: number, to: number): FoundRuns {
+export function useRuns(question: RunsQuestion, from: number, to: number, enabled = true): FoundRuns {
   const numbers = useMemo(() => {
     const last = Math.floor(Math.max(0, to) / PAGE);
     const found = new Set([0]);
     for (let number = Math.floor(Math.max(0, from) / PAGE); number <= last; number++) found.add(number);
     return [...found];
   }, [from, to]);
-  const results = useQueries({ queries: numbers.map((number) => runsPage(question, number)) });
+  const results = useQueries({ queries: numbers.map((number) => ({ ...runsPage(question, number), enabled })) });
   const error = results.find((result) => result.error)?.error;
   // What is there stays until the next is: while it loads, and when a filter cannot be read.
   const good = useRef(new Map<number, RunsPage | undefined>());

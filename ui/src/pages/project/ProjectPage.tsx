@@ -192,7 +192,7 @@ function useSpecial(
     [view.pinned, view.baseline],
   );
   const filter = ids.length ? `id in (${ids.map((id) => `'${id.replace(/['\\]/g, "\\$&")}'`).join(", ")})` : "id = ''";
-  const found = useRuns({ project, filter, find: "", sort: [], columns }, 0, 0);
+  const found = useRuns({ project, filter, find: "", sort: [], columns }, 0, 0, ids.length > 0);
   return useMemo(() => {
     const byId = new Map(found.first.map((run) => [run.id, run]));
     const pinned = view.pinned.map((id) => byId.get(id)).filter((run): run is RunRow => run !== undefined);
