@@ -67,7 +67,11 @@ export const HeaderCell = memo(function HeaderCell({ column, now, place, heads }
           else setOpen(true);
         }}
         onKeyDown={(event) => {
-          if (event.key === "ArrowDown") setOpen(true);
+          if (event.key !== "ArrowDown") return;
+          // A menu hears the keys of the whole window, and would take the one that opened it for its own.
+          event.preventDefault();
+          event.stopPropagation();
+          setOpen(true);
         }}
       >
         <span className={styles.text}>{title}</span>

@@ -2,6 +2,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef } from "react";
 import { listen } from "../../api/live";
+import type { RunsPage } from "../../api/types";
 import { applyNews } from "../../table/useRuns";
 
 const GATHER_MS = 400;
@@ -31,6 +32,12 @@ export function useLive(project: string): void {
     const stop = listen(
       { project, runs: [], keys: [], x: "_step" },
       {
+        // What was asked before the page's scripts ran may be older than what the stream begins with.
+        hello: () => {
+          const pages = queries.getQueriesData<RunsPage>({ queryKey: ["runs", project] });
+          const runs = pages.flatMap(([, page]) => page?.runs ?? []);
+          if (!runs.length || runs.some((run) => run.state === "running")) renew();
+        },
         run: (news) => {
           const count = Object.keys(news.summary).length;
           const isNew = applyNews(queries, project, news);
