@@ -57,14 +57,13 @@ WRONG = """async () => {
 STILL = "document.getAnimations().forEach((one) => { try { one.finish() } catch { one.cancel() } })"
 
 
-def check_looks(page: Page, what: str, *, aloud: bool = True) -> None:
+def check_looks(page: Page, what: str) -> None:
     """Check the page that is shown now, as it is: nothing is loaded again. Leaves it at 1440x900 and light.
 
     At every size in both themes nothing is cut or outside. axe reads all of the narrow page in the dark and of the wide
-    one in the light, and the contrasts of the wide one in the dark, where a size changes no colour. With `aloud=False`
-    it reads nothing.
+    one in the light, and the contrasts of the wide one in the dark, where a size changes no colour.
     """
-    if aloud and not page.evaluate("'axe' in window"):
+    if not page.evaluate("'axe' in window"):
         page.evaluate((ROOT / "ui" / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
     for theme, widths in (("dark", (1440, 1024, 390)), ("light", (390, 1024, 1440))):
         page.emulate_media(color_scheme=theme)
@@ -73,10 +72,9 @@ def check_looks(page: Page, what: str, *, aloud: bool = True) -> None:
             page.set_viewport_size({"width": width, "height": SIZES[width]})
             wrong = page.evaluate(WRONG)
             assert wrong == [], (what, theme, width, wrong)
-            if aloud and (theme, width) == ("dark", 1440):
+            if (theme, width) == ("dark", 1440):
                 _ask_axe(page, ", runOnly: ['color-contrast']", (what, theme, width))
-        if aloud:
-            _ask_axe(page, "", (what, theme, widths[-1]))
+        _ask_axe(page, "", (what, theme, widths[-1]))
 
 
 def _ask_axe(page: Page, rules: str, what: tuple[str, str, int]) -> None:

@@ -153,5 +153,5 @@ def test_the_menu_fits_and_has_names(visitor: Any, own: Any) -> None:
     check_looks(page, "the bar")
     page.locator("#page-tools button").first.click()
     expect(page.get_by_role("menuitem", name="Delete")).to_be_visible()
-    check_looks(page, "the menu", aloud=False)
+    check_looks(page, "the menu")
     visitor.page.goto("about:blank")

@@ -129,7 +129,7 @@ function Tools({ report, panel, onPanel }: ToolsProps) {
           </Button>
         </Menu.Target>
         <Menu.Dropdown>
-          <Menu.Item color="red" onClick={() => setDeleting(true)}>
+          <Menu.Item c="var(--bad)" onClick={() => setDeleting(true)}>
             Delete the report
           </Menu.Item>
         </Menu.Dropdown>

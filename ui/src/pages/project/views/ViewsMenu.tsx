@@ -17,7 +17,8 @@ export function ViewsMenu({ project, views }: { project: string; views: Views })
   const label = now ? now.name : "Views";
   return createPortal(
     <>
-      <Menu position="bottom-end" withinPortal width={260}>
+      {/* In the header and with nothing but items: so a screen reader finds it in a landmark, and whole. */}
+      <Menu position="bottom-end" withinPortal={false} withInitialFocusPlaceholder={false} width={260}>
         <Menu.Target>
           <Button
             size="xs"
@@ -90,7 +91,7 @@ function OfThis({ views, project, onTask }: { views: Views; project: string; onT
       <Menu.Item leftSection={<Icon name="bookmark" size={13} />} onClick={() => onTask("default")}>
         {now.is_default ? "No longer the default" : "Make it the default"}
       </Menu.Item>
-      <Menu.Item leftSection={<Icon name="trash" size={13} />} color="red" onClick={() => onTask("delete")}>
+      <Menu.Item leftSection={<Icon name="trash" size={13} />} c="var(--bad)" onClick={() => onTask("delete")}>
         Delete …
       </Menu.Item>
     </>
