@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import brotli
 import numpy as np
 import pytest
 from store_builder import START_US, StoreBuilder
@@ -202,7 +203,11 @@ def test_compression(served: Any) -> None:
     asked = {"runs": ["run1"], "keys": ["loss"]}
     with served.client(**{"Accept-Encoding": "identity"}) as client:
         plain = client.post("/api/v1/series", json=asked).content
-        for coding, unpacked in (("gzip", gzip.decompress), ("zstd", lambda data: ZstdDecompressor().decompress(data))):
+        for coding, unpacked in (
+            ("gzip", gzip.decompress),
+            ("br", brotli.decompress),
+            ("zstd", lambda data: ZstdDecompressor().decompress(data)),
+        ):
             headers = {"Accept-Encoding": coding}
             with client.stream("POST", "/api/v1/series", json=asked, headers=headers) as answer:
                 body = b"".join(answer.iter_raw())
@@ -210,7 +215,7 @@ def test_compression(served: Any) -> None:
                 assert answer.headers["vary"] == "Accept-Encoding"
             assert len(body) < len(plain)
             assert unpacked(body) == plain
-        refused = client.post("/api/v1/series", json=asked, headers={"Accept-Encoding": "gzip;q=0, zstd; q=0"})
+        refused = client.post("/api/v1/series", json=asked, headers={"Accept-Encoding": "gzip;q=0, zstd; q=0, br;q=0"})
         assert "content-encoding" not in refused.headers
 
 

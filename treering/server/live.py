@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["Feed", "event_stream"]
 
 _POLL_S = 0.1
+# Asking costs the more the more is watched: so many times its processor time is the pause after it, within limits.
+_PAUSE_PER_COST, _LONGEST_PAUSE_S = 9, 1.0
 # A database that cannot say whether anything was committed is asked this often.
 _ASK_S = 0.25
 # What a list shows of a run that goes on.
@@ -250,10 +252,12 @@ async def event_stream(feed: Feed, hello: dict[str, Any]) -> AsyncGenerator[byte
     """Yield a feed's events as an event stream, for as long as somebody reads it; `hello` is from `Feed.start`."""
     yield _event("hello", hello, feed.cursor())
     sent_s = marked_s = time.monotonic()
+    pause_s = _POLL_S
     while True:
-        await asyncio.sleep(_POLL_S)
+        await asyncio.sleep(pause_s)
         try:
-            events = await asyncio.to_thread(feed.poll)
+            events, cost_s = await asyncio.to_thread(_poll, feed)
+            pause_s = min(max(cost_s * _PAUSE_PER_COST, _POLL_S), _LONGEST_PAUSE_S)
         except TreeringError as error:
             events = [("trouble", {"message": str(error)})]
             await asyncio.sleep(_IDLE_S)
@@ -269,6 +273,12 @@ async def event_stream(feed: Feed, hello: dict[str, Any]) -> AsyncGenerator[byte
         elif now_s - sent_s > _IDLE_S:
             sent_s = now_s
             yield b": still here\n\n"  # so that proxies keep it open
+
+
+def _poll(feed: Feed) -> tuple[list[tuple[str, dict[str, Any]]], float]:
+    """Return the news, and the seconds of processor time that they took."""
+    begun_s = time.thread_time()
+    return feed.poll(), time.thread_time() - begun_s
 
 
 def _event(name: str, data: dict[str, Any], cursor: str | None = None) -> bytes:

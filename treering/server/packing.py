@@ -14,6 +14,7 @@ _SMALL = 1024
 _TEXTS = ("application/json", "application/vnd.treering.series", "text/", "application/javascript", "image/svg")
 _ZSTD_LEVEL = 1
 _GZIP_LEVEL = 1
+_BROTLI_QUALITY = 1  # as quick as gzip, and smaller; higher ones are slower and no smaller
 
 
 class Packing:
@@ -94,12 +95,16 @@ def taken_codings(accepted: str) -> set[str]:
 
 def _coding(accepted: str) -> str | None:
     taken = taken_codings(accepted)
-    return next((coding for coding in ("zstd", "gzip") if coding in taken), None)
+    return next((coding for coding in ("zstd", "br", "gzip") if coding in taken), None)
 
 
 def _encoded(body: bytes, coding: str) -> bytes:
     if coding == "gzip":
         return gzip.compress(body, _GZIP_LEVEL, mtime=0)
+    if coding == "br":  # Safari's; others take zstd
+        import brotli
+
+        return brotli.compress(body, quality=_BROTLI_QUALITY)
     from zstandard import ZstdCompressor
 
     return ZstdCompressor(level=_ZSTD_LEVEL).compress(body)
