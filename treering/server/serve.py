@@ -65,6 +65,7 @@ def make_server(options: ServerOptions) -> uvicorn.Server:
     import uvicorn
 
     from treering.server.app import create_app
+    from treering.server.protocol import PatientProtocol
     from treering.store.read_columns import CACHE
 
     CACHE.limit_bytes = max(CACHE.limit_bytes, _DECODED_BYTES)
@@ -74,6 +75,7 @@ def make_server(options: ServerOptions) -> uvicorn.Server:
         access_log=False,  # its lines would hold the start address
         server_header=False,
         proxy_headers=False,  # X-Forwarded-* is whatever a client likes to write
+        http=PatientProtocol,
         ws="none",
         lifespan="on",
         timeout_keep_alive=30,
