@@ -1,4 +1,4 @@
-"""The lists of what adapters and sweeps promise name tests that exist, and a promise has at least one."""
+"""The lists of what adapters, the server and sweeps promise name tests that exist, and a promise has at least one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def names_in(file: str) -> frozenset[str]:
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
 
 
-@pytest.mark.parametrize("row", [*ROWS, *SWEEP_ROWS], ids=lambda row: row[0])
+@pytest.mark.parametrize("row", [*ROWS, *SWEEP_ROWS, *promised("server")], ids=lambda row: row[0])
 def test_each_promise_has_its_tests(row: list[str]) -> None:
     promise, tests = row
     named = re.findall(r"`(\w+/test_\w+\.py)::(test_\w+)`", tests)
