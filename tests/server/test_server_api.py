@@ -275,4 +275,5 @@ def test_a_store_that_is_not_there_yet(tmp_path: Any, serve: Callable[..., Any])
         assert client.get("/api/v1/projects").json() == []
         assert client.get("/api/v1/runs/r").status_code == 404
         StoreBuilder(tmp_path / "later").run("r").database.close()
-        assert client.get("/api/v1/projects").json() == [{"name": "p", "runs": 1}]
+        (project,) = client.get("/api/v1/projects").json()
+        assert (project["name"], project["runs"], project["running"]) == ("p", 1, 0)

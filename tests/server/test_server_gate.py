@@ -339,11 +339,11 @@ def test_frames_of_a_named_page_only(serve: Any, served: Any) -> None:
 
 
 def test_a_bug_of_ours_is_a_plain_500(served: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
-    def fail(_self: Any) -> list[str]:
+    def fail(_self: Any) -> object:
         raise ValueError("a secret of the store")
 
     with served.client() as client:
-        monkeypatch.setattr("treering.server.shelf.Library.projects", fail)
+        monkeypatch.setattr("treering.server.shelf.Library.tallies", fail)
         for _ in range(3):
             answer = client.get("/api/v1/projects")
             assert answer.status_code == 500
