@@ -170,7 +170,7 @@ def _shown(row: dict[str, Any], beside: dict[str, dict[str, Any]]) -> str:
     if row["part"] == "speed":
         return f"{row['suggest_s']:.3f} s ({row['cpu_s']:.3f} of CPU)"
     if row["part"] != "learning":
-        return f"{row['regret']:.5f}"
+        return f"{row['regret']:.3g}"
     # Bayesmark's: 0 is what a random first point gives, 100 the best that anybody found.
     least = min(one["least"] for one in beside.values())
     start = statistics.median(one["first"] for one in beside.values())
