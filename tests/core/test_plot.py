@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
-from sklearn import metrics
 
 import treering
 from treering.errors import UsageError
+
+torch = pytest.importorskip("torch")
+metrics = pytest.importorskip("sklearn.metrics")
 
 RANDOM = np.random.default_rng(3)
 TRUE = RANDOM.integers(0, 3, 400)
