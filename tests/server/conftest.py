@@ -51,6 +51,15 @@ class Served:
         return httpx.Client(base_url=self.url, headers=headers, timeout=60)
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """Where a server keeps runs."""
+    if request.param == "sqlite":
+        return tmp_path / "server"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
 @contextmanager
 def serving(place: Path | str, **options: Any) -> Iterator[Served]:
     """Serve a store on a free port of this machine."""

@@ -25,14 +25,6 @@ BEGAN_US = 1_767_225_600_000_000
 QUIET: dict[str, Any] = {"quiet": True, "capture_git": False, "system_interval_s": 0, "console": False}
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
-    if request.param == "sqlite":
-        return tmp_path / "server"
-    url: str = request.getfixturevalue("postgres_url")
-    return url
-
-
 @pytest.fixture(scope="module")
 def taking(tmp_path_factory: pytest.TempPathFactory, serve_all: Callable[..., Any]) -> Iterator[Any]:
     with serve_all(tmp_path_factory.mktemp("columns") / "server") as served:

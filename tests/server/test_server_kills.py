@@ -41,15 +41,6 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploading, "_MAX_RETRY_S", 0.1)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
-    """Where a server keeps runs."""
-    if request.param == "sqlite":
-        return tmp_path / "server"
-    url: str = request.getfixturevalue("postgres_url")
-    return url
-
-
 def completed(local: Path, place: Path | str, url: str, run_id: str) -> int:
     """Sync until the server has all of a run; how many rows it has."""
     (synced,) = sync_runs(local, Server(url, TOKEN), [run_id])

@@ -15,7 +15,7 @@ from treering.server.incoming_columns import read_incoming_columns
 from treering.server.incoming_rows import read_incoming
 from treering.server.refusals import Refusal
 from treering.server.routes_runs import RunId
-from treering.store.arrivals import Gap
+from treering.store.arrivals import Arrival, Arriving, Gap
 from treering.store.arriving_documents import OtherRun, check_document
 from treering.store.departures import document_of
 from treering.store.values import encode
@@ -43,6 +43,14 @@ def binary_body(kind: str, text: str, schema: dict[str, Any] | None = None) -> d
 
 def _told(progress: Progress) -> shapes.RunProgress:
     return shapes.RunProgress(**msgspec.to_builtins(progress))
+
+
+def _add(arrival: Arrival, stream: str, first_row: int, stop: int, rows: Arriving) -> int:
+    """Add rows in whatever form; returns the number of the next one."""
+    try:
+        return arrival.append(stream, first_row, stop, rows)
+    except Gap as gap:
+        raise Refusal(409, "gap", f"row {first_row} came, and {gap}", gap.expected) from None
 
 
 _DOCUMENT = {"type": "object", "description": ", ".join(RunDocument.__struct_fields__)}
@@ -82,10 +90,7 @@ async def append(
 
     def work() -> int:
         rows, end = read_incoming(body, stream, first_row, stop)
-        try:
-            return inbox.arrival(run_id).append(stream, first_row, end, rows)
-        except Gap as gap:
-            raise Refusal(409, "gap", f"row {first_row} came, and {gap}", gap.expected) from None
+        return _add(inbox.arrival(run_id), stream, first_row, end, rows)
 
     return shapes.Appended(next_row=await run_in_threadpool(work))
 
@@ -108,10 +113,7 @@ async def append_columns(
 
     def work() -> int:
         rows = read_incoming_columns(body, first_row, stop)
-        try:
-            return inbox.arrival(run_id).append(stream, first_row, stop, rows)
-        except Gap as gap:
-            raise Refusal(409, "gap", f"row {first_row} came, and {gap}", gap.expected) from None
+        return _add(inbox.arrival(run_id), stream, first_row, stop, rows)
 
     return shapes.Appended(next_row=await run_in_threadpool(work))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from treering.errors import NotFound
 from treering.online.delivery import Progress
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from treering.store.database import Database
     from treering.store.uniform import Block
 
-__all__ = ["Arrival", "Gap"]
+__all__ = ["Arrival", "Arriving", "Gap"]
+
+#: Rows in one of the forms in which they come: records, or columns.
+Arriving: TypeAlias = "Sequence[Row | Block] | PackedRows"
 
 _STREAMS = ("history", "system", "console", "events")
 
@@ -124,7 +127,7 @@ class Arrival:
 
     # -- parts --------------------------------------------------------------------------------------------------------
 
-    def append(self, stream: str, first_row: int, stop: int, rows: Sequence[Row | Block] | PackedRows) -> int:
+    def append(self, stream: str, first_row: int, stop: int, rows: Arriving) -> int:
         """Add rows to a stream; those that are there already are left out.
 
         Args:
@@ -156,15 +159,13 @@ class Arrival:
                 self._store(stream, first_row, prepared, rows)
             return self.history.next_row(stream)
 
-    def _prepare(self, stream: str, stop: int, rows: Sequence[Row | Block] | PackedRows) -> PreparedRows:
+    def _prepare(self, stream: str, stop: int, rows: Arriving) -> PreparedRows:
         if isinstance(rows, PackedRows):
             return PreparedRows(stream, stop, rows.since(self.history.next_row(stream)))
         prepared = self.history.prepare(stream, rows) if rows else None
         return PreparedRows(stream, stop, prepared.parts if prepared is not None else [])
 
-    def _store(
-        self, stream: str, first_row: int, prepared: PreparedRows, rows: Sequence[Row | Block] | PackedRows
-    ) -> None:
+    def _store(self, stream: str, first_row: int, prepared: PreparedRows, rows: Arriving) -> None:
         columns = self.history.append(prepared)
         if stream != "history":
             return
