@@ -6,6 +6,7 @@ import { Icon } from "../Icons";
 import { groups } from "./match";
 import styles from "./Palette.module.css";
 import { useEntries } from "./useEntries";
+import { useSelection } from "./useSelection";
 
 const [store, palette] = createSpotlight();
 
@@ -18,6 +19,7 @@ export function Palette({ onClose, onKeys }: Props) {
   const [typed, setTyped] = useState("");
   const entries = useEntries(typed, onKeys);
   const found = groups(entries, typed);
+  const onKeyDown = useSelection(store, typed, found);
   useEffect(() => {
     palette.open();
     return () => palette.close();
@@ -41,6 +43,7 @@ export function Palette({ onClose, onKeys }: Props) {
         aria-label="Search and commands"
         placeholder="Runs, metrics, pages, commands"
         leftSection={<Icon name="search" size={15} />}
+        onKeyDown={onKeyDown}
       />
       <Spotlight.ActionsList>
         {found.map(({ title, entries: some }) => (
