@@ -11,6 +11,8 @@ import argparse
 import itertools
 import os
 import shlex
+import sys
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -31,6 +33,11 @@ def sparkline(values: list[float], width: int = 32) -> str:
     return "".join(BARS[1 + round((mean - low) / ((high - low) or 1) * (len(BARS) - 2))] for mean in means)
 
 
+def here(path: Path) -> str:
+    """A path as it is typed where this program was started."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
 def main(timesteps: int = 16_384, epochs: int = 8) -> None:
     """Train both, then show what the store says about them."""
     console = Console()
@@ -49,12 +56,21 @@ def main(timesteps: int = 16_384, epochs: int = 8) -> None:
         run.finish()
     show(console, agent, "episode/return", "sb3_ppo.py")
     show(console, reader, "val/accuracy", "keras_digits.py")
-    store = agent.store_dir
-    prefix = "" if "TREERING_DIR" not in os.environ else f"TREERING_DIR={shlex.quote(str(store))} "
-    commands = ["runs", f"show {agent.id}", f"plot {agent.id} episode/return_mean", f"diff {agent.id} {reader.id}"]
+    store = here(agent.store_dir)
+    prefix = "" if "TREERING_DIR" not in os.environ else f"TREERING_DIR={shlex.quote(store)} "
+    # A command of this environment, which need not be the one of the terminal it is copied to.
+    own = here(Path(sys.executable).with_name("treering"))
+    prefix += "treering" if Path(own).is_absolute() else shlex.quote(own)
+    commands = [
+        "runs",
+        f"show {agent.id}",
+        f"plot {agent.id} episode/return_mean",
+        f"diff {agent.id} {reader.id}",
+        "ui",
+    ]
     console.print(f"\nBoth runs lie in [bold]{store}[/]. To look around:\n", soft_wrap=True)
     for command in commands:  # whole lines, to be copied
-        console.print(f"  {prefix}treering {command}", style="cyan", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"  {prefix} {command}", style="cyan", markup=False, highlight=False, soft_wrap=True)
 
 
 def show(console: Console, recorded: treering.Run, key: str, source: str) -> None:

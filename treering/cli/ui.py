@@ -42,6 +42,7 @@ def command(
     show the same token (`treering login`); --token-file keeps it from one start to the next.
     """
     from treering.server.options import ServerOptions, is_loopback
+    from treering.server.routes_pages import STATIC
     from treering.server.serve import listen, make_server, open_browser, start_page
     from treering.server.tokens import kept_token, new_token
 
@@ -66,6 +67,8 @@ def command(
     url = f"http://{shown}:{number}{root_path}/login?token={options.token}"
     server = make_server(options)
     click.echo(f"treering is at {url}\nCtrl-C stops it.")
+    if not (STATIC / "index.html").is_file():
+        click.echo("The dashboard's pages are not built in this checkout; `nox -s ui` builds them.", err=True)
     with listener, start_page(url) as page:
         if browser:
             open_browser(page)
