@@ -189,15 +189,14 @@ class TreeringCallback(BaseCallback):
     def _end_episodes(self, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
         for env in map(int, dones.nonzero()[0]):
             info = infos[env]
-            counted = None if self._monitored else self._episodes.end(env)
             seen = info.get("episode")
-            if seen is not None:
-                episode = Episode(seen["r"], seen["l"], seen.get("t"))
-            elif counted is None:
+            if seen is None and self._monitored:
                 continue  # a wrapper around Monitor starts anew within an episode, at each life lost for example
-            else:
+            episode = self._episodes.end(env)
+            if seen is None:
                 self._tell_unmonitored()
-                episode = counted._replace(time_s=None)
+            else:  # Monitor's time is the one since it was made
+                episode = Episode(seen["r"], seen["l"], episode.time_s)
             row = self._episodes.row(
                 episode, env, truncated=info.get("TimeLimit.truncated", False), success=info.get("is_success")
             )
@@ -207,7 +206,7 @@ class TreeringCallback(BaseCallback):
     def _tell_unmonitored(self) -> None:
         if not self._unmonitored:
             self._unmonitored = True
-            self._training.warn("the environments have no Monitor; episodes are counted from rewards, without time")
+            self._training.warn("the environments have no Monitor; episodes are counted from rewards and ends")
 
     def _tell_stopped(self) -> None:
         """A callback returned False, or RL-Zoo swallowed a Ctrl-C: nothing else tells of it."""

@@ -4,9 +4,8 @@
 
     trainer = Trainer(model, args, train_dataset=data, callbacks=[TreeringCallback(project="tiny-bert")])
 
-or, where this module has been imported, `TrainingArguments(report_to="treering")`. Recorded: all that the Trainer logs,
-at the number of updates done (`state.global_step`); learning rates; losses that its log hides; arguments, model, sizes;
-each checkpoint folder.
+or, with this module imported, `TrainingArguments(report_to="treering")`. Recorded: all that the Trainer logs, at the
+number of updates done (`state.global_step`); learning rates; hidden losses; arguments; model; checkpoint folders.
 """
 
 from __future__ import annotations
@@ -88,6 +87,10 @@ class TreeringCallback(TrainerCallback, ExportableState):
         options["include_optimizer_state"] = self.include_optimizer_state
         return {"args": options, "attributes": {"treering_run": self._training.state()}}
 
+    def on_init_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        with self._training.guard("on_init_end"):
+            integration.record_alone(self._whole, control)
+
     def on_train_begin(
         self,
         args: TrainingArguments,
@@ -99,8 +102,7 @@ class TreeringCallback(TrainerCallback, ExportableState):
     ) -> None:
         with self._training.guard("on_train_begin"):
             # Resumed from a checkpoint written without this callback, the Trainer finds no place for its state.
-            places = cast("dict[str, Any]", state.stateful_callbacks)
-            saved = places.setdefault(type(self).__name__, self.state())
+            saved = cast("dict[str, Any]", state.stateful_callbacks).setdefault(type(self).__name__, self.state())
             resumed = integration.run_in(saved) if state.global_step > 0 else {}
             self._whole.framework_rank = 0 if state.is_world_process_zero else args.process_index or 1
             self._training = self._whole.trial() if state.is_hyper_param_search else self._whole
@@ -159,8 +161,7 @@ class TreeringCallback(TrainerCallback, ExportableState):
             names = WATCHED_NAMES if self._whole.options.get("watch") else NAMES
             row = {names.get(name, name): value for name, value in values.items()}
             if "loss" in row:
-                row |= self._rates_of(optimizer)
-                row |= self._hidden(float(row["loss"]))
+                row |= self._rates_of(optimizer) | self._hidden(float(row["loss"]))
                 self._logged_at = state.global_step
             self._training.log(row, step=state.global_step, prefix="train", epoch=epoch, tokens=tokens or None)
 
@@ -216,9 +217,9 @@ class TreeringCallback(TrainerCallback, ExportableState):
         """Log the loss of an update that the Trainer's `logging_steps` leaves out."""
         loss = None if self._losses is None else self._losses.of_update(state.global_step)
         if loss is not None:
-            self._logged_at = state.global_step
-            row = {"loss": loss, **self._rates_of(optimizer)}
-            self._training.log(row, step=state.global_step, prefix="train", epoch=state.epoch)
+            row, step = {"loss": loss, **self._rates_of(optimizer)}, state.global_step
+            self._logged_at = step
+            self._training.log(row, step=step, prefix="train", epoch=state.epoch)
 
     def _rates_of(self, optimizer: torch.optim.Optimizer | None) -> dict[str, object]:
         return {} if optimizer is None else self._rates.row([optimizer])

@@ -14,7 +14,7 @@ from treering.integrations.torch import Rates, describe_model, describe_optimize
 from treering.training import Score, Training, metric_name, number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import torch
     from lightning.__version__ import version
@@ -297,15 +297,35 @@ def record_checkpoint(training: Training, saver: Any, stage: Stage | None) -> No
         value = None if saver.current_score is None else float(saver.current_score)
         best = os.path.realpath(saved) == os.path.realpath(saver.best_model_path)
         score = Score(series or series_name(saver.monitor), value, saver.mode, best=best)
-    training.checkpoint(
-        saved,
-        step=saver._last_global_step_saved,
-        score=score,
-        linkable=stage is not None and _is_replaced(saved, stage.trainer),
-        metadata={} if stage is None else {"epoch": stage.trainer.current_epoch},
-    )
+    step, metadata = saver._last_global_step_saved, {} if stage is None else {"epoch": stage.trainer.current_epoch}
+    trainer = None if stage is None else stage.trainer
+
+    def take() -> None:
+        linkable = trainer is not None and _is_replaced(saved, trainer)
+        training.checkpoint(saved, step=step, score=score, linkable=linkable, metadata=metadata)
+
+    writer = None if trainer is None else _background_writer(trainer)
+    if writer is None:
+        take()
+    else:
+        writer._executor.submit(_take_written, training, writer, take)
     if stage is not None:
         stage.pace.leave_out()
+
+
+def _background_writer(trainer: Trainer) -> Any:
+    """Return what saves in a thread of its own, one file after the other; None where the file is there by now."""
+    writer: Any = trainer.strategy.checkpoint_io
+    while writer is not None and all(kind.__name__ != "AsyncCheckpointIO" for kind in type(writer).__mro__):
+        writer = getattr(writer, "checkpoint_io", None)  # of one that is wrapped around others
+    return None if getattr(writer, "_executor", None) is None else writer
+
+
+def _take_written(training: Training, writer: Any, take: Callable[[], None]) -> None:
+    """Called by the writer's thread between one file and the next, which may be written over this one."""
+    with training.guard("after_save_checkpoint"):
+        if writer._error is None:  # else it is Lightning's to tell, and an older file may lie there
+            take()
 
 
 def _is_replaced(saved: str, trainer: Any) -> bool:

@@ -26,7 +26,9 @@ with framework("transformers", extra="transformers"):
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from transformers import TrainerState, TrainingArguments
+    from transformers import TrainerControl, TrainerState, TrainingArguments
+
+    from treering.training import Training
 
 __all__ = [
     "LARGE_LOSS",
@@ -36,6 +38,7 @@ __all__ = [
     "is_json",
     "loss_factor",
     "newest_folder",
+    "record_alone",
     "run_in",
     "saved_files",
     "score_of",
@@ -46,6 +49,7 @@ LARGE_LOSS = (
     "with gradient_accumulation_steps={0} the Trainer logs {0} times the loss of this model, which does not divide by "
     "the number of items; train/loss is kept as it is, train/loss_per_item is the loss"
 )
+_RECORDS = "_treering_training"
 _MOST_KEPT = 4096
 _CLOSE = 0.02
 
@@ -164,9 +168,33 @@ def describe(args: TrainingArguments, model: Any) -> Iterator[tuple[str, object]
     yield "args", cast("Any", args).to_dict()
     if model is not None:
         model = getattr(model, "module", model)
-        yield "model", {**describe_model(model), "config": getattr(model, "config", None)}
-        if adapters := getattr(model, "peft_config", None):
+        yield "model", {**describe_model(model), "config": _as_dict(getattr(model, "config", None))}
+        adapters: Any = getattr(model, "peft_config", None)
+        if isinstance(adapters, dict):
+            adapters = {name: _as_dict(one) for name, one in cast("dict[str, Any]", adapters).items()}
+        if adapters:
             yield "peft", adapters
+
+
+def _as_dict(config: Any) -> object:
+    """What a configuration calls its own settings; the object also has what all models of its kind share."""
+    try:
+        return config.to_dict()
+    except Exception:  # not every one has it, or can do it: whatever the object shows then
+        return config
+
+
+def record_alone(training: Training, control: TrainerControl) -> None:
+    """Let the callback that a Trainer was given last record alone, where it has two.
+
+    Args:
+        training: of a callback, which a Trainer that is being built has just asked.
+        control: of this Trainer.
+    """
+    shared, earlier = vars(control), vars(control).get(_RECORDS)
+    if earlier is not None and earlier is not training:
+        earlier.options.update(rank=1, rank_streams=False)  # as on a rank that records nothing
+    shared[_RECORDS] = training
 
 
 def loss_factor(model: torch.nn.Module, accumulation: int) -> int:

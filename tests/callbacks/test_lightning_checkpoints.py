@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from pathlib import Path
 from typing import Any
@@ -136,3 +137,22 @@ def test_a_sharded_checkpoint_is_kept_whole(tmp_path: Path, only_run: OneRun) ->
         there = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
         assert {one.path for one in version.files()} == there.keys() >= {".metadata", "meta.pt"}
         assert all(version.read(name) == path.read_bytes() for name, path in there.items())
+
+
+def test_a_writer_in_the_background_that_writes_over_its_file(tmp_path: Path, only_run: OneRun) -> None:
+    """What lies there when Lightning tells of a checkpoint is the one before: it must not be taken for the new one."""
+    saver = ModelCheckpoint(tmp_path, every_n_train_steps=1, save_top_k=0, save_last=True)
+    fit = trainer(
+        tmp_path,
+        TreeringLogger(checkpoints="all"),
+        max_epochs=3,
+        callbacks=[saver],
+        plugins=[AsyncCheckpointIO(SlowIO())],
+    )
+    fit.fit(Module(), batches(1))
+    steps = {
+        version.metadata["step"]: torch.load(io.BytesIO(version.read("last.ckpt")), weights_only=False)["global_step"]
+        for version in only_run().versions()
+    }
+    assert steps[3] == 3
+    assert all(step == inside for step, inside in steps.items())

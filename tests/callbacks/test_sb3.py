@@ -97,6 +97,11 @@ def monitored(folder: Path) -> list[list[tuple[float, int]]]:
     return found
 
 
+def seconds_of(path: Path) -> float:
+    """When the last episode ended, since Monitor was made."""
+    return float(path.read_text().splitlines()[-1].split(",")[2])
+
+
 def test_every_episode_of_monitor_and_both_updates_are_there(tmp_path: Path, only_run: OneRun) -> None:
     env = Monitor(cartpole(15), str(tmp_path / "only"))
     PPO("MlpPolicy", env, **SMALL).learn(64, callback=TreeringCallback())
@@ -105,7 +110,9 @@ def test_every_episode_of_monitor_and_both_updates_are_there(tmp_path: Path, onl
     run = only_run()
     assert len(expected) > 1
     assert [one[:2] for one in episodes_of(run)] == expected
-    assert run.history("episode/time").rows == len(expected)
+    times = run.history("episode/time").values
+    assert len(times) == len(expected)
+    assert 0 < sum(times) <= seconds_of(tmp_path / "only.monitor.csv"), "of each episode, not since Monitor was made"
     assert run.history("train/loss").x.tolist() == [64, 64]
     assert run.history("train/n_updates").values.tolist() == [1, 2]
 
@@ -147,7 +154,7 @@ def test_environments_without_a_monitor_are_counted(only_run: OneRun) -> None:
     for index, expected in enumerate(episodes):
         assert [one for one, at in zip(episodes_of(run), where, strict=True) if at == index] == expected
     assert {truncated for _, _, truncated in episodes_of(run)} == {True, False}
-    assert "episode/time" not in run.metrics
+    assert all(seconds > 0 for seconds in run.history("episode/time").values)
     successes = run.history("episode/is_success").values.tolist()
     assert successes == [length > 15 for _, length, _ in episodes_of(run)]
 

@@ -266,6 +266,7 @@ def test_config(tmp_path: Path, only_run: OneRun) -> None:
     assert config["mine"] == 1
     assert (mine["args"]["learning_rate"], mine["args"]["max_steps"]) == (0.1, 4)
     assert mine["model"]["config"]["hidden_size"] == 4
+    assert mine["model"]["config"].keys() <= fit.model.config.to_dict().keys()
     assert mine["model"]["parameters"] == sum(one.numel() for one in fit.model.parameters())
     assert mine["examples"] == {"train": 8, "eval": 2}
     assert mine["peft"]["default"]["rank"] == 8
@@ -329,6 +330,14 @@ def test_best_and_last_with_accumulated_gradients_and_one_folder_kept(tmp_path: 
 
 def test_report_to(tmp_path: Path, only_run: OneRun) -> None:
     trainer(tmp_path, report_to="treering").train()
+    assert only_run().history("train/loss").x.tolist() == [1, 2, 3, 4]
+
+
+def test_named_and_given_too_the_given_one_records(tmp_path: Path, only_run: OneRun) -> None:
+    fit = trainer(tmp_path, TreeringCallback(name="mine"), report_to="treering")
+    fit.train()
+    fit.evaluate()
+    assert only_run().name == "mine"
     assert only_run().history("train/loss").x.tolist() == [1, 2, 3, 4]
 
 
