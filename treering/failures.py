@@ -53,9 +53,11 @@ def describe(error: BaseException | str, last_step: int | None, step: int | None
 
     Args:
         error: what happened.
-        last_step: the last step logged before it.
+        last_step: the last step logged before it; below 0 where there was none.
         step: that it happened at, where somebody knows; kept with an exception, which others tell of again later.
     """
+    if last_step is not None and last_step < 0:
+        last_step = None  # nothing was logged
     if isinstance(error, str):
         step = last_step if step is None else step
         return {"type": "", "message": _shortened(error), "traceback": "", "step": step}

@@ -309,7 +309,9 @@ thread.start(); thread.join()
 
 def test_all_runs_of_a_process_are_told(tmp_path: Path, store: Path) -> None:
     run_program(START + "treering.init(project='p', id='r2'); raise ValueError", tmp_path)
-    assert [run.state for run in treering.Api(store).runs()] == ["failed", "failed"]
+    runs = treering.Api(store).runs()
+    assert [run.state for run in runs] == ["failed", "failed"]
+    assert [run.failure and run.failure["step"] for run in runs] == [None, None], "nothing was logged"
 
 
 @pytest.mark.parametrize("error", ["Loud", "Long"])
