@@ -100,6 +100,14 @@ def test_show(store: StoreBuilder, call: Call) -> None:
     assert data["capture"]["git"]["branch"] == "main"
 
 
+def test_show_puts_a_programs_own_settings_before_a_frameworks(store: StoreBuilder, call: Call) -> None:
+    store.run("ccc3", name="third", config={"hf": {f"setting_{number}": number for number in range(50)}, "lr": 0.1})
+    shown = call("show", "third", width=100).out.partition("Config\n")[2].splitlines()
+    assert shown[0].split() == ["lr", "0.1"]
+    assert shown[39].split() == ["hf.setting_38", "38"]
+    assert shown[40] == "and 11 more, see --json"
+
+
 def test_show_an_unknown_run(store: StoreBuilder, call: Call) -> None:
     done = call("show", "frist")
     assert done.code == 1

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command", "environment_of", "git_of", "source_of"]
 
+_SHOWN_CONFIG = 40
 _SHOWN_METRICS = 40
 _SPARK_WIDTH = 24
 _SHOWN_FRAMES = 12
@@ -162,7 +163,15 @@ def _config(run: ApiRun) -> list[RenderableType]:
     flat = leaves(run.config)
     if not flat:
         return []
-    return [heading("\nConfig"), _grid((key, Text(fmt.value(found))) for key, found in flat.items())]
+    # Frameworks have more to say than anybody reads; a program's own settings are short, and mostly at the top.
+    keys = sorted(flat, key=lambda key: "." in key)
+    parts: list[RenderableType] = [
+        heading("\nConfig"),
+        _grid((key, Text(fmt.value(flat[key]))) for key in keys[:_SHOWN_CONFIG]),
+    ]
+    if len(keys) > _SHOWN_CONFIG:
+        parts.append(Text(f"and {len(keys) - _SHOWN_CONFIG:,} more, see --json", style="dim"))
+    return parts
 
 
 def _metrics(run: ApiRun) -> list[RenderableType]:
