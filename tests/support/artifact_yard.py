@@ -103,10 +103,9 @@ def main() -> None:
     import blake3  # noqa: F401
     import numpy as np  # noqa: F401
     import pyfastcdc  # noqa: F401
-    import zstandard  # noqa: F401
 
     import treering  # noqa: F401
-    from treering import start  # noqa: F401
+    from treering import start, zstd  # noqa: F401
     from treering.artifacts import (
         Artifact,  # noqa: F401
         alone,  # noqa: F401

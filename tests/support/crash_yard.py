@@ -149,10 +149,9 @@ def main() -> None:
     import httpx  # noqa: F401
     import numpy as np  # noqa: F401
     import pcodec  # noqa: F401
-    import zstandard  # noqa: F401
 
     import treering  # noqa: F401
-    from treering import start  # noqa: F401
+    from treering import start, zstd  # noqa: F401
     from treering.online import uploading  # noqa: F401
     from treering.store import recover, superseded  # noqa: F401
 

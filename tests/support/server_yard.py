@@ -77,11 +77,11 @@ def main() -> None:
     import pcodec  # noqa: F401
     import psycopg  # noqa: F401
     import sqlalchemy.dialects.postgresql.psycopg  # noqa: F401
-    import zstandard  # noqa: F401
 
     import treering.server.app
     import treering.store.schema
-    import treering.store.superseded  # noqa: F401
+    import treering.store.superseded
+    import treering.zstd  # noqa: F401
 
     output = Path(sys.argv[1])
     servers: dict[int, int] = {}

@@ -14,10 +14,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import zstandard
-
 from treering.artifacts.manifest import ID_BYTES
 from treering.errors import CorruptData
+from treering.zstd import Packer, ZstdError, unpack
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,19 +70,15 @@ class _OfThread(threading.local):
     """A compressor takes longer to make than to use on a piece of a few kilobytes; threads must not share one."""
 
     def __init__(self) -> None:
-        self.compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=False)
-        # For planes, in which nothing repeats: hardly any search, and statistics of their own for each 16 KiB, since
-        # the numbers of two tensors in one chunk have little in common.
-        parameters = zstandard.ZstdCompressionParameters.from_level(_LEVEL, window_log=14, hash_log=6, min_match=7)
-        self.entropy = zstandard.ZstdCompressor(compression_params=parameters)
-        self.decompressor = zstandard.ZstdDecompressor()
+        self.bytes = Packer(_LEVEL)
+        self.planes = Packer(_LEVEL, planes=True)
 
 
 _of_thread = _OfThread()
 
 
 def _zstd(data: bytes | memoryview) -> bytes:
-    return _of_thread.compressor.compress(data)
+    return _of_thread.bytes.pack(data)
 
 
 def compress(data: memoryview) -> tuple[int, Buffer]:
@@ -183,7 +178,7 @@ def _join(data: memoryview, width: int, phase: int, parts: list[bytes]) -> bytes
 
 def _packed(part: bytes) -> bytes:
     """Return a part compressed by what suits it: statistics of numbers side by side, or bytes that repeat."""
-    small = _of_thread.entropy.compress(part)
+    small = _of_thread.planes.pack(part)
     return min(small, _zstd(part), key=len) if len(small) <= _PLANE_WORTH * len(part) else small
 
 
@@ -203,7 +198,7 @@ def _parse(stored: memoryview, size: int) -> tuple[int, int, list[npt.NDArray[An
     for length in lengths:
         part = stored[at : at + (length or count)]
         at += len(part)
-        plain = _of_thread.decompressor.decompress(part, max_output_size=count) if length else part
+        plain = unpack(part, count) if length else part
         parts.append(np.frombuffer(plain, np.uint8, count))
     return width, phase, parts, around
 
@@ -273,14 +268,14 @@ def decode(codec: int, stored: memoryview, target: memoryview, before: memoryvie
         if codec == RAW:
             target[:] = stored
         elif codec == ZSTD:
-            target[:] = _of_thread.decompressor.decompress(stored, max_output_size=len(target))
+            target[:] = unpack(stored, len(target))
         elif codec == PLANES:
             _decode_planes(stored, target)
         elif codec == DIFFERENCE and before is not None:
             _decode_difference(stored, target, before)
         else:
             raise CorruptData(f"it has codec {codec}, which this treering does not know")
-    except (zstandard.ZstdError, ValueError, IndexError) as error:
+    except (ZstdError, ValueError, IndexError) as error:
         raise CorruptData(f"it cannot be unpacked: {error}") from error
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import zstandard
 from blake3 import blake3
 
 from treering.artifacts.cutting import MAX_CHUNK
 from treering.errors import CorruptData
+from treering.zstd import Packer, ZstdError, announced, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,10 +29,10 @@ _WORTH = 0.9
 def frame_chunk(chunk_id: bytes, data: memoryview) -> list[bytes | memoryview]:
     """Return the parts of one chunk's frame."""
     packed: bytes | memoryview = data
-    compressor = zstandard.ZstdCompressor(level=_LEVEL)
+    compressor = Packer(_LEVEL)
     trial = data[:_SAMPLE]
-    if len(compressor.compress(trial)) < _WORTH * len(trial):
-        tried = compressor.compress(data)
+    if len(compressor.pack(trial)) < _WORTH * len(trial):
+        tried = compressor.pack(data)
         packed = tried if len(tried) < len(data) else data
     head = chunk_id + len(data).to_bytes(4, "little") + len(packed).to_bytes(4, "little")
     return [head, packed]
@@ -65,8 +65,8 @@ def read_frames(read: Callable[[int], bytes]) -> Iterator[tuple[bytes, bytes]]:
 def _unpacked(data: bytes, size: int) -> bytes:
     try:
         # Room is made for what a frame says that it unpacks to, so that is looked at first.
-        if zstandard.frame_content_size(data) != size:
+        if announced(data) != size:
             raise CorruptData("a chunk unpacks to another size than it says")
-        return zstandard.ZstdDecompressor(max_window_size=1 << 24).decompress(data, max_output_size=size)
-    except zstandard.ZstdError as error:
+        return unpack(data, size)
+    except ZstdError as error:
         raise CorruptData(f"a chunk cannot be unpacked: {error}") from None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-import zstandard
 from blake3 import blake3
 
 from treering.errors import CorruptData
+from treering.zstd import ZstdError, pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -81,7 +81,7 @@ def file_digest(ids: Sequence[bytes]) -> bytes:
 def encode_manifest(entries: Iterable[Entry]) -> bytes:
     """Return the bytes that the database keeps; entries are sorted by their paths."""
     manifest = _Manifest(_FORMAT, sorted(entries, key=lambda entry: entry.path))
-    return zstandard.ZstdCompressor(level=_LEVEL).compress(msgspec.msgpack.encode(manifest))
+    return pack(msgspec.msgpack.encode(manifest), _LEVEL)
 
 
 def decode_manifest(data: bytes, what: str = "a manifest") -> list[Entry]:
@@ -91,8 +91,8 @@ def decode_manifest(data: bytes, what: str = "a manifest") -> list[Entry]:
         CorruptData: these are no such bytes.
     """
     try:
-        manifest = _decoder.decode(zstandard.ZstdDecompressor().decompress(data))
-    except (zstandard.ZstdError, msgspec.MsgspecError) as error:
+        manifest = _decoder.decode(unpack(data))
+    except (ZstdError, msgspec.MsgspecError) as error:
         raise CorruptData(f"the list of files of {what} is damaged: {error}") from error
     if manifest.format > _FORMAT:
         raise CorruptData(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-import zstandard
-
 from treering.artifacts import index, registry
 from treering.artifacts.changing import record_use
 from treering.artifacts.committing import ChunksGone, Filed, Request, commit
@@ -15,6 +13,7 @@ from treering.artifacts.manifest import ID_BYTES, decode_manifest, file_digest
 from treering.artifacts.names import check_alias, check_name, check_path, check_tags, check_together, check_type
 from treering.artifacts.storing import Storing
 from treering.errors import CorruptData, UsageError
+from treering.zstd import ZstdError, announced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,11 +137,11 @@ def read_manifest(data: bytes) -> list[Entry]:
         UsageError: it is no list of files, or one of them cannot be.
     """
     try:
-        size = zstandard.frame_content_size(data)
-        if not 0 <= size <= _MAX_MANIFEST_BYTES:
+        size = announced(data)
+        if size > _MAX_MANIFEST_BYTES:
             raise UsageError(f"the list of files takes {size:,} bytes; it may take {_MAX_MANIFEST_BYTES:,}")
         entries = decode_manifest(data)
-    except (zstandard.ZstdError, CorruptData) as error:
+    except (ZstdError, CorruptData) as error:
         raise UsageError(f"the list of files cannot be read: {error}") from None
     for entry in entries:
         check_path(entry.path)

@@ -207,7 +207,7 @@ class Table(Media):
     @classmethod
     def store(cls, payload: Payload, blobs: Blobs) -> Payload:
         """See `Media`."""
-        import zstandard
+        from treering.zstd import pack
 
         uses: list[str] = []
         cells = [
@@ -215,7 +215,7 @@ class Table(Media):
             for column, name in zip(payload["cells"], payload["types"], strict=True)
         ]
         reference: Payload = {name: payload[name] for name in ("columns", "types", "rows")}
-        data = zstandard.compress(encode(cells), 3)
+        data = pack(encode(cells), 3)
         if len(data) <= INLINE_BYTES:
             reference["data"] = data
         else:
@@ -227,15 +227,15 @@ class Table(Media):
     @classmethod
     def load(cls, reference: Payload, blobs: Blobs) -> Self:
         """See `Media`."""
-        import zstandard
+        from treering.zstd import ZstdError, unpack
 
         form = checked(reference, _Form, "a Table")
         data = form.data if form.blob is None else blobs.get(form.blob)
         if data is None:
             return cls.from_payload(reference)
         try:
-            cells = msgspec.convert(decode(zstandard.decompress(data)), list[list[Any]])
-        except (zstandard.ZstdError, msgspec.MsgspecError) as error:
+            cells = msgspec.convert(decode(unpack(data)), list[list[Any]])
+        except (ZstdError, msgspec.MsgspecError) as error:
             raise CorruptData(f"a Table in the store is damaged: {error}") from error
         return cls._made(form, cells, blobs)
 

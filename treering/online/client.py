@@ -184,9 +184,9 @@ class Client:
     def _send(self, method: str, path: str, data: bytes, *, pack: bool = True, **parameters: Any) -> httpx.Response:
         headers = {"Content-Type": ROWS_TYPE}
         if pack and len(data) >= _SMALL:
-            import zstandard
+            from treering import zstd
 
-            data = zstandard.ZstdCompressor(level=_PACK_LEVEL).compress(data)
+            data = zstd.pack(data, _PACK_LEVEL)
             headers["Content-Encoding"] = "zstd"
         return self._call(method, path, content=data, headers=headers, params=parameters)
 

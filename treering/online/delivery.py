@@ -223,15 +223,13 @@ def unpack_bounded(data: bytes, max_bytes: int) -> bytes | None:
     Raises:
         UsageError: it is not zstd.
     """
-    import zstandard
+    from treering.zstd import ZstdError, announced, unpack
 
     try:
         # Written by the sender in one frame that says how much it holds, so a body that was cut off is an error.
-        size = zstandard.frame_content_size(data)
+        size = announced(data)
         if size > max_bytes:
             return None
-        if size < 0:
-            raise UsageError("the packed body does not say how large it is; compress it as one frame with its size")
-        return zstandard.ZstdDecompressor(max_window_size=1 << 27).decompress(data, max_output_size=size)
-    except zstandard.ZstdError as error:
+        return unpack(data, max_bytes)
+    except ZstdError as error:
         raise UsageError(f"the body is not zstd: {error}") from None

@@ -105,6 +105,6 @@ def _encoded(body: bytes, coding: str) -> bytes:
         import brotli
 
         return brotli.compress(body, quality=_BROTLI_QUALITY)
-    from zstandard import ZstdCompressor
+    from treering.zstd import pack
 
-    return ZstdCompressor(level=_ZSTD_LEVEL).compress(body)
+    return pack(body, _ZSTD_LEVEL)

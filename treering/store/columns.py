@@ -189,9 +189,9 @@ def _encode_numbers(kind: str, values: Sequence[Any] | Numbers) -> bytes:
 def _encode_objects(values: Sequence[Any] | Numbers) -> bytes:
     plain = encode(values if isinstance(values, (list, tuple)) else values.tolist())  # type: ignore[union-attr]  # an array
     if len(plain) > _WORTH_PACKING:
-        import zstandard
+        from treering.zstd import pack
 
-        packed = zstandard.compress(plain, 3)
+        packed = pack(plain, 3)
         if len(packed) < len(plain):
             return bytes((_MSGPACK_ZSTD,)) + packed
     return bytes((_MSGPACK,)) + plain
@@ -318,9 +318,9 @@ def _decode_numbers_into(kind: str, data: bytes, out: Numbers) -> int:
 def _decode_objects(chunk: Chunk) -> Any:
     data = memoryview(chunk.data)
     if data[0] == _MSGPACK_ZSTD:
-        import zstandard
+        from treering.zstd import unpack
 
-        values = decode(zstandard.decompress(data[1:]))
+        values = decode(unpack(data[1:]))
     elif data[0] == _MSGPACK:
         values = decode(data[1:])
     else:
