@@ -103,14 +103,14 @@ def ui(session: nox.Session) -> None:
 @nox.session(python=OTHER_PYTHONS)
 def python(session: nox.Session) -> None:
     """The core's tests, which need no framework, on the other supported versions of Python."""
-    setup(session, "core-test", extras="arrow,pandas,polars")
+    setup(session, "core-test", extras="arrow,buckets,pandas,polars")
     session.run("pytest", "-n", WORKERS, "--dist", "worksteal", *(session.posargs or CORE_TESTS))
 
 
 @nox.session(venv_backend="uv")
 def floors(session: nox.Session) -> None:
     """The core's tests with every dependency of the core at the lowest version that pyproject.toml takes."""
-    session.install("--resolution", "lowest-direct", "-e", ".[arrow,pandas,polars]")
+    session.install("--resolution", "lowest-direct", "-e", ".[arrow,buckets,pandas,polars]")
     session.install(*groups("core-test"))
     session.run("pytest", "-n", WORKERS, "--dist", "worksteal", *(session.posargs or CORE_TESTS))
 

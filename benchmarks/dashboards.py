@@ -288,6 +288,10 @@ def _named_ports(log: Path) -> set[int]:
 
 _SIZES = """
 import sys, os
+try:
+    import tomllib
+except ImportError:
+    import tomli as tomllib
 from importlib.metadata import distribution, PackageNotFoundError
 from packaging.requirements import Requirement
 waiting, seen, size = [sys.argv[1]], set(), 0
@@ -300,7 +304,11 @@ while waiting:
         found = distribution(name)
     except PackageNotFoundError:
         continue
-    for text in found.requires or ():
+    requires = found.requires or ()
+    if name == "treering":  # this tree's: an editable installation keeps the list that it was made with
+        with open("pyproject.toml", "rb") as file:
+            requires = tomllib.load(file)["project"]["dependencies"]
+    for text in requires:
         wanted = Requirement(text)
         if wanted.marker is None or wanted.marker.evaluate({"extra": ""}):
             waiting.append(wanted.name)
@@ -318,7 +326,9 @@ print(size)
 
 def installed_mb(package: str, python: str = sys.executable) -> float:
     """Return the megabytes of a package with all that it requires, as installed; compiled files are not counted."""
-    told = subprocess.run([python, "-c", _SIZES, package], capture_output=True, text=True, check=False)
+    told = subprocess.run(
+        [python, "-c", _SIZES, package], capture_output=True, text=True, check=False, cwd=_HERE.parent
+    )
     if told.returncode:
         raise MeasureError(f"the size of {package} is unknown: {told.stderr[-300:]}")
     own = 0

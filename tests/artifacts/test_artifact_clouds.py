@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,8 +12,9 @@ from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
+import treering
 from treering.artifacts.backends import open_backend
-from treering.errors import NotFound, UsageError
+from treering.errors import NotFound, StoreError, UsageError
 
 DATA = bytes(range(256))
 
@@ -83,3 +85,17 @@ def test_google(listener: Listener, tmp_path: Path) -> None:
 def test_what_is_configured_wrongly(url: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be opened"):
         open_backend(tmp_path, url)
+
+
+def test_without_the_extra_the_error_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listener: Listener
+) -> None:
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    install = r"pip install 'treering\[buckets\]'"
+    with pytest.raises(StoreError, match=install):
+        open_backend(tmp_path, "s3://bucket/prefix")
+    data = treering.Artifact("data", "dataset")
+    with pytest.raises(StoreError, match=install):
+        data.add_reference("gs://bucket/file")
+    data.add_reference(f"{listener.address}/packs/p")
+    data.add_reference(Path(__file__).as_uri())

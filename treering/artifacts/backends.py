@@ -221,10 +221,9 @@ class Bucket(Backend):
     remote = True
 
     def __init__(self, url: str, options: dict[str, str]) -> None:
-        import obstore
+        from treering.artifacts.objects import library, open_url
 
-        from treering.artifacts.objects import open_url
-
+        obstore = library()
         self.url = url
         self._obstore = obstore
         settings: dict[str, Any] = dict(options)
@@ -271,7 +270,7 @@ class Bucket(Backend):
         """See `Backend.size`."""
         try:
             with self._translated(f"{key} cannot be read"):
-                return self._obstore.head(self._store, key)["size"]
+                return int(self._obstore.head(self._store, key)["size"])
         except NotFound:
             return None
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from treering.errors import StoreError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
+    from types import ModuleType
 
     from obstore.store import ObjectStore
 
-__all__ = ["Listed", "list_objects", "open_url"]
+__all__ = ["Listed", "library", "list_objects", "open_url"]
 
 
 class Listed(NamedTuple):
@@ -22,6 +25,19 @@ class Listed(NamedTuple):
     modified: datetime
 
 
+def library() -> ModuleType:
+    """Return obstore, which is not part of every installation.
+
+    Raises:
+        StoreError: it is not installed.
+    """
+    try:
+        import obstore
+    except ModuleNotFoundError as error:
+        raise StoreError("buckets (s3, gs, az) need obstore; run: pip install 'treering[buckets]'") from error
+    return obstore
+
+
 def open_url(url: str, options: dict[str, Any]) -> ObjectStore:
     """Open an address; what obstore raises is not translated."""
     from obstore import store
@@ -31,9 +47,7 @@ def open_url(url: str, options: dict[str, Any]) -> ObjectStore:
 
 def list_objects(store: ObjectStore, prefix: str = "") -> Iterator[Listed]:
     """Yield all objects below a prefix."""
-    import obstore
-
-    batches = cast("Iterator[list[dict[str, Any]]]", obstore.list(store, prefix or None))  # pyright: ignore[reportUnknownMemberType]  # or Arrow batches
+    batches = cast("Iterator[list[dict[str, Any]]]", library().list(store, prefix or None))  # or Arrow batches
     for batch in batches:
         for one in batch:
             yield Listed(one["path"], one["size"], one["e_tag"] or "", one["last_modified"])

@@ -146,10 +146,9 @@ class _Object:
     """An object by its address; credentials and endpoints come from the environment, as for other programs."""
 
     def __init__(self, uri: str) -> None:
-        import obstore
+        from treering.artifacts.objects import library, open_url
 
-        from treering.artifacts.objects import open_url
-
+        obstore = library()
         self._uri = uri
         self._obstore = obstore
         parts = urlsplit(uri)

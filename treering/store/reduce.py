@@ -4,7 +4,7 @@ Points are put into as many bins as fit and the smallest and the largest of each
 the last point of all. Where there are NaN or infinities, each bin also keeps the first of each sort, so that a gap in
 a curve stays a gap, and they never stand in for the finite extremes beside them.
 
-tsdownsample does the work where bins hold equally many points. Where points lie unevenly on the x axis (hours without
+Bins hold equally many points. Where points lie unevenly on the x axis (hours without
 a row, then a burst), half of the bins divide the axis instead, since a quiet hour would otherwise be one bin.
 """
 
@@ -63,7 +63,7 @@ def thin(values: npt.NDArray[Any], samples: int, x: npt.NDArray[Any] | None = No
         kept.extend(_extremes_between(numbers, edges))
         bins -= len(edges) - 1
     if bins > 0:
-        kept.append(_extremes_of_equal_bins(numbers, bins))
+        kept.extend(_extremes_of_equal_bins(numbers, bins))
     return distinct(np.concatenate(kept))
 
 
@@ -94,11 +94,18 @@ def _first_of_each_bin(positions: Indices, count: int, bins: int) -> Indices:
     return positions[np.flatnonzero(np.diff(bin_of, prepend=-1))]
 
 
-def _extremes_of_equal_bins(numbers: npt.NDArray[Any], bins: int) -> Indices:
-    from tsdownsample import MinMaxDownsampler
-
-    positions: npt.NDArray[Any] = MinMaxDownsampler().downsample(np.ascontiguousarray(numbers), n_out=2 * bins)
-    return positions.astype(np.intp)
+def _extremes_of_equal_bins(numbers: npt.NDArray[Any], bins: int) -> list[Indices]:
+    """Return the extremes of bins of equal counts, but for one: those that hold one more come first."""
+    width, more = divmod(len(numbers), bins)
+    lows, highs = _without_missing(numbers)
+    kept: list[Indices] = []
+    for first, number, each in ((0, more, width + 1), (more * (width + 1), bins - more, width)):
+        if number:
+            starts = first + each * np.arange(number)
+            rows = slice(first, first + number * each)
+            kept += [starts + lows[rows].reshape(number, each).argmin(axis=1)]
+            kept += [starts + highs[rows].reshape(number, each).argmax(axis=1)]
+    return kept
 
 
 def _uneven_edges(x: npt.NDArray[Any], bins: int) -> Indices | None:
@@ -126,12 +133,18 @@ def _looks_even(x: npt.NDArray[Any]) -> bool:
     return bool(even > 0 and widths.min() >= even / 2 and widths.max() <= even * 2)
 
 
+def _without_missing(numbers: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return the numbers to look for the smallest and for the largest in: NaN is neither."""
+    if numbers.dtype.kind != "f":
+        return numbers, numbers
+    missing = np.isnan(numbers)
+    if not missing.any():
+        return numbers, numbers
+    return np.where(missing, np.inf, numbers), np.where(missing, -np.inf, numbers)
+
+
 def _extremes_between(numbers: npt.NDArray[Any], edges: Indices) -> list[Indices]:
-    lows, highs = numbers, numbers
-    if numbers.dtype.kind == "f":
-        missing = np.isnan(numbers)
-        if missing.any():
-            lows, highs = np.where(missing, np.inf, numbers), np.where(missing, -np.inf, numbers)
+    lows, highs = _without_missing(numbers)
     spans = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
     smallest = [start + int(lows[start:stop].argmin()) for start, stop in spans]
     largest = [start + int(highs[start:stop].argmax()) for start, stop in spans]
