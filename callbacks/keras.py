@@ -47,7 +47,7 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
     Args:
         run: a run from `treering.init`; without it the active run is used, or one is opened when training starts.
         log_every: optimizer updates between two rows within an epoch. Each epoch has its row in any case.
-        gradients: record the norms of gradients, `grad/norm` and `grad/layer/<variable>`, in the rows within epochs;
+        gradients: record the norms of gradients, `grad/norm` and `grad/layer/<variable>`, in each row;
             with "histograms" also `grad/histogram/<variable>`. What the optimizer takes is looked at within the
             compiled step, which costs a pass over the gradients, and another one for histograms.
         save_every: epochs between two checkpoints that this callback makes itself, where no other one does; the last
@@ -146,6 +146,8 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
         with self._training.guard("on_epoch_end"):
             took_s = time.monotonic() - self._epoch_started_s
             row = {**(logs or {}), **_rates(self.model), "time/epoch_s": took_s}
+            if self._batches:  # else the last update's are there already
+                row |= self._gradients_of_the_last_update()
             self._training.log(row, step=self._step(), prefix="train", epoch=epoch)
             model: Any = self.model
             model.stop_training |= self._training.should_stop  # a sweep's early stopping
@@ -216,9 +218,10 @@ class TreeringCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
         if "loss" in logs and batches > before and batches != self._steps:
             row["batch_loss"] = (logs["loss"] * batches - mean * before) / (batches - before)
             self._mean = (batches, logs["loss"])
-        for norms in self._norms:
-            row |= norms.read()
-        return row
+        return row | self._gradients_of_the_last_update()
+
+    def _gradients_of_the_last_update(self) -> dict[str, object]:
+        return {name: value for norms in self._norms for name, value in norms.read().items()}
 
     def _step(self) -> int:
         """Optimizer updates done. Read through the model: on JAX that brings its variables up to date."""

@@ -194,6 +194,13 @@ def test_norms_are_those_of_each_update(only_run: OneRun) -> None:
     assert "grad/norm_preclip" not in run.metrics
 
 
+def test_epochs_that_are_shorter_than_log_every_have_their_norms(only_run: OneRun) -> None:
+    fit_by_hand(TreeringCallback(gradients=True))
+    run = only_run()
+    assert steps(run, "grad/norm", epochs_too=True) == [1, 4]
+    assert run.history("grad/norm").values[-1] == pytest.approx(expected_norms()[-1][2], rel=1e-4)
+
+
 def test_norms_of_accumulated_gradients_before_and_after_clipping(only_run: OneRun) -> None:
     fit_by_hand(TreeringCallback(log_every=1, gradients=True), gradient_accumulation_steps=2, global_clipnorm=0.5)
     run = only_run()
