@@ -39,7 +39,8 @@ _BLOCK = 2 << 20
 _BLOCKS = 3
 _SMALL_FILES, _SMALL_BYTES = 2048, 8 << 20
 _UPLOADS = 3
-# Packs are entered so often before the commit. Each time costs a wait for the disk, and saves sending them again.
+# Packs in a folder are entered so often before the commit: each time costs a wait for the disk, and saves writing them
+# again after a crash. Those that went over a network are entered as they arrive.
 _ENTER_S = 10.0
 #: Objects younger than this that no row names may be about to get one; a collection leaves them alone.
 GRACE_S = 3600.0
@@ -253,7 +254,7 @@ class Storing:
         """Enter packs that are there, so that a save that is interrupted need not send them again."""
         while self._uploads and self._uploads[0].done():
             self._finished.append(self._uploads.popleft().result())
-        if self._finished and time.monotonic() - self._entered_s > _ENTER_S:
+        if self._finished and (self._uploader is not None or time.monotonic() - self._entered_s > _ENTER_S):
             self._entered_s = time.monotonic()
             with self.depot.database.transaction():
                 self.enter()
@@ -291,7 +292,7 @@ class Storing:
         self._names = []
 
     def close(self) -> None:
-        """Stop; what is not finished is thrown away."""
+        """Stop; a pack that is not finished is thrown away, and those that are need not be sent again."""
         self._worker.shutdown(cancel_futures=True)
         if self._uploader is not None:
             self._uploader.shutdown(cancel_futures=True)
@@ -299,6 +300,18 @@ class Storing:
             with contextlib.suppress(OSError):
                 self._pack.abandon()
             self._pack = None
+        self._enter_left()
+
+    def _enter_left(self) -> None:
+        """Enter packs that are where they belong, although their save failed."""
+        while self._uploads:
+            upload = self._uploads.popleft()
+            if not upload.cancelled() and upload.exception() is None:
+                self._finished.append(upload.result())
+        if self._finished:
+            # What has stopped the save may stop this as well; its error is the one to tell, and gc clears such packs.
+            with contextlib.suppress(StoreError, OSError), self.depot.database.transaction():
+                self.enter()
 
     def __enter__(self) -> Self:
         return self
