@@ -14,7 +14,7 @@ import pytest
 
 import treering
 from treering.artifacts.backends import open_backend
-from treering.errors import NotFound, StoreError, UsageError
+from treering.errors import CorruptData, NotFound, StoreError, UsageError
 
 DATA = bytes(range(256))
 
@@ -25,6 +25,7 @@ class Listener(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answers)
         self.asked: list[str] = []
+        self.etag = '"1"'
 
     @property
     def address(self) -> str:
@@ -42,10 +43,14 @@ class Answers(BaseHTTPRequestHandler):
         self.send_response(206 if path.endswith("/packs/p") else 404)
         self.send_header("Content-Length", str(len(part)))
         self.send_header("Content-Range", f"bytes {start}-{end}/{len(DATA)}")
-        self.send_header("ETag", '"1"')
+        self.send_header("ETag", self.server.etag)
         self.send_header("Last-Modified", "Sun, 22 Nov 2026 10:00:00 GMT")
         self.end_headers()
-        self.wfile.write(part)
+        if self.command == "GET":
+            self.wfile.write(part)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def log_message(self, *_: object) -> None: ...
 
@@ -85,6 +90,26 @@ def test_google(listener: Listener, tmp_path: Path) -> None:
 def test_what_is_configured_wrongly(url: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be opened"):
         open_backend(tmp_path, url)
+
+
+@pytest.mark.parametrize("scheme", ["gs", "az"])
+def test_references_into_other_clouds(
+    scheme: str, listener: Listener, store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a server is, and with which key, is said by the environment alone."""
+    key = {"gcs_base_url": listener.address, "disable_oauth": True, "private_key": "", "private_key_id": ""}
+    monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT_KEY", json.dumps({**key, "client_email": ""}))
+    monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", f"{listener.address}/me")
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "me")
+    monkeypatch.setenv("AZURE_SKIP_SIGNATURE", "true")
+    artifact = treering.Artifact("refs")
+    assert artifact.add_reference(f"{scheme}://bucket/packs/p", "p") == ["p"]
+    artifact.save("p")
+    assert (artifact.get_path("p").uri, artifact.get_path("p").size) == (f"{scheme}://bucket/packs/p", 256)
+    assert ((artifact.download(tmp_path / "out") / "p").read_bytes(), artifact.stored) == (DATA, 0)
+    listener.etag = '"2"'
+    with pytest.raises(CorruptData, match="has changed since"):
+        artifact.download(tmp_path / "again")
 
 
 def test_without_the_extra_the_error_says_what_to_install(

@@ -56,7 +56,8 @@ def test_put_list_show_and_get(call: Call, tmp_path: Path) -> None:
     shown = data(call("show", "set:best", "--json"))
     assert [file["path"] for file in shown["files"]] == ["a.txt", "b.csv"]
     assert "a.txt" in call("show", "set")[1]
-    assert call("get", "set:best", tmp_path / "out", "--file", "*.csv")[0] == 0
+    out = call("get", "set:best", tmp_path / "out", "--file", "*.csv")[1]
+    assert out == f"set:v0 is in {tmp_path}/out (1 of its 2 files)\n"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.csv"]
     (tmp_path / "out" / "stray").write_text("x")
     assert data(call("get", "set:v0", tmp_path / "out", "--exactly", "--json"))["version"] == 0

@@ -23,6 +23,7 @@ def promised(folder: str) -> list[list[str]]:
 
 ROWS = promised("callbacks")
 SWEEP_ROWS = promised("sweeps")
+ARTIFACT_ROWS = promised("artifacts")
 
 
 @cache
@@ -31,7 +32,7 @@ def names_in(file: str) -> frozenset[str]:
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
 
 
-@pytest.mark.parametrize("row", [*ROWS, *SWEEP_ROWS, *promised("server")], ids=lambda row: row[0])
+@pytest.mark.parametrize("row", [*ROWS, *SWEEP_ROWS, *ARTIFACT_ROWS, *promised("server")], ids=lambda row: row[0])
 def test_each_promise_has_its_tests(row: list[str]) -> None:
     promise, tests = row
     named = re.findall(r"`(\w+/test_\w+\.py)::(test_\w+)`", tests)
@@ -48,11 +49,12 @@ def test_every_adapter_has_promises() -> None:
     assert named <= written
 
 
-def test_every_test_of_sweeps_keeps_a_promise() -> None:
-    named = {name for row in SWEEP_ROWS for file, name in re.findall(r"`(sweeps/test_\w+\.py)::(test_\w+)`", row[1])}
-    files = sorted((TESTS / "sweeps").glob("test_*.py"))
-    written = {name for path in files for name in names_in(f"sweeps/{path.name}") if name.startswith("test_")}
-    assert written == named
+@pytest.mark.parametrize(("folder", "rows"), [("sweeps", SWEEP_ROWS), ("artifacts", ARTIFACT_ROWS)])
+def test_every_test_keeps_a_promise(folder: str, rows: list[list[str]]) -> None:
+    named = {one for row in rows for one in re.findall(rf"`{folder}/(test_\w+\.py::test_\w+)`", row[1])}
+    files = sorted((TESTS / folder).glob("test_*.py"))
+    tests = ((path.name, name) for path in files for name in names_in(f"{folder}/{path.name}"))
+    assert {f"{file}::{name}" for file, name in tests if name.startswith("test_")} == named
 
 
 PAGES = {"rllib": "ray"}

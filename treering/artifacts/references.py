@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -195,7 +196,11 @@ class _Object:
 
 
 def _endpoint_is_plain(scheme: str) -> bool:
-    names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT") if scheme.startswith("s3") else ()
+    """Tell whether the environment leads to a server without TLS, such as an emulator."""
+    if scheme == "gs":  # where it is another server, the key says so
+        return bool(re.search(r'"gcs_base_url"\s*:\s*"http:', os.environ.get("GOOGLE_SERVICE_ACCOUNT_KEY", "")))
+    s3 = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+    names = s3 if scheme.startswith("s3") else ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
     return any(os.environ.get(name, "").startswith("http:") for name in names)
 
 

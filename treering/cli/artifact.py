@@ -151,7 +151,8 @@ def get(
     if as_json:
         print_json({"folder": str(target.absolute()), "version": found.version, "digest": found.digest})
     else:
-        click.echo(f"{title(found)} is in {target}")
+        part = f" ({len(chosen)} of its {len(found.files())} files)" if patterns else ""
+        click.echo(f"{title(found)} is in {target}{part}")
 
 
 def _get_tensors(
