@@ -84,4 +84,4 @@ if __name__ == "__main__":
     parser.add_argument("--epochs", type=int, default=3)
     _, recorder = train(parser.parse_args().epochs)
     if recorder.run is not None:
-        print(f"run {recorder.run.name} ({recorder.run.id}) in {recorder.run.store_dir}")
+        print(f"see how it went:  treering plot {recorder.run.id} train/loss eval/loss")

@@ -94,4 +94,4 @@ if __name__ == "__main__":
     parser.add_argument("--epochs", type=int, default=5)
     _, logger = train(parser.parse_args().epochs)
     if logger.run is not None:
-        print(f"run {logger.run.name} ({logger.run.id}) in {logger.run.store_dir}")
+        print(f"see how it went:  treering plot {logger.run.id} val/accuracy")

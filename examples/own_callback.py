@@ -55,4 +55,4 @@ def train() -> TreeringCallback:
 if __name__ == "__main__":
     run = train().training.run
     if run is not None:
-        print(f"run {run.name} ({run.id}) in {run.store_dir}")
+        print(f"see how it went:  treering plot {run.id} train/loss --log")

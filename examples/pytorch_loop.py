@@ -65,4 +65,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=5)
     run = train(parser.parse_args().epochs)
-    print(f"run {run.name} ({run.id}) in {run.store_dir}")
+    print(f"see how it went:  treering plot {run.id} val/accuracy")

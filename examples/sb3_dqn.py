@@ -56,4 +56,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--timesteps", type=int, default=6_000, help="environment steps")
     run = train(parser.parse_args().timesteps)
-    print(f"run {run.name} ({run.id}) in {run.store_dir}")
+    print(f"see how it went:  treering plot {run.id} episode/return_mean")

@@ -51,4 +51,4 @@ if __name__ == "__main__":
     parser.add_argument("--timesteps", type=int, default=16_384, help="environment steps")
     recorder = train(parser.parse_args().timesteps)
     if recorder.run is not None:
-        print(f"run {recorder.run.name} ({recorder.run.id}) in {recorder.run.store_dir}")
+        print(f"see how it went:  treering plot {recorder.run.id} episode/return_mean")

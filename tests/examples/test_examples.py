@@ -262,7 +262,7 @@ def softmax(scores: Array) -> Array:
         ("own_callback.py", []),
     ],
 )
-def test_an_example_says_where_its_run_is(
+def test_an_example_says_how_to_look_at_it(
     name: str,
     arguments: list[str],
     store_dir: Path,
@@ -273,7 +273,12 @@ def test_an_example_says_where_its_run_is(
     start(name, *arguments)
     run = only_run()
     assert run.state == "finished"
-    assert f"run {run.name} ({run.id}) in {store_dir}" in capsys.readouterr().out
+    *_, said = capsys.readouterr().out.splitlines()
+    hint, _, command = said.partition(":  treering plot ")
+    run_id, *keys = [word for word in command.split() if not word.startswith("-")]
+    assert (hint, run_id) == ("see how it went", run.id)
+    assert keys
+    assert set(keys) <= run.metrics.keys()
 
 
 def test_the_demo_shows_both_runs_from_the_store(
