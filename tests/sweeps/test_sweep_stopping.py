@@ -14,12 +14,14 @@ import treering
 from treering.cli._app import app
 from treering.sweeps.agents import run_agent
 from treering.sweeps.audit import Audit, audit
+from treering.sweeps.calls import Calls
 from treering.sweeps.config import config_of
 from treering.sweeps.link import TrialStopped
 from treering.sweeps.opening import open_sweeps
 from treering.sweeps.records import Agent, Result, Trial, thinned
 from treering.sweeps.stopping import EarlyStop, decide, predict
-from treering.sweeps.working import Options
+from treering.sweeps.ticket import set_ticket
+from treering.sweeps.working import Options, make_ticket
 
 
 def trial(number: int, values: list[float], state: str = "finished") -> Trial:
@@ -259,3 +261,37 @@ def test_the_share_that_runs_on_tells_how_often_the_rule_was_wrong(bare: Path) -
     shown = CliRunner().invoke(app, ["sweep", "show", sweep_id])
     assert "1 of 2 trials that ran on would have been stopped wrongly" in shown.output
     assert "5, runs on" in shown.output
+
+
+def test_calls_that_a_resumed_training_repeats_count_once(bare: Path) -> None:
+    """Ten calls and a checkpoint after the seventh: the eighth is the next one's first, however it is gone back to."""
+    sweep_id = treering.sweep({**STOPPING, "parameters": {"level": {"values": [1]}}})
+    options = Options(report_interval_s=0.05)
+    with open_sweeps(str(bare)) as sweeps:
+        sweep = sweeps.sweep(sweep_id)
+        for attempt in range(3):
+            holds = (sweeps.trials(sweep_id)[0].run_id,) if attempt else ()
+            one = sweeps.lease(sweep_id, Agent("a", holds=holds)).trial
+            assert one is not None
+            assert one.attempt == attempt + 1
+            set_ticket(make_ticket(str(bare), sweep, config_of(sweep.config), one, options))
+            run = treering.init(resume_step=6 if attempt == 1 else None)
+            if attempt == 2:
+                run.rewind(6)
+            for step in range(7 if attempt else 0, 10 + attempt):
+                run.log({"loss": float(step)})
+            run.finish("failed")
+            set_ticket(None)
+            sweeps.give_back(one.key, "died")
+        (trial,) = sweeps.trials(sweep_id)
+    assert trial.curve == [(step + 1, float(step)) for step in range(12)]
+
+
+def test_calls_that_were_never_reported_are_told_by_the_run() -> None:
+    calls = Calls(2, frozenset({2000}))
+    logged = [(step, 0.1 * step) for step in range(5)]
+    assert calls.recall(logged, known=2) == [(3, 0.2), (4, 0.1 * 3), (5, 0.4)]
+    assert (calls.rewind(3), calls.note(4), calls.count) == (4, True, 5)
+    for step in range(5, 3000):
+        calls.note(step)
+    assert (calls.rewind(1999), calls.rewind(-1)) == (2000, 0)

@@ -15,13 +15,14 @@ import msgspec
 
 from treering._run import Run
 from treering.errors import TreeringError
+from treering.sweeps.calls import Calls
 from treering.sweeps.opening import open_sweeps
-from treering.sweeps.records import Result, thinned
+from treering.sweeps.records import Result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from treering.recording import Recording
+    from treering.recording import Recording, Start
     from treering.sweeps.records import Curve
     from treering.sweeps.store import Sweeps
     from treering.sweeps.ticket import Ticket
@@ -55,7 +56,7 @@ class TrialRun(Run):
     def take_over(self, params: Mapping[str, Any]) -> None:
         """Begin as the trial: its parameters win over what the program sets."""
         self._config.lock(dict(params))
-        self._link.start()
+        self._link.start(self._recording.start)
         self._recording.accompany(self._link)
 
     @property
@@ -79,9 +80,14 @@ class TrialRun(Run):
         """
         super().log(data, step, commit, time_s=time_s)
         link = self._link
-        link.note(data)
+        link.note(data, self._step - 1)
         if link.stop_wanted and not self._asked and not self.ended:
             raise TrialStopped(link.reason)
+
+    def rewind(self, step: int) -> None:
+        """See `Run.rewind`; calls of `log` that are made again count once."""
+        super().rewind(step)
+        self._link.rewind(step)
 
 
 class Link:
@@ -97,8 +103,7 @@ class Link:
         self._ticket = ticket
         self._path = ticket.metric.replace("/", ".").split(".")
         self._names = {ticket.metric, ticket.metric.replace(".", "/")}
-        self._bands = frozenset(ticket.bands)
-        self._count = ticket.count
+        self._calls = Calls(ticket.count, frozenset(ticket.bands))
         self._points: Curve = []
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -108,19 +113,38 @@ class Link:
         self.stop_wanted = False
         self.reason = ""
 
-    def start(self) -> None:
-        """Begin to report."""
+    def start(self, recording: Start) -> None:
+        """Begin to report, at the count of the calls that this attempt does not repeat."""
+        if recording.attempt > 1 and self._ticket.metric:
+            with contextlib.suppress(TreeringError, OSError):  # the count of what was reported serves as well
+                self._recall(recording)
         self._thread.start()
 
-    def note(self, data: Mapping[str, object]) -> None:
+    def _recall(self, recording: Start) -> None:
+        from treering.api import Api
+
+        history = Api(recording.folder).run(recording.id)
+        name = next((name for name in self._names if name in history.keys()), None)  # noqa: SIM118  # no dictionary
+        if name is None:  # a run that came from a server comes without its rows
+            return
+        logged = [(int(step), float(value)) for step, value in history.history(name) if step < recording.next_step]
+        with self._lock:
+            self._points = self._calls.recall(logged, self._ticket.count)
+
+    def note(self, data: Mapping[str, object], step: int) -> None:
         """Take the metric out of a row that was logged."""
         value = self._value(data)
         if value is None:
             return
         with self._lock:
-            self._count += 1
-            if thinned(self._count, self._bands):
-                self._points.append((self._count, value))
+            if self._calls.note(step):
+                self._points.append((self._calls.count, value))
+
+    def rewind(self, step: int) -> None:
+        """Forget the calls beyond a step, where the training goes back to."""
+        with self._lock:
+            count = self._calls.rewind(step)
+            self._points = [point for point in self._points if point[0] <= count]
 
     def _value(self, data: Mapping[str, object]) -> float | None:
         for name in self._names:
