@@ -45,11 +45,13 @@ class _Ours:
     def __init__(self, parameters: dict[str, Any], seed: int, method: str) -> None:
         self._config = _config(parameters, method, seed)
         self._engine = make_engine("benchmark", self._config, [])
+        self._memories: list[dict[str, Any] | None] = []  # what the store keeps with each trial for the sampler
 
     def suggest(self, history: History) -> Point:
         trials = [
             Trial("", number, "running" if value is None else "finished", point, {}, "", 1, "", 0,
-                  values=None if value is None else [value])
+                  values=None if value is None else [value],
+                  memory=self._memories[number] if number < len(self._memories) else None)
             for number, (point, value) in enumerate(history)
         ]  # fmt: skip
         number, tried = len(history), [point for point, _ in history]
@@ -60,6 +62,7 @@ class _Ours:
             found = self._engine.another(number, attempt)
         if found is None:
             raise RuntimeError("no point is left")
+        self._memories.append(found.memory)
         return found.point
 
 
