@@ -2,7 +2,8 @@
 
 Beside each save and download the same bytes are copied with `cp`, in the same process and minute and onto the same
 disk, so that the ratio says more than the seconds. Files are in the page cache. *none* is `cp` and `sha256sum`.
-The loop that a save is to leave alone is a training's: products of small matrices, with Python in between.
+The loop that a save is to leave alone is a training's: products of small matrices, with Python in between. It runs in
+pairs of slices, with the saver at work and held, since the machine's speed drifts by more than what is looked for.
 
 Checkpoints come two seconds apart and are repacked in what time is left; what they take is looked at when no version
 waits to be repacked any more, and how long that takes after the last of them is a figure of its own.
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.checkpoints import FROZEN, FULL, train
 from benchmarks.harness import Bench, Figure, Values
+from benchmarks.pairs import Gate, measured
 from benchmarks.trackers.base import UnavailableError
 
 if TYPE_CHECKING:
@@ -37,15 +39,17 @@ FIGURES = (
     Figure("first_save_s", "first save of it, until it can be read back", "s"),
     Figure("first_save_cp", "the same, in times of `cp`", "x", 1.5),
     Figure("blocked_ms", "training thread blocked by a save of 1 GiB of numbers", "ms", 5.0),
-    Figure("slowdown_percent", "training loop beside it, slower by", "%", 3.0, ratio=False, pick="most"),
+    Figure("slowdown_percent", "training loop beside it, slower by", "%", 3.0, ratio=False, pick="median"),
+    Figure("slowdown_error", "  give or take (95 %)", "%", ratio=False, pick="median"),
     Figure(
         "repack_percent",
         "training loop beside the repacking that follows, slower by",
         "%",
         3.0,
         ratio=False,
-        pick="most",
+        pick="median",
     ),
+    Figure("repack_error", "  give or take (95 %)", "%", ratio=False, pick="median"),
     Figure("stored_gb", "bytes stored by 5 versions, each with 5 % changed and 1 KB inserted", "GB", 1.3),
     Figure("stored_full", "5 checkpoints of a training with AdamW, 100 steps apart, in times of one", "x", 4.0),
     Figure("stored_frozen", "5 checkpoints of a fine-tuning with 70 % frozen, in times of one", "x", 2.6),
@@ -61,6 +65,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "versions": 5,
         "files": 100_000,
         "loop_s": 2.0,
+        "slice_s": 0.25,
+        "pairs": 80,
         "training": {"width": 256, "layers": 10, "before": 100, "apart": 100, "versions": 5},
     },
     "tiny": {
@@ -68,6 +74,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "versions": 2,
         "files": 200,
         "loop_s": 0.1,
+        "slice_s": 0.01,
+        "pairs": 2,
         "training": {"width": 32, "layers": 1, "before": 1, "apart": 1, "versions": 2},
     },
 }
@@ -102,7 +110,7 @@ def child(tracker: Tracker, parameters: dict[str, Any], scratch: Path, control: 
     found |= _changed(keep, path, parameters["versions"], store)
     if name == "treering":
         found |= _download(path, "model", "download_cp")
-        found |= _beside(path, parameters["loop_s"])
+        found |= _beside(path, parameters["slice_s"], parameters["pairs"])
         found |= _download(path, "beside", "download_coded_cp")
         found |= _many(scratch / "many", parameters["files"])
     tracker.finish()
@@ -254,21 +262,24 @@ def _settled(store: Path) -> float | None:
     """Wait until no version waits to be repacked, and return the seconds; None for trackers that have no such thing."""
     if not (store / "blobs").is_dir():
         return None
-    waiting = import_module("treering.artifacts.backlog").waiting
     start = time.monotonic()
-    with import_module("treering.store").Store.open(store, read_only=True) as opened:
-        while late := waiting(opened.database):
-            if time.monotonic() - start > _REPACKED_S:
-                raise TimeoutError(f"{len(late)} versions are not repacked after {_REPACKED_S:.0f} s")
-            time.sleep(0.05)
+    while not _is_settled(store):
+        if time.monotonic() - start > _REPACKED_S:
+            raise TimeoutError(f"versions are not repacked after {_REPACKED_S:.0f} s")
+        time.sleep(0.05)
     return time.monotonic() - start
+
+
+def _is_settled(store: Path) -> bool:
+    with import_module("treering.store").Store.open(store, read_only=True) as opened:
+        return not import_module("treering.artifacts.backlog").waiting(opened.database)
 
 
 # -- beside a training ------------------------------------------------------------------------------------------------
 
 
-def _beside(path: Path, loop_s: float) -> dict[str, float]:
-    """Save numbers while a loop runs, and let it run on while they are repacked."""
+def _beside(path: Path, slice_s: float, pairs: int) -> dict[str, float]:
+    """Save numbers while a loop runs, and let it run on while they are repacked; see `benchmarks.pairs`."""
     import numpy as np
 
     draw = np.random.default_rng(0)
@@ -277,42 +288,40 @@ def _beside(path: Path, loop_s: float) -> dict[str, float]:
     with path.open("wb") as file:
         for _ in range(0, size, _BLOCK):
             (draw.standard_normal(_BLOCK // 4, np.float32) * np.float32(0.02)).tofile(file)
-    _loop(loop_s / 4)
-    alone = _loop(loop_s)
-    start = time.perf_counter()
-    artifact = import_module("treering").log_artifact(path, name="beside")
-    blocked_s = time.perf_counter() - start
-    beside: list[float] = []
-    while artifact.state != "saved" or not beside:  # nobody waits for it, which would make it hurry
-        beside += _loop(0.0)
-    after = _loop(2 * loop_s)
-    import_module("treering").run.flush()
-    _settled(import_module("treering").run.store_dir)
-    alone += _loop(loop_s)
+    work = _work()
+    store = import_module("treering").run.store_dir
+    gate = Gate()
+    with gate.before_saves():
+        start = time.perf_counter()
+        artifact = import_module("treering").log_artifact(path, name="beside")
+        blocked_s = time.perf_counter() - start
+        # Nobody waits for it, which would make it hurry.
+        saving = measured(gate, work, lambda: artifact.state != "saved", slice_s, pairs)
+        while artifact.state != "saved":
+            time.sleep(0.01)
+        repacking = measured(gate, work, lambda: not _is_settled(store), slice_s, pairs)
+    _settled(store)
     return {
         "blocked_ms": blocked_s * 1e3,
-        "slowdown_percent": (_mean(beside) / _mean(alone) - 1) * 100,
-        "repack_percent": (_mean(after) / _mean(alone) - 1) * 100,
+        "slowdown_percent": saving.percent,
+        "slowdown_error": saving.error,
+        "repack_percent": repacking.percent,
+        "repack_error": repacking.error,
     }
 
 
-def _mean(times: list[float]) -> float:
-    return sum(times) / len(times)
-
-
-def _loop(seconds: float) -> list[float]:
-    """Do bits of work as a training does them, for so long or once; returns the seconds of each."""
+def _work() -> Callable[[], object]:
+    """Return a bit of work as a training does it."""
     import numpy as np
 
     matrix = np.ones((192, 192), dtype=np.float32)
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    while not times or time.perf_counter() < end:
-        start = time.perf_counter()
-        for _ in range(100):
+
+    def work() -> None:
+        nonlocal matrix
+        for _ in range(5):
             matrix = np.minimum(matrix @ matrix, 1.0)
-        times.append(time.perf_counter() - start)
-    return times
+
+    return work
 
 
 # -- and back ---------------------------------------------------------------------------------------------------------
