@@ -1,4 +1,4 @@
-"""The lists of what adapters, the server and sweeps promise name tests that exist, and a promise has at least one."""
+"""The lists of what each part promises name tests that exist, and a promise has at least one."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def promised(folder: str) -> list[list[str]]:
 ROWS = promised("callbacks")
 SWEEP_ROWS = promised("sweeps")
 ARTIFACT_ROWS = promised("artifacts")
+UI_ROWS = promised("ui")
 
 
 @cache
@@ -32,7 +33,10 @@ def names_in(file: str) -> frozenset[str]:
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
 
 
-@pytest.mark.parametrize("row", [*ROWS, *SWEEP_ROWS, *ARTIFACT_ROWS, *promised("server")], ids=lambda row: row[0])
+LISTS = [*ROWS, *SWEEP_ROWS, *ARTIFACT_ROWS, *UI_ROWS, *promised("server")]
+
+
+@pytest.mark.parametrize("row", LISTS, ids=lambda row: row[0])
 def test_each_promise_has_its_tests(row: list[str]) -> None:
     promise, tests = row
     named = re.findall(r"`(\w+/test_\w+\.py)::(test_\w+)`", tests)
@@ -49,7 +53,7 @@ def test_every_adapter_has_promises() -> None:
     assert named <= written
 
 
-@pytest.mark.parametrize(("folder", "rows"), [("sweeps", SWEEP_ROWS), ("artifacts", ARTIFACT_ROWS)])
+@pytest.mark.parametrize(("folder", "rows"), [("sweeps", SWEEP_ROWS), ("artifacts", ARTIFACT_ROWS), ("ui", UI_ROWS)])
 def test_every_test_keeps_a_promise(folder: str, rows: list[list[str]]) -> None:
     named = {one for row in rows for one in re.findall(rf"`{folder}/(test_\w+\.py::test_\w+)`", row[1])}
     files = sorted((TESTS / folder).glob("test_*.py"))
