@@ -1,20 +1,25 @@
 """Whether somebody looks at a run while it goes on: its writer then moves rows to the store several times a second.
 
 Who looks says so with a file of the run's name in the store, touched every second; the writer looks at its age when it
-has moved rows anyway. So it costs nothing where nobody looks, and a reader that was killed is soon forgotten.
+has moved rows anyway. So it costs nothing where nobody looks, and a reader that was killed is soon forgotten. Who looks
+at a run on a server is known there (`Onlookers`); the answer to whatever its writer sends says so, and the thread that
+sends touches the file.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["SAY_EVERY_S", "Pace", "say_gone", "say_looking"]
+__all__ = ["SAY_EVERY_S", "Onlookers", "Pace", "is_hurried", "say_gone", "say_looking"]
 
 FOLDER = "watched"
 SAY_EVERY_S = 1.0
@@ -39,13 +44,43 @@ class Pace:
 
     def interval_s(self) -> float:
         """Return seconds to wait now."""
-        if not _QUICK_S < self.usual_s <= _LONGEST_S:
+        if not is_hurried(self.usual_s):
             return self.usual_s
         try:
             age_s = time.time() - os.stat(self._path).st_mtime
         except OSError:
             return self.usual_s
         return _QUICK_S if abs(age_s) < _BELIEVED_S else self.usual_s
+
+
+def is_hurried(usual_s: float) -> bool:
+    """Tell whether rows that go at this interval, in seconds, go more often while somebody looks."""
+    return _QUICK_S < usual_s <= _LONGEST_S
+
+
+class Onlookers:
+    """Which runs are looked at through this server, by how many; any thread may call any method."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runs: Counter[str] = Counter()
+
+    def come(self, runs: Iterable[str]) -> None:
+        """Take note of one who looks at these runs."""
+        with self._lock:
+            self._runs.update(runs)
+
+    def go(self, runs: Iterable[str]) -> None:
+        """Take note that he has gone."""
+        with self._lock:
+            self._runs.subtract(left := list(runs))
+            for run_id in left:
+                if self._runs[run_id] <= 0:
+                    del self._runs[run_id]
+
+    def look_at(self, run_id: str) -> bool:
+        """Tell whether anybody looks at a run."""
+        return run_id in self._runs
 
 
 def say_looking(folder: Path, run_id: str) -> None:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from store_builder import StoreBuilder
@@ -164,6 +165,36 @@ def test_who_looks_is_shown_rows_soon(store_dir: Any, serve: Callable[..., Any])
                 assert events.next("rows")["series"][0]["values"] == [1.0]
             wait_until(lambda: pace.interval_s() == 2.0)
     assert list((store_dir / "watched").iterdir()) == []
+
+
+def test_an_online_run_goes_over_quickly_while_somebody_watches_there(
+    place: Any, tmp_path: Path, serve: Callable[..., Any]
+) -> None:
+    """The server says so with what it answers; with nobody there, the run keeps its pace and its store no file."""
+    with serve(place) as one, one.client() as client:
+        settings = {"console": False, "system_interval_s": 0, "flush_interval_s": 2.0, "capture_git": False}
+        settings |= {"url": one.url, "api_key": one.authorization.removeprefix("Bearer ")}
+        with treering.init("live", id="r", dir=tmp_path / "here", mode="online", settings=settings) as run:
+            uploader, pace = run._recording._uploader, run._recording.background._pace
+            assert uploader is not None
+            run.log({"loss": 0.0})
+            wait_until(lambda: client.get("/api/v1/runs/r").status_code == 200)
+            with listening(client, run="another", key="loss") as events:
+                events.next("hello")
+                told = client.post("/api/v1/runs/r/beat").json()
+                assert told["watched"] is False
+            assert (uploader._pause_s(), pace.interval_s()) == (2.0, 2.0)
+            with listening(client, run="r", key="loss") as events:
+                events.next("hello")
+                run.log({"loss": 1.0})
+                wait_until(lambda: (uploader._pause_s(), pace.interval_s()) == (0.05, 0.1))
+                for value in (2.0, 3.0):
+                    run.log({"loss": value})
+                    while events.next("rows")["series"][0]["values"][-1] != value:
+                        pass
+            # Nothing is logged any more: it is asked whether anybody is still there.
+            wait_until(lambda: uploader._pause_s() == 2.0)
+        assert list((tmp_path / "here" / "watched").iterdir()) == []
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

@@ -85,11 +85,15 @@ class Client:
         url: of the server, with the prefix that it is shown under.
         key: its token, or the key of one run.
         patience_s: how long a call tries again while the server does not answer; 0: not at all.
+
+    Attributes:
+        watched: whether somebody looks, on the server, at the run that was last brought there.
     """
 
     def __init__(self, url: str, key: str, *, patience_s: float = 0.0) -> None:
         self.url = check_url(url)
         self.patience_s = patience_s
+        self.watched = False
         self._key = key
         self._http: httpx.Client | None = None
 
@@ -207,7 +211,7 @@ class Client:
             Unreachable, RefusedKey: as every call.
         """
         answer = self._send("PUT", f"runs/{run_id}", encode(msgspec.structs.asdict(document)))
-        return msgspec.json.decode(answer.content, type=Progress)
+        return self._progress(answer)
 
     def append(self, run_id: str, stream: str, first_row: int, stop: int, records: Iterable[bytes]) -> int:
         """Add rows to a stream; see `delivery`.
@@ -231,7 +235,9 @@ class Client:
 
     def _append(self, path: str, first_row: int, stop: int, body: bytes, *, pack: bool = True) -> int:
         answer = self._send("POST", path, body, pack=pack, first_row=first_row, stop=stop)
-        return int(answer.json()["next_row"])
+        told = answer.json()
+        self.watched = bool(told.get("watched"))
+        return int(told["next_row"])
 
     def beat(self, run_id: str) -> Progress:
         """Show that a run's writer lives, and return how much has arrived.
@@ -239,7 +245,12 @@ class Client:
         Raises:
             NotFound: the run's document has not come yet.
         """
-        return msgspec.json.decode(self._call("POST", f"runs/{run_id}/beat").content, type=Progress)
+        return self._progress(self._call("POST", f"runs/{run_id}/beat"))
+
+    def _progress(self, answer: httpx.Response) -> Progress:
+        progress = msgspec.json.decode(answer.content, type=Progress)
+        self.watched = progress.watched
+        return progress
 
     def document(self, run_id: str) -> dict[str, Any]:
         """Return a run's `document`, as a mapping, and its `next_rows`, by stream.

@@ -137,6 +137,7 @@ class Progress(msgspec.Struct):
         next_rows: by stream, the number of the row that it expects next.
         version: of its document.
         fingerprint: of that document; "" where none has come.
+        watched: whether somebody looks at the run there.
     """
 
     created_us: int
@@ -145,6 +146,7 @@ class Progress(msgspec.Struct):
     version: int
     fingerprint: str
     next_rows: dict[str, int]
+    watched: bool = False
 
 
 def fingerprint(document: RunDocument) -> str:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["Replica"]
 
 _BEAT_S = 30.0
+# While somebody looks at the run: so a row that comes after a while is still seen at once.
+_WATCHED_BEAT_S = 2.0
 _BLOBS_AT_ONCE = 1000
 
 
@@ -85,7 +87,7 @@ class Replica:
     def _advance(self) -> bool:
         signature = self._sign()
         if signature == self._signature and self._progress is not None:
-            if time.monotonic() - self._heard_s > _BEAT_S:
+            if time.monotonic() - self._heard_s > (_WATCHED_BEAT_S if self.watched else _BEAT_S):
                 self._hear(self._client.beat(self._run_id))
             return True
         # Before the rows: whatever it says is over, all rows of it are there when they are looked at.
@@ -105,6 +107,11 @@ class Replica:
             self._put(document, complete=complete)
         self._signature = signature if complete else None
         return complete
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody looks at the run on the server, as its last answer said."""
+        return self._client.watched
 
     def _sign(self) -> object:
         """Return what changes with the run."""

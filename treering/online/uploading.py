@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from treering.errors import NotFound, StoreError
 from treering.online.client import Client, Conflict, RefusedKey, Unreachable
 from treering.online.replica import Replica
+from treering.onlookers import SAY_EVERY_S, is_hurried, say_gone, say_looking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,8 @@ __all__ = ["Uploader"]
 _RETRY_S, _MAX_RETRY_S = 1.0, 30.0
 # An end waits so long for a server that does not answer, before it leaves the rest to `treering sync`.
 _UNREACHABLE_S = 5.0
+# Between two looks while somebody watches on the server; rows come to the store every 0.1 s then.
+_WATCHED_S = 0.05
 # A store is made by the run's writer; until then there is nothing to read.
 _MAKING_S = 30.0
 
@@ -60,6 +63,7 @@ class Uploader(threading.Thread):
         self._failures = 0
         self._retry_after_s = 0.0
         self._last_looks = 0
+        self._said_s = 0.0
         self._begun_s = time.monotonic()
         #: Whether the server has all that there was when the run ended.
         self.complete = False
@@ -81,20 +85,35 @@ class Uploader(threading.Thread):
                     self.complete = True
                     break
                 self._last_looks += closing
+                self._pass_on()
                 self._wake.wait(self._pause_s())
                 self._wake.clear()
         finally:
             client.close()
             if self._store is not None:
+                if self._said_s:
+                    say_gone(self._store.folder, self._run_id)
                 with contextlib.suppress(Exception):
                     self._store.close()
 
     def _pause_s(self) -> float:
         if not self._failures:
-            return 0.05 if self._closing else self._interval_s
+            return 0.05 if self._closing else _WATCHED_S if self._is_watched() else self._interval_s
         longest_s = min(_RETRY_S * 2.0 ** (self._failures - 1), 2.0 if self._closing else _MAX_RETRY_S)
         # With chance in it, so that many runs do not come back to a server all at once.
         return max(longest_s * random.uniform(0.5, 1.0), self._retry_after_s)  # noqa: S311  # no secret
+
+    def _is_watched(self) -> bool:
+        """Tell whether somebody looks at the run on the server, and rows are to go there quickly for that."""
+        return self._replica is not None and self._replica.watched and is_hurried(self._interval_s)
+
+    def _pass_on(self) -> None:
+        """Tell the run's writer, too, that somebody looks."""
+        now_s = time.monotonic()
+        if self._store is None or self._failures or not self._is_watched() or now_s - self._said_s < SAY_EVERY_S:
+            return
+        self._said_s = now_s
+        say_looking(self._store.folder, self._run_id)
 
     def _try(self, client: Client) -> bool:
         try:

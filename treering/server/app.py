@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from treering.alerts import Watcher, load_targets, targets_file
 from treering.errors import NotFound, StoreError, TreeringError, UsageError
+from treering.onlookers import Onlookers
 from treering.server import (
     routes_agents,
     routes_alerts,
@@ -127,6 +128,7 @@ def create_api(options: ServerOptions) -> FastAPI:
     app.state.jobs = Jobs()
     app.state.sweep_desk = SweepDesk(app.state.inbox)
     app.state.streams = 0
+    app.state.onlookers = Onlookers()
     app.state.alert_tries = threading.Lock()
     alerts_file = targets_file(options.place, options.alerts)
     load_targets(alerts_file)  # so that a mistake in the file is told now

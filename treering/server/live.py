@@ -58,6 +58,9 @@ class Feed:
         keys: metrics of them.
         x: x axis of their points.
         extras: "console", "system", "events": of which streams, besides, whole rows are wanted.
+
+    Attributes:
+        runs: each once.
     """
 
     def __init__(
@@ -71,7 +74,7 @@ class Feed:
     ) -> None:
         self._shelf = shelf
         self._project = project
-        self._runs = list(dict.fromkeys(runs))
+        self.runs = list(dict.fromkeys(runs))
         self._keys = list(dict.fromkeys(keys))
         self._x = x
         self._streams = ["history", *extras]
@@ -91,7 +94,7 @@ class Feed:
             UsageError: the cursor is none of ours.
         """
         library = self._shelf.library()
-        known = library.by_ids(self._runs)
+        known = library.by_ids(self.runs)
         self._next = self._ends(list(known.values()))
         self._watched = dict(known)  # all of them once, for a cursor may be of long ago
         newest = library.runs(self._project, order="-updated", limit=1)
@@ -137,7 +140,7 @@ class Feed:
             self._told_s[run.id] = now_s
             self._since_us = max(self._since_us, us(run.updated))
             events.append(("run", _told(run, summaries[run.id])))
-            if run.id in self._runs:
+            if run.id in self.runs:
                 self._watched[run.id] = run
         # A row of the console changes nothing in its run, so all that may still write are looked at.
         # How far they go is asked first: rows that come meanwhile are sent now and once more, and never left out.
@@ -180,7 +183,7 @@ class Feed:
         """Say that nobody looks any more."""
         folder = self._shelf.folder
         if folder is not None:
-            for run_id in self._runs:
+            for run_id in self.runs:
                 say_gone(folder, run_id)
 
     def _news(self, run: ApiRun, ends: list[int]) -> list[tuple[str, dict[str, Any]]]:

@@ -53,10 +53,12 @@ async def live(
 
 async def _counted(state: Any, feed: Feed, hello: dict[str, Any]) -> AsyncGenerator[bytes, None]:
     state.streams += 1
+    state.onlookers.come(feed.runs)
     try:
         async with aclosing(event_stream(feed, hello)) as events:
             async for event in events:
                 yield event
     finally:
         state.streams -= 1
+        state.onlookers.go(feed.runs)
         feed.close()

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from treering.online.delivery import ROWS_TYPE, Progress, RunDocument, fingerprint, read_document
+from treering.onlookers import Onlookers
 from treering.server import shapes
 from treering.server.inbox import Inbox
 from treering.server.incoming_columns import read_incoming_columns
@@ -41,8 +42,14 @@ def binary_body(kind: str, text: str, schema: dict[str, Any] | None = None) -> d
     return {"requestBody": {"required": True, "description": text, "content": content}}
 
 
-def _told(progress: Progress) -> shapes.RunProgress:
+def _told(request: Request, run_id: str, progress: Progress) -> shapes.RunProgress:
+    progress.watched = _is_watched(request, run_id)
     return shapes.RunProgress(**msgspec.to_builtins(progress))
+
+
+def _is_watched(request: Request, run_id: str) -> bool:
+    onlookers: Onlookers = request.app.state.onlookers
+    return onlookers.look_at(run_id)
 
 
 def _add(arrival: Arrival, stream: str, first_row: int, stop: int, rows: Arriving) -> int:
@@ -69,7 +76,7 @@ async def put_run(inbox: Box, request: Request, run_id: RunId) -> shapes.RunProg
         except OtherRun as error:
             raise Refusal(409, "other_run", str(error)) from None
 
-    return _told(await run_in_threadpool(work))
+    return _told(request, run_id, await run_in_threadpool(work))
 
 
 @router.post(
@@ -92,7 +99,8 @@ async def append(
         rows, end = read_incoming(body, stream, first_row, stop)
         return _add(inbox.arrival(run_id), stream, first_row, end, rows)
 
-    return shapes.Appended(next_row=await run_in_threadpool(work))
+    next_row = await run_in_threadpool(work)
+    return shapes.Appended(next_row=next_row, watched=_is_watched(request, run_id))
 
 
 @router.post(
@@ -115,13 +123,14 @@ async def append_columns(
         rows = read_incoming_columns(body, first_row, stop)
         return _add(inbox.arrival(run_id), stream, first_row, stop, rows)
 
-    return shapes.Appended(next_row=await run_in_threadpool(work))
+    next_row = await run_in_threadpool(work)
+    return shapes.Appended(next_row=next_row, watched=_is_watched(request, run_id))
 
 
 @router.post("/runs/{run_id}/beat")
-def beat(inbox: Box, run_id: RunId) -> shapes.RunProgress:
+def beat(inbox: Box, request: Request, run_id: RunId) -> shapes.RunProgress:
     """Show that a run's writer lives, and tell it how much has arrived."""
-    return _told(inbox.arrival(run_id).beat())
+    return _told(request, run_id, inbox.arrival(run_id).beat())
 
 
 @router.get(

@@ -231,12 +231,14 @@ class RunProgress(BaseModel):
     version: int = Field(description="of its document")
     fingerprint: str
     next_rows: dict[str, int] = Field(description="by stream, the row that is expected next")
+    watched: bool = Field(description="whether a page looks at the run through this server")
 
 
 class Appended(BaseModel):
     """The end of a stream."""
 
     next_row: int
+    watched: bool = Field(description="whether a page looks at the run through this server: send more often then")
 
 
 class RunKey(BaseModel):
