@@ -98,6 +98,21 @@ def test_points_lie_in_a_space_of_all_kinds(method: str, sweeps: StoredSweeps) -
     assert len({str(one.point) for one in sweeps.trials(sweep.id)}) == 12
 
 
+def test_eight_at_once_come_near_the_best() -> None:
+    """What running trials may come to is believed, not drawn: the search of a bowl ends forty times nearer."""
+    config = config_of({"method": "gp", "metric": LOSS, "seed": 1, "parameters": SMOOTH})
+    engine = make_engine("s", config, [])
+    found: list[Trial] = []
+    for number in range(36):
+        if number >= 8:
+            ready = found[number - 8].point
+            found[number - 8] = trial(number - 8, ready, bowl(ready), memory=found[number - 8].memory)
+        suggestion = engine.suggest(number, found)
+        assert suggestion is not None
+        found.append(trial(number, suggestion.point, None, memory=suggestion.memory))
+    assert min(bowl(one.point) for one in found) < 2e-6
+
+
 def test_eight_at_once_never_try_a_point_twice(sweeps: StoredSweeps) -> None:
     config = {
         "method": "bayes",

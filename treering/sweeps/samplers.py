@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from treering._notice import warn_once
 from treering.sweeps.axes import Axes
+from treering.sweeps.believing import make_gp
 from treering.sweeps.engines import Suggestion
 from treering.sweeps.records import ENDED
 from treering.sweeps.stopping import best_of
@@ -195,7 +196,7 @@ class Sampled:
 
         seed = self._seed
         if self._method == "gp":
-            return samplers.GPSampler(seed=seed, n_startup_trials=1, warn_independent_sampling=False)
+            return make_gp(seed)
         more: dict[str, Any] = {}
         if self._config.constraints and not _is_recent():  # later releases find them by themselves
             more["constraints_func"] = _constraints_of
