@@ -156,7 +156,7 @@ class TreeringCallback(TrainerCallback, ExportableState):
                 self._training.summarize({SUMMARY_NAMES.get(name, name): one for name, one in values.items()}, "train")
                 return
             if "loss" not in values and any(name.startswith("eval_") for name in values):
-                self._evaluated = (state.global_step, values)
+                self._evaluated = integration.evaluated(self._evaluated, state.global_step, values)
                 self._note_size("eval", eval_dataloader)
             names = WATCHED_NAMES if self._whole.options.get("watch") else NAMES
             row = {names.get(name, name): value for name, value in values.items()}

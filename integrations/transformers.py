@@ -35,6 +35,7 @@ __all__ = [
     "Found",
     "LossWatch",
     "describe",
+    "evaluated",
     "is_json",
     "loss_factor",
     "newest_folder",
@@ -269,15 +270,22 @@ def saved_files(folder: Path, *, optimizer_state: bool) -> Path | list[Path]:
     return sorted(path for path in folder.iterdir() if path.stem != "optimizer")
 
 
+def evaluated(
+    before: tuple[int, Mapping[str, Any]], step: int, values: Mapping[str, Any]
+) -> tuple[int, dict[str, Any]]:
+    """Return a step with the values of its evaluations, one for each dataset, from those before the last of them."""
+    return step, {**before[1], **values} if before[0] == step else values
+
+
 def score_of(
-    args: TrainingArguments, state: TrainerState, folder: Path, evaluated: tuple[int, Mapping[str, Any]]
+    args: TrainingArguments, state: TrainerState, folder: Path, known: tuple[int, Mapping[str, Any]]
 ) -> Score | None:
-    """Return what the checkpoint just saved is judged by, with the step and values of the last evaluation."""
+    """Return what the checkpoint just saved is judged by, with the step and values of the last evaluations."""
     metric = args.metric_for_best_model
     if metric is None:
         return None
     metric = metric if metric.startswith("eval_") else f"eval_{metric}"
-    step, values = evaluated
+    step, values = known
     return Score(
         metric_name(metric),
         values.get(metric) if step == state.global_step else None,

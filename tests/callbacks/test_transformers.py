@@ -304,6 +304,14 @@ def test_best_and_last(tmp_path: Path, only_run: OneRun) -> None:
     assert "model.safetensors" in {one.path for one in aliases["last"].files()}
 
 
+def test_the_best_by_one_of_several_evaluations(tmp_path: Path, only_run: OneRun) -> None:
+    options = {**JUDGED, "metric_for_best_model": "old_score", "max_steps": 2}
+    fit = trainer(tmp_path, TreeringCallback(), scores=[0.1, 9, 0.2, 8], **options)
+    fit.eval_dataset = {"old": DATA[:2], "new": DATA[2:4]}
+    fit.train()
+    assert by_alias(only_run())["best"].metadata["score"] == 0.2
+
+
 def test_the_optimizers_state_may_be_left_out(tmp_path: Path, only_run: OneRun) -> None:
     options = {"max_steps": 1, "save_strategy": "steps", "save_steps": 1}
     trainer(tmp_path, TreeringCallback(include_optimizer_state=False), **options).train()
@@ -334,9 +342,7 @@ def test_report_to(tmp_path: Path, only_run: OneRun) -> None:
 
 
 def test_named_and_given_too_the_given_one_records(tmp_path: Path, only_run: OneRun) -> None:
-    fit = trainer(tmp_path, TreeringCallback(name="mine"), report_to="treering")
-    fit.train()
-    fit.evaluate()
+    trainer(tmp_path, TreeringCallback(name="mine"), report_to="treering").train()
     assert only_run().name == "mine"
     assert only_run().history("train/loss").x.tolist() == [1, 2, 3, 4]
 
