@@ -60,6 +60,9 @@ def test_a_baseline_tells_by_how_much_others_differ(visitor: Any, served: Any) -
     loss = [math.exp(-0.01 * (1 + number % 4) * 399) + 0.01 * number for number in (0, 1)]
     told = f"{100 * abs(loss[1] - loss[0]) / loss[0]:.1f} %"
     expect(page.locator('[data-run="run01"]')).to_contain_text(told)
+    expect(page.locator('[data-run="run01"]')).to_contain_text(f"{told}0.01034")  # both are read whole
+    cut = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent)"
+    assert page.locator('[data-run="run01"] [role=cell] [class*=text]').evaluate_all(cut) == []
     expect(page.locator('[data-run="run00"]').first).not_to_contain_text("%")
 
 

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import type { GroupRow, Spread } from "../api/types";
 import { arranged, cellOfGroup, columnOf, movedTo, seen, titleOfGroup } from "./columns";
 
-const VIEW = { widths: new Map([["config.b", 100]]), group: [], statistic: "mean" as const };
+const VIEW = { widths: new Map([["config.b", 100]]), group: [], statistic: "mean" as const, baseline: null };
 const COLUMNS = ["config.a", "config.b", "config.c"].map((field) => ({ ...columnOf(field, new Map()), width: 80 }));
 
 it("columns have their widths, and those that stay come first", () => {
@@ -12,6 +12,14 @@ it("columns have their widths, and those that stay come first", () => {
     ["config.a", 80, undefined, 1],
     ["config.b", 100, undefined, 2],
   ]);
+});
+
+it("results beside a baseline have room for both numbers", () => {
+  const loss = columnOf("summary.loss", new Map());
+  const width = (baseline: string | null) =>
+    arranged([...COLUMNS, { ...loss, numeric: true, width: 80 }], { ...VIEW, baseline }, []).map((one) => one.width);
+  expect(width(null)).toEqual([80, 100, 80, 80]);
+  expect(width("run0")).toEqual([80, 100, 80, 132]);
 });
 
 it("only columns that are seen are drawn, and those that stay", () => {

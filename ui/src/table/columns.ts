@@ -104,12 +104,13 @@ export function nameWidth(view: Pick<View, "group">): number {
 /** Columns with the widths that somebody gave them, those that stay on the left first. */
 export function arranged(
   columns: readonly Column[],
-  view: Pick<View, "widths" | "group" | "statistic">,
+  view: Pick<View, "widths" | "group" | "statistic" | "baseline">,
   fixed: readonly string[],
 ): Column[] {
-  // A mean with its deviation takes more room than a value.
-  const least = view.group.length && view.statistic === "mean" ? WIDE : 0;
+  // A mean with its deviation takes more room than a value; so does a result with its difference from the baseline.
+  const grouped = view.group.length && view.statistic === "mean" ? WIDE : 0;
   const sized = columns.map((column) => {
+    const least = view.baseline && column.scope === "summary" ? WIDE : grouped;
     const own = column.numeric && column.scope !== "run" ? Math.max(column.width, least) : column.width;
     return { ...column, width: view.widths.get(column.field) ?? own };
   });
