@@ -1,9 +1,11 @@
 /// <reference types="vitest/config" />
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import react from "@vitejs/plugin-react";
-import { defineConfig, type Plugin } from "vite";
+import { build, defineConfig, type Plugin } from "vite";
 
+const TARGET = ["chrome111", "edge111", "firefox114", "safari16.4"];
 const TEXT = /\.(js|css|svg)$/;
 
 /** What the page needs before anything else: the icon, and a script that sets the colours before the first paint. */
@@ -11,8 +13,16 @@ function early(): Plugin {
   return {
     name: "treering-early",
     apply: "build",
-    generateBundle() {
-      const source = readFileSync(new URL("src/boot.js", import.meta.url), "utf8");
+    async generateBundle() {
+      // By itself and at once, not as a module: it runs before the first paint.
+      const entry = fileURLToPath(new URL("src/boot.ts", import.meta.url));
+      const made = await build({
+        configFile: false,
+        logLevel: "warn",
+        build: { write: false, target: TARGET, lib: { entry, formats: ["iife"], name: "boot" } },
+      });
+      const [first] = [made].flat();
+      const source = first && "output" in first ? first.output[0].code : this.error("boot.ts could not be built");
       this.emitFile({ type: "asset", name: "boot.js", source });
       this.emitFile({
         type: "asset",
@@ -58,7 +68,7 @@ export default defineConfig({
   build: {
     outDir: "../treering/server/static",
     emptyOutDir: true,
-    target: ["chrome111", "edge111", "firefox114", "safari16.4"],
+    target: TARGET,
     assetsInlineLimit: 0, // the server's policy takes no data: addresses for styles and scripts
     modulePreload: { polyfill: false },
     reportCompressedSize: false,

@@ -57,10 +57,15 @@ def test_the_first_glance_shows_what_differs(visitor: Any, served: Any) -> None:
 def test_what_a_page_needs_first_is_asked_before_its_scripts_run(visitor: Any, served: Any) -> None:
     asked: list[str] = []
     visitor.page.on("request", lambda request: asked.append(request.url.partition("/api/v1")[2]))
+    curves: list[str] = []
+    visitor.page.on("request", lambda request: request.url.endswith("/series") and curves.append(request.post_data))
     page = visitor.visit(served, "/digits")
     lines(page, "train/loss", 12)
     assert page.evaluate("window.treeringEarly.size") == 0, asked  # each early answer was taken
     assert len([one for one in asked if one.startswith("/views?")]) == 1, asked
+    assert asked.count("/metrics") == 1, asked
+    keys = [key for body in curves for key in json.loads(body)["keys"]]
+    assert len(keys) == len(set(keys)), keys  # no curve is asked for again by the page itself
 
 
 def test_a_spike_among_many_points_is_drawn(visitor: Any, served: Any) -> None:

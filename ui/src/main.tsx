@@ -6,7 +6,8 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { ApiError } from "./api/client";
+import { ApiError, ROOT } from "./api/client";
+import { prepare } from "./pages/project/prepare";
 import { router } from "./router";
 import { colours } from "./theme/colours";
 import { theme } from "./theme/theme";
@@ -23,8 +24,9 @@ const queries = new QueryClient({
   },
 });
 
-const place = document.getElementById("root");
-if (place) {
+async function start(place: HTMLElement): Promise<void> {
+  const { pathname } = window.location;
+  if (window.treeringEarly) await Promise.all([prepare(queries, pathname.slice(ROOT.length + 1)), router.load()]);
   createRoot(place).render(
     <StrictMode>
       <MantineProvider
@@ -41,3 +43,6 @@ if (place) {
     </StrictMode>,
   );
 }
+
+const place = document.getElementById("root");
+if (place) void start(place);

@@ -34,27 +34,29 @@ export function address(path: string, query: Query = {}): string {
 
 declare global {
   interface Window {
-    /** Questions that were asked before this script was here, by address and body: see `boot.js`. */
+    /** Questions that were asked before this script was here, by address and body: see `boot.ts`. */
     treeringEarly?: Map<string, Promise<Response>>;
+    /** Until all of them are asked: some need the answers of others. */
+    treeringAsked?: Promise<void>;
   }
 }
 
 /** What was asked early is as new as the page itself only for a moment. */
 const EARLY_MS = 10_000;
 
-/** The answer to a question that has been asked already; each is given once. */
-function takeEarly(url: string, { body = "" }: RequestInit): Promise<Response> | undefined {
+/** The answer to a question that has been asked already; each is given once, unless it is to be kept. */
+export function takeEarly(url: string, body: string, keep = false): Promise<Response> | undefined {
   const early = page?.defaultView?.treeringEarly;
-  const name = `${url} ${String(body)}`;
+  const name = `${url} ${body}`;
   const found = early?.get(name);
-  early?.delete(name);
+  if (!keep) early?.delete(name);
   return found && performance.now() < EARLY_MS ? found : undefined;
 }
 
 export async function ask(url: string, init: RequestInit = {}): Promise<Response> {
   let answer: Response;
   try {
-    answer = await (takeEarly(url, init) ?? fetch(url, { credentials: "same-origin", ...init }));
+    answer = await (takeEarly(url, String(init.body ?? "")) ?? fetch(url, { credentials: "same-origin", ...init }));
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new ApiError(0, "unreachable", "The server does not answer. Is `treering ui` still running?");

@@ -1,15 +1,16 @@
 /** A chart with its title, what it stands for, and what can be done with it. */
 import { ActionIcon, Menu, Tooltip } from "@mantine/core";
-import { useElementSize } from "@mantine/hooks";
 import { memo, type ReactNode, useCallback, useMemo, useSyncExternalStore } from "react";
 import { count, short } from "../format/numbers";
 import { Icon } from "../shell/Icons";
+import { LateMenu } from "../shell/LateMenu";
 import { Chart } from "./Chart";
 import styles from "./ChartCard.module.css";
 import type { Format } from "./export";
 import { type Drawn, type Picture, picture, SEVERAL, type Settings } from "./lines";
 import type { SeriesStore } from "./store";
 import { placeText } from "./ticks";
+import { useWidth } from "./useWidth";
 
 export interface CardSettings extends Omit<Settings, "scaleX"> {
   x: string;
@@ -31,7 +32,7 @@ interface Props {
 
 export const ChartCard = memo(function ChartCard(props: Props) {
   const { metric, title, store, runs, settings, onZoom, onOpen, onFull, height, menu } = props;
-  const { ref, width } = useElementSize<HTMLDivElement>();
+  const [ref, width] = useWidth<HTMLDivElement>();
   const curves = useSyncExternalStore(
     useCallback((ear) => store.subscribe(metric, ear), [store, metric]),
     () => store.curves(metric, settings.x),
@@ -152,18 +153,22 @@ export function Actions({ metric, settings, xKind, onFull, drawing, menu }: Acti
           <Icon name="expand" size={13} />
         </ActionIcon>
       )}
-      <Menu position="bottom-end" withinPortal>
-        <Menu.Target>
-          <ActionIcon variant="subtle" color="gray" size="sm" aria-label={`Save ${metric}`}>
+      <LateMenu
+        label={`Save ${metric}`}
+        position="bottom-end"
+        button={(given) => (
+          <ActionIcon variant="subtle" color="gray" size="sm" {...given}>
             <Icon name="download" size={13} />
           </ActionIcon>
-        </Menu.Target>
-        <Menu.Dropdown>
-          <Menu.Item onClick={keep("png")}>Picture (PNG)</Menu.Item>
-          <Menu.Item onClick={keep("svg")}>Drawing (SVG)</Menu.Item>
-          <Menu.Item onClick={keep("csv")}>Numbers (CSV)</Menu.Item>
-        </Menu.Dropdown>
-      </Menu>
+        )}
+        content={() => (
+          <Menu.Dropdown>
+            <Menu.Item onClick={keep("png")}>Picture (PNG)</Menu.Item>
+            <Menu.Item onClick={keep("svg")}>Drawing (SVG)</Menu.Item>
+            <Menu.Item onClick={keep("csv")}>Numbers (CSV)</Menu.Item>
+          </Menu.Dropdown>
+        )}
+      />
       {menu}
     </span>
   );

@@ -2,6 +2,7 @@
 import { ActionIcon, Menu } from "@mantine/core";
 import { type KeyboardEvent, type PointerEvent, type ReactNode, useRef, useState } from "react";
 import { Icon } from "../shell/Icons";
+import { LateMenu } from "../shell/LateMenu";
 import { HEIGHT, type Own, WIDEST } from "../state/wall";
 import { startResize } from "./arrange";
 import styles from "./Wall.module.css";
@@ -138,28 +139,32 @@ export interface TileMenuProps {
 
 export function TileMenu({ label, onSettings, pinned, onPin, onHide, hide, wide, onWide }: TileMenuProps) {
   return (
-    <Menu position="bottom-end" withinPortal>
-      <Menu.Target>
-        <ActionIcon variant="subtle" color="gray" size="sm" aria-label={`More for ${label}`}>
+    <LateMenu
+      label={`More for ${label}`}
+      position="bottom-end"
+      button={(given) => (
+        <ActionIcon variant="subtle" color="gray" size="sm" {...given}>
           <Icon name="dots" size={15} strokeWidth={3.5} />
         </ActionIcon>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Item leftSection={<Icon name="settings" size={13} />} onClick={onSettings}>
-          Settings
-        </Menu.Item>
-        <Menu.Item leftSection={<Icon name={wide ? "shrink" : "expand"} size={13} />} onClick={onWide}>
-          {wide ? "Usual size" : "Whole width"}
-        </Menu.Item>
-        {onPin && (
-          <Menu.Item leftSection={<Icon name="pin" size={13} />} onClick={onPin}>
-            {pinned ? "Back to its section" : "Pin to the top"}
+      )}
+      content={() => (
+        <Menu.Dropdown>
+          <Menu.Item leftSection={<Icon name="settings" size={13} />} onClick={onSettings}>
+            Settings
           </Menu.Item>
-        )}
-        <Menu.Item leftSection={<Icon name="eyeOff" size={13} />} onClick={onHide}>
-          {hide}
-        </Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
+          <Menu.Item leftSection={<Icon name={wide ? "shrink" : "expand"} size={13} />} onClick={onWide}>
+            {wide ? "Usual size" : "Whole width"}
+          </Menu.Item>
+          {onPin && (
+            <Menu.Item leftSection={<Icon name="pin" size={13} />} onClick={onPin}>
+              {pinned ? "Back to its section" : "Pin to the top"}
+            </Menu.Item>
+          )}
+          <Menu.Item leftSection={<Icon name="eyeOff" size={13} />} onClick={onHide}>
+            {hide}
+          </Menu.Item>
+        </Menu.Dropdown>
+      )}
+    />
   );
 }

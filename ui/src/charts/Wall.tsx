@@ -1,17 +1,18 @@
 /** The wall of charts: sections from the first parts of keys, and only what is on the screen is asked for. */
 import { UnstyledButton, VisuallyHidden } from "@mantine/core";
-import { useElementSize } from "@mantine/hooks";
 import { type PointerEvent, type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { type Panel, titleOf } from "../panels/panel";
 import { Icon } from "../shell/Icons";
 import { arranged, moved, type Own } from "../state/wall";
 import { type Drop, startMove } from "./arrange";
 import { type CardSettings, ChartCard } from "./ChartCard";
+import { LIKELY } from "./first";
 import type { Drawn } from "./lines";
 import { type Section, sections } from "./sections";
 import type { SeriesStore } from "./store";
 import { Grip, sizeOf, Tile, TileMenu, type TileSize } from "./Tile";
 import { useSeen } from "./useSeen";
+import { useWidth } from "./useWidth";
 import styles from "./Wall.module.css";
 
 export interface WallMetric {
@@ -67,7 +68,6 @@ const FIXED: Arrangement = {
 const TOP = ":top";
 const PANELS = ":panels";
 const COLUMN_PX = 310;
-const LIKELY = 6;
 
 /** The name of a panel's place on the wall. */
 export const tileOf = (panel: Panel) => `:${panel.id}`;
@@ -92,7 +92,7 @@ export function ownSettings(settings: Omit<CardSettings, "x">, own: Own | undefi
 export function Wall(props: Props) {
   const { metrics, onShown, x, folded, arranging } = props;
   const now = arranging?.now ?? FIXED;
-  const { ref, width } = useElementSize<HTMLDivElement>();
+  const [ref, width] = useWidth<HTMLDivElement>();
   const columns = Math.max(1, Math.floor((width + 10) / COLUMN_PX));
   const found = useMemo(() => partsOf(metrics, now), [metrics, now]);
   const axis = useMemo(

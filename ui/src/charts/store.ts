@@ -1,6 +1,6 @@
 /** The curves that a wall of charts shows: asked for together, kept, and lengthened as points come. */
 import type { RowsNews } from "../api/live";
-import { readSeries, type Series } from "../api/series";
+import { readSeries, type Series, type SeriesQuestion } from "../api/series";
 import { asNumber } from "../api/values";
 
 export interface Wish {
@@ -25,6 +25,13 @@ interface Entry {
   asked: Set<string>;
 }
 
+const rangeOf = ({
+  start,
+  stop,
+  width,
+  stream = "history",
+}: Pick<SeriesQuestion, "start" | "stop" | "width" | "stream">) => `${start}:${stop}:${width}:${stream}`;
+
 const nameOf = (key: string, x: string) => `${x}\n${key}`;
 
 const NONE: Curves = new Map();
@@ -41,9 +48,18 @@ export class SeriesStore {
   error: unknown = null;
   onError: (error: unknown) => void = () => {};
 
+  /** @param first what is known already, and to what question. */
+  constructor(first?: { question: SeriesQuestion; found: readonly Series[] } | null) {
+    if (!first) return;
+    const { question, found } = first;
+    this.range = rangeOf(question);
+    for (const key of question.keys) this.entry(key, question.x).asked = new Set(question.runs);
+    this.take(found, question.x);
+  }
+
   /** Say what is on the screen now; what is missing is asked for in one question for each x axis. */
   want(wish: Wish): void {
-    const range = `${wish.start}:${wish.stop}:${wish.width}:${wish.stream ?? "history"}`;
+    const range = rangeOf(wish);
     if (range !== this.range) {
       this.range = range;
       this.aborting.abort();

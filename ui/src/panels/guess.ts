@@ -1,6 +1,7 @@
 /** What a new panel shows at first: something that is there, and likely what somebody wants. */
 import { EPISODE_RETURN } from "../pages/run/tabs";
-import { defaults, fieldOf, RUN_FIELDS, type ValueColumn } from "../table/columns";
+import { RUN_FIELDS } from "../table/columns";
+import { defaults, fieldOf, type ValueColumn } from "../table/defaults";
 import type { Kind, Panel } from "./panel";
 import type { PanelMetric } from "./scope";
 

@@ -1,6 +1,7 @@
 /** What is set on a project's page, read from its address and written back to it. */
 import { useCallback, useMemo, useRef } from "react";
 import type { Band, Middle } from "../charts/aggregate";
+import { MOST } from "../charts/first";
 import type { SmoothKind } from "../charts/smooth";
 import { type Panel, readPanels, writePanels } from "../panels/panel";
 import { type Search, useSearchState } from "./search";
@@ -70,7 +71,6 @@ const KINDS = ["none", "ema", "gauss", "mean", "median"];
 const MIDDLES = ["mean", "median", "iqm"];
 const BANDS = ["std", "stderr", "minmax", "ci", "none"];
 const STATISTICS = ["mean", "min", "max", "std", "count"];
-export const MOST = 50;
 const NARROWEST = 48;
 const WIDEST = 800;
 

@@ -3,7 +3,8 @@ import { ActionIcon, Button, Checkbox, Popover, TextInput, Tooltip } from "@mant
 import { useState } from "react";
 import { Icon } from "../shell/Icons";
 import styles from "./ColumnPicker.module.css";
-import { columnOf, fieldOf, movedTo, RUN_FIELDS, type ValueColumn } from "./columns";
+import { columnOf, movedTo, RUN_FIELDS } from "./columns";
+import { fieldOf, type ValueColumn } from "./defaults";
 
 interface Props {
   known: readonly ValueColumn[];

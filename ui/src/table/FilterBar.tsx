@@ -2,8 +2,8 @@
 import { Combobox, TextInput, useCombobox } from "@mantine/core";
 import { useEffect, useRef, useState } from "react";
 import { Icon } from "../shell/Icons";
-import type { ValueColumn } from "./columns";
 import { complete } from "./complete";
+import type { ValueColumn } from "./defaults";
 import styles from "./FilterBar.module.css";
 
 interface Props {
@@ -19,20 +19,23 @@ const WAIT_MS = 350;
 export function FilterBar({ value, onChange, columns, tags, error }: Props) {
   const [text, setText] = useState(value);
   const [at, setAt] = useState(value.length);
-  const [sent, setSent] = useState(value);
+  const [seen, setSeen] = useState(value);
+  // What was sent from here and is not in the address yet, which follows when the page has time.
+  const [sent, setSent] = useState<readonly string[]>([]);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
   const input = useRef<HTMLInputElement>(null);
   const box = useCombobox({ onDropdownClose: () => box.resetSelectedOption() });
-  if (value !== sent) {
+  if (value !== seen) {
+    setSeen(value);
+    setSent(sent.slice(sent.lastIndexOf(value) + 1));
     // Changed from elsewhere: a click in the table, the way back.
-    setSent(value);
-    setText(value);
+    if (!sent.includes(value)) setText(value);
   }
   useEffect(() => () => clearTimeout(timer.current), []);
   const offers = complete(text, at, columns, tags);
   const send = (next: string) => {
     clearTimeout(timer.current);
-    setSent(next);
+    if (next !== (sent.at(-1) ?? value)) setSent([...sent, next]);
     onChange(next);
   };
   const write = (next: string, caret: number) => {

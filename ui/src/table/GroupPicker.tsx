@@ -2,7 +2,8 @@
 import { ActionIcon, Button, Popover, Select, Tooltip } from "@mantine/core";
 import { Icon } from "../shell/Icons";
 import type { SetView, Statistic, View } from "../state/view";
-import { fieldOf, MOST_GROUPED, movedTo, type ValueColumn } from "./columns";
+import { MOST_GROUPED, movedTo } from "./columns";
+import { fieldOf, type ValueColumn } from "./defaults";
 import styles from "./GroupPicker.module.css";
 
 const STATISTICS: { value: Statistic; label: string }[] = [

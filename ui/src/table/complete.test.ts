@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import type { ValueColumn } from "./columns";
 import { complete } from "./complete";
+import type { ValueColumn } from "./defaults";
 
 const column = (scope: "config" | "summary", key: string, min: number | string, max: number | string): ValueColumn => ({
   scope,

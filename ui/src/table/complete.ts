@@ -1,6 +1,7 @@
 /** Completion for the query language of filters: fields, then operators, then values, then what joins them. */
 import { asText } from "../api/values";
-import { fieldOf, quotedField, type ValueColumn } from "./columns";
+import { quotedField } from "./columns";
+import { fieldOf, type ValueColumn } from "./defaults";
 
 const RUN_FIELDS = [
   "state",

@@ -123,6 +123,10 @@ export function useMembers(question: RunsQuestion, view: View) {
 }
 
 /** How many runs there are in each state, whatever states are shown. */
-export function useStates(question: RunsQuestion) {
-  return useQuery(groupsPage({ ...question, columns: [], sort: [], by: ["state"] }));
+export function statesOf(question: RunsQuestion) {
+  return groupsPage({ ...question, columns: [], sort: [], by: ["state"] });
+}
+
+export function useStates(question: RunsQuestion, enabled: boolean) {
+  return useQuery({ ...statesOf(question), enabled });
 }

@@ -1,11 +1,11 @@
 /** The runs of a project, page by page, wherever the table is scrolled to. */
-import { type QueryClient, useQueries, useQuery } from "@tanstack/react-query";
+import { type QueryClient, useQueries, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useMemo, useRef } from "react";
 import { get } from "../api/client";
 import type { RunNews } from "../api/live";
 import type { RunRow, RunsPage } from "../api/types";
 import type { SortKey } from "../state/view";
-import type { ValueColumn } from "./columns";
+import { isValue, type ValueColumn } from "./defaults";
 
 export const PAGE = 100;
 const NONE: readonly RunRow[] = [];
@@ -25,7 +25,7 @@ function orderOf(sort: readonly SortKey[]): string {
 
 export function runsPage(question: RunsQuestion, number: number) {
   const { project, filter, find, sort, columns } = question;
-  const asked = columns.filter((column) => /^(config|summary)\./.test(column));
+  const asked = columns.filter(isValue);
   return {
     queryKey: ["runs", project, { filter, find, order: orderOf(sort), asked, number }],
     queryFn: ({ signal }: { signal: AbortSignal }) =>
@@ -54,6 +54,8 @@ export interface FoundRuns {
   loaded: readonly RunRow[];
   error: unknown;
   isLoading: boolean;
+  /** Whether rows are still those of another question. */
+  isBehind: boolean;
 }
 
 /** Runs with `from` up to `to` loaded; the first page always is. */
@@ -64,10 +66,19 @@ export function useRuns(question: RunsQuestion, from: number, to: number, enable
     for (let number = Math.floor(Math.max(0, from) / PAGE); number <= last; number++) found.add(number);
     return [...found];
   }, [from, to]);
-  const results = useQueries({ queries: numbers.map((number) => ({ ...runsPage(question, number), enabled })) });
-  const error = results.find((result) => result.error)?.error;
+  const queries = useQueryClient();
   // What is there stays until the next is: while it loads, and when a filter cannot be read.
   const good = useRef(new Map<number, RunsPage | undefined>());
+  // Rows that were read before their columns were known are rows all the same.
+  const bare = () => queries.getQueryData<RunsPage>(runsPage({ ...question, columns: [] }, 0).queryKey);
+  const results = useQueries({
+    queries: numbers.map((number) => ({
+      ...runsPage(question, number),
+      enabled,
+      placeholderData: number === 0 && good.current.size === 0 ? bare : undefined,
+    })),
+  });
+  const error = results.find((result) => result.error)?.error;
   if (results[0]?.data) good.current = new Map(numbers.map((number, i) => [number, results[i]?.data]));
   const pages = good.current;
   const head = pages.get(0);
@@ -79,6 +90,7 @@ export function useRuns(question: RunsQuestion, from: number, to: number, enable
     loaded: [...pages.values()].flatMap((page) => page?.runs ?? []),
     error,
     isLoading: results[0]?.isLoading ?? true,
+    isBehind: results[0] === undefined || results[0].isPending || results[0].isPlaceholderData,
   };
 }
 
@@ -87,11 +99,15 @@ export interface ValueColumns {
   columns: ValueColumn[];
 }
 
-export function useColumns(project: string) {
-  return useQuery({
+export function columnsOf(project: string) {
+  return {
     queryKey: ["columns", project],
-    queryFn: ({ signal }) => get<ValueColumns>("/columns", { project }, signal),
-  });
+    queryFn: ({ signal }: { signal: AbortSignal }) => get<ValueColumns>("/columns", { project }, signal),
+  };
+}
+
+export function useColumns(project: string) {
+  return useQuery(columnsOf(project));
 }
 
 /** Write what happened into the pages that are loaded; tells whether the run is in none of them. */

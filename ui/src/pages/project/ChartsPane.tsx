@@ -3,9 +3,10 @@ import { Button, Menu } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from "react";
-import { send } from "../../api/client";
 import { listen } from "../../api/live";
+import { type Metric, metricsOf } from "../../api/metrics";
 import type { CardSettings } from "../../charts/ChartCard";
+import { resolution } from "../../charts/first";
 import { matching } from "../../charts/sections";
 import { SeriesStore } from "../../charts/store";
 import { type Arranging, ownSettings, tileOf, Wall } from "../../charts/Wall";
@@ -17,6 +18,7 @@ import { Trouble } from "../../shell/Trouble";
 import type { SetView, View } from "../../state/view";
 import { ChartControls } from "./ChartControls";
 import styles from "./ProjectPage.module.css";
+import { takeFirst } from "./prepare";
 import type { DrawnRun } from "./useDrawn";
 
 // What a first glance does not need comes when it is asked for.
@@ -24,16 +26,6 @@ const Full = lazy(async () => ({ default: (await import("./Full")).Full }));
 const ChartSettings = lazy(async () => ({ default: (await import("./ChartSettings")).ChartSettings }));
 const PanelCard = lazy(async () => ({ default: (await import("../../panels/PanelCard")).PanelCard }));
 const PanelDialog = lazy(async () => ({ default: (await import("../../panels/PanelDialog")).PanelDialog }));
-
-export interface Metric {
-  key: string;
-  numeric: boolean;
-  kinds: string[];
-  runs: number;
-  points: number;
-  x: string | null;
-  hidden: boolean;
-}
 
 interface Props {
   project: string;
@@ -48,8 +40,7 @@ interface Props {
 export function ChartsPane({ project, drawn, total, view, setView, single }: Props) {
   const ids = useMemo(() => drawn.map((run) => run.id), [drawn]);
   const { data: metrics, error } = useQuery({
-    queryKey: ["metrics", project, [...ids].sort().join()],
-    queryFn: () => send<Metric[]>("POST", "/metrics", { runs: ids }),
+    ...metricsOf(project, ids),
     enabled: ids.length > 0,
     placeholderData: (before) => before,
   });
@@ -248,12 +239,6 @@ function useOpenRun(project: string) {
   );
 }
 
-/** Pixels of a chart, fewer when many lines share them: what is drawn stays about the same. */
-function resolution(runs: number, full: boolean): number {
-  if (full) return runs > 40 ? 500 : 1200;
-  return Math.max(120, Math.min(500, Math.round(20_000 / Math.max(runs, 1))));
-}
-
 const WATCHED_KEYS = 100;
 /** A browser keeps six connections to a server; each axis takes one. */
 const WATCHED_AXES = 3;
@@ -264,7 +249,7 @@ function useStore(
   view: View,
   { full, more }: { full: boolean; more: readonly { key: string; x: string }[] },
 ): SeriesStore {
-  const [store] = useState(() => new SeriesStore());
+  const [store] = useState(() => new SeriesStore(takeFirst()));
   const runs = useMemo(() => drawn.map((run) => run.id), [drawn]);
   useEffect(() => () => store.close(), [store]);
   useEffect(() => {

@@ -8,7 +8,8 @@ import type { GroupRow, RunRow } from "../../api/types";
 import { nameOf } from "../../shell/links";
 import { Trouble } from "../../shell/Trouble";
 import { type SetView, useView, type View } from "../../state/view";
-import { arranged, type Column, columnOf, defaults, fieldOf } from "../../table/columns";
+import { arranged, type Column, columnOf } from "../../table/columns";
+import { defaults, fieldOf } from "../../table/defaults";
 import { within } from "../../table/grouped";
 import { useGroups, useMembers, useStates } from "../../table/useGroups";
 import { useColumns, useRuns, type ValueColumns } from "../../table/useRuns";
@@ -90,7 +91,8 @@ function useTable(project: string, view: View, narrow: boolean) {
   const runs = useRuns(question, isGrouped ? 0 : range[0], isGrouped ? 0 : range[1]);
   if (!tagged && runs.first.some((run) => run.tags.length)) setTagged(true);
   const groups = useGroups({ ...question, columns: fields }, view, range[0], range[1]);
-  const { data: states } = useStates({ ...question, filter: view.filter });
+  // Rows first: numbers of states are a second look at all runs, and nobody waits for them.
+  const { data: states } = useStates({ ...question, filter: view.filter }, !runs.isBehind);
   const special = useSpecial(project, asked, view);
   const single = useDrawn(runs.first, special.pinned, view);
   const grouped = useDrawnGroups(useMembers(question, view).data, view);

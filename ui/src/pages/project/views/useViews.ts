@@ -21,15 +21,19 @@ export interface Views {
   saved: (view: SavedView) => void;
 }
 
+export function viewsOf(project: string) {
+  return {
+    queryKey: ["views", project],
+    queryFn: ({ signal }: { signal: AbortSignal }) => get<SavedView[]>("/views", { project }, signal),
+    retry: false,
+  };
+}
+
 /** The views, and whether they are known so far that the page can be shown. */
 export function useViews(project: string): [Views, boolean] {
   const [search, setSearch] = useSearchState();
   const navigate = useNavigate();
-  const { data, isPending } = useQuery({
-    queryKey: ["views", project],
-    queryFn: ({ signal }) => get<SavedView[]>("/views", { project }, signal),
-    retry: false,
-  });
+  const { data, isPending } = useQuery(viewsOf(project));
   const all = data ?? [];
   const seen = useRef(new Map<string, number>());
   // All of them, for the address follows a moment after a view is opened.
