@@ -29,6 +29,7 @@ async function early(): Promise<void> {
   const asked = new Map<string, Promise<Response>>();
   window.treeringEarly = asked;
   const ask = (address: string, body?: string) => {
+    if (window.treeringLate) throw new Error("late");
     const head = { "content-type": "application/json" };
     const init = body === undefined ? {} : { method: "POST", headers: head, body };
     const answer = fetch(`${root}/api/v1${address}`, { credentials: "same-origin", ...init });

@@ -38,6 +38,8 @@ declare global {
     treeringEarly?: Map<string, Promise<Response>>;
     /** Until all of them are asked: some need the answers of others. */
     treeringAsked?: Promise<void>;
+    /** The page asks for itself now. */
+    treeringLate?: boolean;
   }
 }
 

@@ -32,5 +32,5 @@ export function firstCurves(
   const x = axes.get(order[0] ?? "");
   if (x === undefined) return null;
   const keys = order.slice(0, LIKELY).filter((key) => axes.get(key) === x);
-  return { x, runs: runs.map((run) => run.id), keys, width: resolution(runs.length, false) }; // in the order of `store.ts`
+  return { x, runs: runs.map((run) => run.id), keys, width: resolution(runs.length, false) };
 }

@@ -37,6 +37,13 @@ const nameOf = (key: string, x: string) => `${x}\n${key}`;
 const NONE: Curves = new Map();
 const GATHER_MS = 16;
 
+/** What was asked before there was a store, and the answer, if it is here. */
+export interface First {
+  question: SeriesQuestion;
+  found: readonly Series[] | undefined;
+  later: Promise<readonly Series[]>;
+}
+
 export class SeriesStore {
   private wish: Wish = { runs: [], keys: new Map(), start: undefined, stop: undefined, width: 400 };
   private entries = new Map<string, Entry>();
@@ -48,13 +55,23 @@ export class SeriesStore {
   error: unknown = null;
   onError: (error: unknown) => void = () => {};
 
-  /** @param first what is known already, and to what question. */
-  constructor(first?: { question: SeriesQuestion; found: readonly Series[] } | null) {
+  constructor(first?: First | null) {
     if (!first) return;
-    const { question, found } = first;
+    const { question, found, later } = first;
     this.range = rangeOf(question);
     for (const key of question.keys) this.entry(key, question.x).asked = new Set(question.runs);
-    this.take(found, question.x);
+    if (found) this.take(found, question.x);
+    else void this.wait(question, later);
+  }
+
+  private async wait(question: SeriesQuestion, later: Promise<readonly Series[]>): Promise<void> {
+    try {
+      const found = await later;
+      if (this.range === rangeOf(question)) this.take(found, question.x);
+    } catch {
+      for (const key of question.keys) this.entry(key, question.x).asked.clear();
+      this.soon(); // and if that fails, too, it is told
+    }
   }
 
   /** Say what is on the screen now; what is missing is asked for in one question for each x axis. */

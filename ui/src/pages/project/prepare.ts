@@ -7,6 +7,7 @@ import { address, takeEarly } from "../../api/client";
 import { metricsOf } from "../../api/metrics";
 import { type Series, type SeriesQuestion, unpackSeries } from "../../api/series";
 import { firstCurves, MOST } from "../../charts/first";
+import type { First } from "../../charts/store";
 import { defaults } from "../../table/defaults";
 import { statesOf } from "../../table/useGroups";
 import { columnsOf, runsPage } from "../../table/useRuns";
@@ -15,20 +16,30 @@ import { viewsOf } from "./views/useViews";
 /** An answer that takes longer is not waited for: the page shows what there is. */
 const PATIENCE_MS = 150;
 
-let curves: { question: SeriesQuestion; found: readonly Series[] } | null = null;
+let curves: readonly Series[] | undefined;
 
-/** The curves that were asked for early, if they are here; the first wall of charts takes them. */
-export function takeFirst() {
+/** The curves that were asked for early, or the promise of them; the first wall of charts takes them. */
+export function takeFirst(): First | null {
+  const url = address("/series");
+  const name = [...(window.treeringEarly?.keys() ?? [])].find((one) => one.startsWith(`${url} `));
+  const body = name?.slice(url.length + 1) ?? "";
+  const answer = takeEarly(url, body);
   const found = curves;
-  curves = null;
-  if (found && !takeEarly(address("/series"), JSON.stringify(found.question))) return null; // of long ago
-  return found;
+  curves = undefined;
+  return answer
+    ? { question: JSON.parse(body) as SeriesQuestion, found, later: found ? Promise.resolve(found) : unpacked(answer) }
+    : null;
+}
+
+async function unpacked(early: Promise<Response>): Promise<Series[]> {
+  const answer = await early;
+  if (!answer.ok) throw new Error(answer.statusText);
+  return unpackSeries(await answer.clone().arrayBuffer());
 }
 
 async function readCurves(question: SeriesQuestion): Promise<void> {
-  // What comes too late for the first picture is left to the wall, which asks the same.
-  const answer = await takeEarly(address("/series"), JSON.stringify(question), true);
-  if (answer?.ok) curves = { question, found: unpackSeries(await answer.clone().arrayBuffer()) };
+  const early = takeEarly(address("/series"), JSON.stringify(question), true);
+  if (early) curves = await unpacked(early);
 }
 
 /** Read what was asked early for a project, as the page will ask for it. */
@@ -51,5 +62,7 @@ export async function prepare(queries: QueryClient, project: string): Promise<vo
     const others = [queries.prefetchQuery(viewsOf(project)), queries.prefetchQuery(statesOf(question))];
     await Promise.allSettled([rows(), values(), ...others]);
   };
-  await Promise.race([all(), new Promise((done) => setTimeout(done, PATIENCE_MS))]);
+  const patience = new Promise<void>((done) => setTimeout(done, PATIENCE_MS));
+  await Promise.race([all(), patience]);
+  window.treeringLate = true; // from now on the page asks
 }
