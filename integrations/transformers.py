@@ -272,7 +272,7 @@ def saved_files(folder: Path, *, optimizer_state: bool) -> Path | list[Path]:
 
 def evaluated(
     before: tuple[int, Mapping[str, Any]], step: int, values: Mapping[str, Any]
-) -> tuple[int, dict[str, Any]]:
+) -> tuple[int, Mapping[str, Any]]:
     """Return a step with the values of its evaluations, one for each dataset, from those before the last of them."""
     return step, {**before[1], **values} if before[0] == step else values
 
