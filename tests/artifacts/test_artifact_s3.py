@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ports import free_port
 from programs import started
-from s3_server import free_ports, s3  # noqa: F401  # a fixture
+from s3_server import s3  # noqa: F401  # a fixture
 
 import treering
 from treering.artifacts import storing
@@ -171,7 +172,7 @@ def test_references_to_objects(url: str, store_dir: Path, tmp_path: Path) -> Non
 
 def test_a_server_that_is_not_there(store_dir: Path, tmp_path: Path) -> None:
     backend = open_backend(
-        tmp_path, f"s3://bucket/x?endpoint=http://127.0.0.1:{free_ports(1)[0]}&region=r&skip_signature=true"
+        tmp_path, f"s3://bucket/x?endpoint=http://127.0.0.1:{free_port()}&region=r&skip_signature=true"
     )
     with pytest.raises(StoreError, match="s3://bucket/x: packs/p cannot be read"):
         backend.read("packs/p", [(0, 1)])

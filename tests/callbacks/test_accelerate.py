@@ -18,6 +18,7 @@ import torch
 from accelerate import Accelerator, PartialState, tracking
 from accelerate.state import AcceleratorState, GradientState
 from accelerate.utils import ProjectConfiguration
+from ports import free_port
 
 import treering
 from treering.api import Api, ApiRun
@@ -266,15 +267,10 @@ print(json.dumps(codes))
 @pytest.fixture(scope="module")
 def processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One program that loads everything once and forks off each training."""
-    import socket
-
     folder = tmp_path_factory.mktemp("processes")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     bare = {f"TREERING_{name}": "0" for name in ("CONSOLE", "CAPTURE_GIT", "CAPTURE_SOURCE", "CAPTURE_ENVIRONMENT")}
     environment = {**os.environ, **bare, "TREERING_SYSTEM_INTERVAL_S": "0", "TREERING_DEBUG": "1"}
-    command = [sys.executable, "-c", PROGRAM, str(folder), str(port)]
+    command = [sys.executable, "-c", PROGRAM, str(folder), str(free_port())]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == [-9, 0, 0, 0], done.stderr

@@ -106,7 +106,7 @@ def test_rows_come_while_the_training_goes_on(tmp_path: Path, store_dir: Path) -
     with TorchWriter(str(tmp_path)) as writer:
         writer.add_scalar("loss", 0.5, 1)
         writer.flush()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not any("loss" in found.metrics for found in Api(store_dir).runs()):
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -277,7 +277,7 @@ def test_copies_find_the_same_run(only_run: OneRun) -> None:
 
 
 def test_trainings_in_threads_keep_to_their_runs(recorded: Runs) -> None:
-    barrier = threading.Barrier(4, timeout=30)
+    barrier = threading.Barrier(4, timeout=120)
 
     def train(name: str) -> None:
         training = Training("toy", name=name)

@@ -247,7 +247,7 @@ def test_a_device_that_hangs_costs_no_memory() -> None:
     assert 0 < sum(taken) < 1000
     assert not clerk.wait(0.01)
     stuck.set()
-    assert clerk.wait(10.0)
+    assert clerk.wait(60.0)
     assert len(done) == sum(taken)
 
 

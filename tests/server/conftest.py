@@ -68,7 +68,7 @@ def serving(place: Path | str, **options: Any) -> Iterator[Served]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
-        deadline_s = time.monotonic() + 30
+        deadline_s = time.monotonic() + 90
         while not server.started:
             assert thread.is_alive()
             assert time.monotonic() < deadline_s
@@ -76,7 +76,7 @@ def serving(place: Path | str, **options: Any) -> Iterator[Served]:
         yield Served(listener.getsockname()[1], place, {})
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(90)
         listener.close()
         assert not thread.is_alive()
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from copies import assert_copied
-from server_yard import free_port
+from ports import free_port
 
 import treering
 from treering import lifecycle
@@ -108,7 +108,7 @@ def test_offline_now_and_synced_later(
     for number in range(2):
         with treering.init("p", id=f"off{number}", dir=here, mode="offline", settings=QUIET) as run:
             run.log({"loss": number})
-            run.log_artifact(tmp_path / "weights.bin", name=f"w{number}").wait(30)
+            run.log_artifact(tmp_path / "weights.bin", name=f"w{number}").wait(120)
     with treering.init("p", id="kept", dir=here, settings=QUIET) as run:
         run.log({"loss": 3})
     for _ in range(2):
@@ -163,9 +163,9 @@ def test_artifacts_go_and_come_chunk_by_chunk(served: Any, tmp_path: Path) -> No
     (tmp_path / "model" / "weights.bin").write_bytes(data)
     (tmp_path / "model" / "config.json").write_text("{}")
     with treering.init("p", id="maker", dir=tmp_path / "one", mode="online", settings=QUIET) as run:
-        run.log_artifact(tmp_path / "model", name="net", aliases=["best"], metadata={"acc": 0.9}).wait(60)
+        run.log_artifact(tmp_path / "model", name="net", aliases=["best"], metadata={"acc": 0.9}).wait(120)
         (tmp_path / "model" / "weights.bin").write_bytes(data[:1_000_000] + b"changed" + data[1_000_000:])
-        run.log_artifact(tmp_path / "model", name="net").wait(60)
+        run.log_artifact(tmp_path / "model", name="net").wait(120)
     with treering.Api(served.folder) as api:
         first, second = api.versions("net")
         assert (first.aliases, second.aliases, first.metadata) == (("best",), ("latest",), {"acc": 0.9})

@@ -17,8 +17,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from lossy_proxy import proxy_to
+from ports import free_port
 from programs import BARE
-from server_yard import TOKEN, free_port, open_server_yard
+from server_yard import TOKEN, open_server_yard
 
 import treering
 from treering.cli._app import app

@@ -62,7 +62,7 @@ def table(api: FastAPI) -> list[tuple[str, str]]:
 
 def raw(port: int, request: bytes) -> tuple[int, bytes]:
     """Send bytes as they are; the status and the whole answer."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(request)
         answer = b""
         while piece := connection.recv(65536):

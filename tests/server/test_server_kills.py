@@ -12,7 +12,8 @@ import pytest
 from copies import assert_copied, opened
 from crash_yard import LOG, Order, Yard, open_yard, row
 from lossy_proxy import FAULTS, proxy_to
-from server_yard import TOKEN, ServerYard, free_port, open_server_yard
+from ports import free_port
+from server_yard import TOKEN, ServerYard, open_server_yard
 
 import treering
 from treering.online import uploading
@@ -132,7 +133,7 @@ def test_a_network_that_cuts_delays_and_doubles(place: Path | str, serve: Callab
             "p", id="r", dir=local, mode="online", config={"seed": 3},
             settings={**QUIET, "url": proxy.url, "finish_timeout_s": 0.5},
         )  # fmt: skip
-        number, deadline_s = 0, time.monotonic() + 60
+        number, deadline_s = 0, time.monotonic() + 240
         while not set(FAULTS) <= set(proxy.seen) or number < 1500:
             assert time.monotonic() < deadline_s
             run.log(row(number))

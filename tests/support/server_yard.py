@@ -56,13 +56,6 @@ def open_server_yard(folder: Path) -> Iterator[ServerYard]:
             process.stdin.close()
 
 
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 def server_for(place: str) -> uvicorn.Server:
     """A server that has not begun; it opens the store when it is first asked for something."""
     from treering.server.options import ServerOptions
