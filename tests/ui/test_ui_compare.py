@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from dashboard_yard import HOSTILE, XSS, Served, serving
+from hands import still
 from looks import check_looks
 from playwright.sync_api import Page, expect
 from store_builder import StoreBuilder
@@ -62,10 +63,10 @@ def opened(visitor: Any, pair: tuple[Served, list[str]], rest: str = "") -> Page
     return page
 
 
-def row(page: Page, part: str, key: str) -> list[str]:
-    """The texts of a row's cells."""
+def has_row(page: Page, part: str, key: str, texts: list[str]) -> None:
+    """Wait until a row's cells have these texts."""
     found = page.locator(f'[data-part="{part}"] tr').filter(has=page.get_by_role("rowheader", name=key, exact=True))
-    return [text.strip() for text in found.locator("td").all_inner_texts()]
+    expect(found.locator("td")).to_have_text(texts, use_inner_text=True)
 
 
 def test_from_the_table_to_what_differs(visitor: Any, pair: tuple[Served, list[str]]) -> None:
@@ -76,13 +77,13 @@ def test_from_the_table_to_what_differs(visitor: Any, pair: tuple[Served, list[s
     expect(page.get_by_role("heading", name="2 runs compared")).to_be_visible()
     expect(page.get_by_role("columnheader", name="adamw")).to_be_visible()
     page = opened(visitor, pair)
-    assert row(page, "Config", "lr") == ["0.1", "0.001", "0.003"]
-    assert row(page, "Config", "optimizer.name") == ["sgd", "adam", "adamw"]
+    has_row(page, "Config", "lr", ["0.1", "0.001", "0.003"])
+    has_row(page, "Config", "optimizer.name", ["sgd", "adam", "adamw"])
     config, metrics = page.locator('[data-part="Config"]'), page.locator('[data-part="Metrics"]')
     expect(config).to_contain_text("2 of 3 differ")
     expect(config).not_to_contain_text("epochs")
     expect(metrics.get_by_role("row", name="train/loss min")).to_contain_text("0.005")
-    assert metrics.get_by_role("img", name="best").count() == 2  # the last and the smallest loss, both of sgd
+    expect(metrics.get_by_role("img", name="best")).to_have_count(2)  # the last and the smallest loss, both of sgd
     page.get_by_role("button", name="Compare the others with sgd, in %").click()
     page.wait_for_url("**base=**")
     expect(metrics.get_by_role("row", name="train/loss last")).to_contain_text("+10.0 %")
@@ -90,7 +91,7 @@ def test_from_the_table_to_what_differs(visitor: Any, pair: tuple[Served, list[s
     expect(config).to_contain_text("epochs")
     page.get_by_label("Find in the comparison").fill("ADAMW")
     expect(page.locator("[data-part]")).to_have_count(1)
-    assert row(page, "Config", "optimizer.name") == ["sgd", "adam", "adamw"]
+    has_row(page, "Config", "optimizer.name", ["sgd", "adam", "adamw"])
     page.reload()
     expect(page.get_by_label("Find in the comparison")).to_have_value("ADAMW")
     page.get_by_role("button", name="Leave adam out").click()
@@ -136,8 +137,8 @@ def test_code_and_machines_line_by_line(visitor: Any, pair: tuple[Served, list[s
     expect(rest).to_contain_text("only in code-1")
     expect(rest.get_by_role("region", name="model.py", exact=True)).to_contain_text("+y")
     page.get_by_role("tab", name="Differences").click()
-    assert row(page, "Packages", "numpy") == ["2.0", "2.1"]
-    assert row(page, "Environment", "git commit") == ["a" * 40, "b" * 40]
+    has_row(page, "Packages", "numpy", ["2.0", "2.1"])
+    has_row(page, "Environment", "git commit", ["a" * 40, "b" * 40])
     expect(page.locator('[data-part="Packages"]')).not_to_contain_text("torch")
 
 
@@ -171,10 +172,10 @@ def test_by_keyboard_and_at_every_size(visitor: Any, pair: tuple[Served, list[st
     page.set_viewport_size({"width": 390, "height": 844})
     page.get_by_role("tab", name="Differences").press("Enter")
     key = page.get_by_role("rowheader", name="optimizer.name")
-    before = key.bounding_box()
+    before = still(key)
     page.get_by_role("region", name="Differences").evaluate("element => { element.scrollLeft = 200 }")
-    assert key.bounding_box() == before  # keys and names of runs stay where they are
+    assert still(key) == before  # keys and names of runs stay where they are
     head = page.get_by_role("columnheader", name="sgd", exact=False).first
-    top = head.bounding_box()
+    top = still(head)
     page.get_by_role("region", name="Differences").evaluate("element => { element.scrollTop = 300 }")
-    assert (head.bounding_box() or {}).get("y") == (top or {}).get("y")
+    assert still(head)["y"] == top["y"]

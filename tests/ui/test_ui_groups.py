@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dashboard_yard import HOSTILE, XSS
+from hands import still
 from looks import check_looks
 from playwright.sync_api import Page, expect
 from store_builder import StoreBuilder
@@ -31,6 +32,7 @@ def test_groups_in_groups_open_to_their_runs_and_the_curves_follow(visitor: Any,
         box.click()
         page.get_by_role("option", name=field, exact=True).click()
     page.keyboard.press("Escape")
+    page.wait_for_url("**group=config.lr,config.optim.name**")
     assert groups(page) == ["config.lr = 0.01", "config.lr = 0.03", "config.lr = 0.1"]
     drawn(page, "train/loss", 6)  # each pair of the two is a line
     page.get_by_role("button", name="Runs with lr = 0.01", exact=True).click()
@@ -102,27 +104,23 @@ def test_columns_are_moved_widened_and_kept_on_the_left(visitor: Any, served: An
     page.wait_for_url("**columns=created,config.lr,**")
     expect(heads.first).to_have_attribute("data-column", "created")
     edge = page.locator("[data-resizes='created']")
-    box = edge.bounding_box()
-    before = page.locator("[data-column='created']").bounding_box()
-    assert box is not None
-    assert before is not None
+    box, before = still(edge), still(page.locator("[data-column='created']"))
     page.mouse.move(box["x"] + 3, box["y"] + 8)
     page.mouse.down()
     page.mouse.move(box["x"] + 163, box["y"] + 8, steps=4)
     page.mouse.up()
     page.wait_for_url("**widths=created:252**")
-    after = page.locator("[data-column='created']").bounding_box()
-    assert after is not None
+    after = still(page.locator("[data-column='created']"))
     assert abs(after["width"] - before["width"] - 160) < 3
     head = page.get_by_role("button", name="val/loss", exact=True)
     head.focus()
     page.keyboard.press("ArrowDown")
     page.get_by_role("menuitem", name="Keep it on the left").click()
     expect(heads.first).to_have_attribute("data-column", "summary.val/loss")
-    place = heads.first.bounding_box()
+    place = still(heads.first)
     page.locator("[role=table]").evaluate("table => table.scrollLeft = 300")
     assert page.locator("[role=table]").evaluate("table => table.scrollLeft") > 0
-    assert heads.first.bounding_box() == place
+    assert still(heads.first) == place
     page.get_by_role("button", name="Columns").click()
     page.get_by_role("button", name=re.compile("^config.lr, 3 of 3")).focus()
     page.keyboard.press("ArrowUp")

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 from dashboard_yard import HOSTILE, XSS
+from hands import has_focus
 from looks import check_looks
 from playwright.sync_api import Page, expect
 
@@ -51,14 +52,17 @@ def test_by_keyboard_alone(visitor: Any, served: Any) -> None:
     expect(page.get_by_text("All 4 runs drawn")).to_be_visible()
     page.get_by_role("separator").focus()
     before = page.get_by_role("separator").get_attribute("aria-valuenow")
+    assert before
     page.keyboard.press("ArrowRight")
-    assert page.get_by_role("separator").get_attribute("aria-valuenow") != before
+    expect(page.get_by_role("separator")).not_to_have_attribute("aria-valuenow", before)
     page.get_by_role("button", name="optim.name").focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**sort=config.optim.name**")
     page.keyboard.press("ArrowDown")
     expect(page.get_by_role("menuitem", name="Group by it")).to_be_visible()
+    has_focus(page.get_by_role("menu"))
     page.keyboard.press("Escape")
+    expect(page.get_by_role("menu")).to_have_count(0)
     for _ in range(60):  # whatever is focused can be seen to be
         page.keyboard.press("Tab")
         outlined = page.evaluate(

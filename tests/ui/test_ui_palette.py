@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 from urllib.parse import quote
 
@@ -13,9 +14,12 @@ from playwright.sync_api import Page, Route, expect
 
 def summoned(page: Page) -> Any:
     """The palette, opened by its keys."""
-    page.keyboard.press("Control+k")
     box = page.get_by_role("dialog", name="Search and commands")
-    expect(box.get_by_placeholder("Runs, metrics, pages, commands")).to_be_focused()
+    expect(box).to_have_count(0)  # one that is closing empties its field
+    page.keyboard.press("Control+k")
+    field = box.get_by_placeholder("Runs, metrics, pages, commands")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("")
     return box
 
 
@@ -54,7 +58,9 @@ def test_what_comes_late_is_marked(visitor: Any, served: Any) -> None:
     box = summoned(page)
     page.keyboard.type("adam-0")
     expect(box.get_by_text("Nothing is called that")).to_be_visible()
+    deadline_s = time.monotonic() + 60
     while not held:
+        assert time.monotonic() < deadline_s, "nothing was asked"
         page.wait_for_timeout(20)
     held.pop().continue_()
     expect(box.get_by_text("adam-0", exact=True)).to_be_visible()

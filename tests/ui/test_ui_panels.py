@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import numpy as np
 import pytest
 from dashboard_yard import XSS, Served
+from hands import still
 from looks import check_looks
 from playwright.sync_api import Locator, Page, expect
 from store_builder import StoreBuilder
@@ -148,6 +149,7 @@ def test_a_panel_is_added_changed_and_removed(visitor: Any, panels: Served) -> N
     dialog.get_by_label("Title").fill("Which rate?")
     dialog.get_by_role("button", name="Add panel").click()
     drawn(page, "scatter", place="p1")
+    page.wait_for_url("**panels=**")
     (said,) = json.loads(parse_qs(urlsplit(page.url).query)["panels"][0])
     assert said == {"id": "p1", "kind": "scatter", "x": "config.lr", "y": "summary.acc", "colour": "config.opt"} | {
         "title": "Which rate?"
@@ -162,13 +164,12 @@ def test_a_panel_is_added_changed_and_removed(visitor: Any, panels: Served) -> N
     page.get_by_role("button", name="More for Which rate?").click()
     page.get_by_role("menuitem", name="Remove").click()
     expect(panel(page, "scatter")).to_have_count(0)
-    assert "panels" not in page.url
+    page.wait_for_url(lambda url: "panels" not in url)
 
 
 def test_axes_are_brushed(visitor: Any, panels: Served) -> None:
     page = visitor.visit(panels, path("search", [RUNS[3]], own=json.dumps({":d": {"w": 2}})))
-    box = drawn(page, "parallel").locator("[data-drawn]").bounding_box()
-    assert box is not None
+    box = still(drawn(page, "parallel").locator("[data-drawn]"))
     page.mouse.move(box["x"] + 46, box["y"] + 40)  # along the first axis
     page.mouse.down()
     page.mouse.move(box["x"] + 46, box["y"] + 90, steps=5)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from dashboard_yard import XSS, Served, serving
+from hands import still
 from looks import check_looks
 from playwright.sync_api import Page, expect
 from store_builder import StoreBuilder
@@ -171,11 +172,11 @@ def test_the_first_bad_layer_is_marked(visitor: Any, robots: tuple[Served, str])
     panel = page.get_by_role("region", name="Layer by layer")
     expect(panel).to_contain_text("0.bias was bad first")
     expect(panel.get_by_role("status")).to_contain_text("step 40")
-    colours = panel.locator("canvas").evaluate(
+    page.wait_for_function(
         "canvas => new Set(new Uint32Array(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)"
-        ".data.buffer)).size"
+        ".data.buffer)).size > 4",
+        arg=panel.locator("canvas").element_handle(),
     )
-    assert colours > 4
     panel.get_by_role("button", name="2.weight").press("Enter")
     page.wait_for_url("**layer=2.weight**")
     expect(page.get_by_role("region", name="Gradients")).to_contain_text("2.weight")
@@ -191,6 +192,7 @@ def test_episodes_stand_beside_their_video(visitor: Any, robots: tuple[Served, s
     expect(video).to_contain_text("environment 0")
     expect(video).to_contain_text("40 steps")
     chart = page.get_by_role("region", name="Returns")
+    still(chart.locator(".u-over"))
     chart.locator(".u-over").hover(position={"x": 5, "y": 5})
     expect(chart.get_by_role("status")).to_contain_text("40 episodes")
 
@@ -220,8 +222,9 @@ def test_alert_rules_are_kept_or_refused_with_a_reason(visitor: Any, robots: tup
 
 def test_every_tab_at_every_size_in_both_themes(visitor: Any, robots: tuple[Served, str]) -> None:
     page = opened(visitor, robots)
-    names = page.get_by_role("tab").all_inner_texts()
-    assert len(names) == len(TABS)
+    tabs = page.get_by_role("tab")
+    expect(tabs).to_have_count(len(TABS))
+    names = tabs.all_inner_texts()
     for name in names:
         page.get_by_role("tab", name=name, exact=True).click()
         expect(page.get_by_role("tabpanel").locator("> h2 + *")).to_be_visible()

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 from dashboard_yard import XSS, Served, serving
+from hands import has_focus, still
 from looks import check_looks
 from playwright.sync_api import Locator, Page, expect
 from sweep_yard import ONE, fill_sweeps
@@ -36,8 +37,7 @@ def rows(page: Page) -> Locator:
 
 def brush(page: Page, axis: int, axes: int, shares: tuple[float, float]) -> None:
     """Draw over an axis of the parallel coordinates, from one share of its height (from below) to another."""
-    area = page.get_by_role("img", name="Parallel coordinates").bounding_box()
-    assert area is not None
+    area = still(page.get_by_role("img", name="Parallel coordinates"))
     x = area["x"] + 56 + axis * (area["width"] - 120) / (axes - 1)
     low, high = (area["y"] + 280 - share * 246 for share in shares)
     page.mouse.move(x, low)
@@ -99,14 +99,14 @@ def test_brushing_filters_the_table(visitor: Any, swept: Any) -> None:
     expect(shown).to_be_visible()
     count = int(shown.inner_text().split()[0])
     assert 0 < count < 36
-    assert panel(page, "Trials").get_by_role("table").get_attribute("aria-rowcount") == str(count + 1)
+    expect(panel(page, "Trials").get_by_role("table")).to_have_attribute("aria-rowcount", str(count + 1))
     trials = visitor.context.request.get(f"{served.url}/api/v1/sweeps/{ids['one']}/trials").json()["trials"]
     assert count == sum(one["point"]["layers"] == 3 for one in trials)
     page.reload()
     expect(page.get_by_text(f"{count} of 36 trials")).to_be_visible()
     page.get_by_role("button", name="Remove the range of layers").click()
     expect(page.get_by_text("All 36 trials")).to_be_visible()
-    assert "brush" not in page.url
+    page.wait_for_url(lambda url: "brush" not in url)
 
 
 def test_ranges_and_order_by_keyboard(visitor: Any, swept: Any) -> None:
@@ -114,6 +114,7 @@ def test_ranges_and_order_by_keyboard(visitor: Any, swept: Any) -> None:
     page = visitor.visit(served, f"/digits/sweeps/{ids['one']}")
     page.get_by_role("button", name="Add a range").focus()
     page.keyboard.press("Enter")
+    has_focus(page.get_by_role("dialog", name="Range of an axis"))
     page.get_by_label("From").focus()
     page.keyboard.type("1e-4")
     page.keyboard.press("Tab")
@@ -219,6 +220,7 @@ def test_a_sweep_is_steered_and_cloned(visitor: Any, serve: Callable[..., Any], 
         expect(page.get_by_role("heading", name="A sweep like steered")).to_be_visible()
         expect(page.get_by_label("Definition of the sweep, YAML")).to_contain_text("name: steered")
         page.go_back()
+        expect(head).to_contain_text("running")
         page.get_by_role("button", name="Cancel", exact=True).click()
         page.get_by_role("button", name="Keep it").click()
         expect(head).to_contain_text("running")

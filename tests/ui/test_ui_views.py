@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from dashboard_yard import XSS
+from hands import has_focus, still
 from looks import check_looks
 from playwright.sync_api import Page, expect
 from store_builder import StoreBuilder
@@ -31,6 +32,7 @@ def menu(page: Page, item: str) -> None:
 
 def save(page: Page, name: str, *, default: bool = False) -> None:
     menu(page, "Save as a new view")
+    has_focus(page.get_by_role("dialog"))
     page.get_by_role("dialog").get_by_label("Name").fill(name)
     if default:
         page.get_by_role("dialog").get_by_label("The project opens with it").check()
@@ -52,9 +54,8 @@ def test_a_view_brings_back_all_that_was_set(visitor: Any, own: Any) -> None:
     expect(page.get_by_label("Filter runs")).to_have_value("config.seed > 0")
     expect(page.get_by_label("Smoothing").first).to_have_value("EMA")
     expect(page.get_by_label("X axis").first).to_have_value("Relative time")
-    box = page.locator("[data-column='config.lr']").bounding_box()
-    assert box is not None
-    assert box["width"] == 150
+    assert still(page.locator("[data-column='config.lr']"))["width"] == 150
+    page.wait_for_url("**view=**")
     view = page.url.split("view=")[1].split("&")[0]
     page.goto(f"{own.url}/p?view={view}")  # a link with nothing but its name
     expect(page.locator("[data-group]")).to_have_count(2)
@@ -122,6 +123,7 @@ def test_views_are_renamed_duplicated_and_deleted_by_keyboard(visitor: Any, own:
     save(page, XSS)
     assert page.locator("header img, [onerror]").count() == 0
     menu(page, "Duplicate")
+    has_focus(page.get_by_role("dialog"))
     expect(page.get_by_role("dialog").get_by_label("Name")).to_have_value(f"{XSS} copy")
     visitor.expected.append("409")
     page.get_by_role("dialog").get_by_label("Name").fill(XSS)
@@ -132,6 +134,7 @@ def test_views_are_renamed_duplicated_and_deleted_by_keyboard(visitor: Any, own:
     button = page.get_by_role("button", name="View plain", exact=True)
     expect(button).to_be_visible()
     menu(page, "Rename")
+    has_focus(page.get_by_role("dialog"))
     page.get_by_role("dialog").get_by_label("Name").fill("plainer")
     page.keyboard.press("Enter")
     button = page.get_by_role("button", name="View plainer", exact=True)
@@ -139,8 +142,10 @@ def test_views_are_renamed_duplicated_and_deleted_by_keyboard(visitor: Any, own:
     button.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("menuitem", name=XSS)).to_be_visible()
+    has_focus(page.get_by_role("menu"))
     page.get_by_role("menuitem", name="Delete").focus()
     page.keyboard.press("Enter")
+    has_focus(page.get_by_role("dialog"))
     page.get_by_role("dialog").get_by_role("button", name="Delete").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Views", exact=True)).to_be_visible()

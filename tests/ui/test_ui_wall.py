@@ -6,6 +6,7 @@ import json
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+from hands import still
 from playwright.sync_api import Locator, Page, expect
 
 COLOURED = """(canvas) => {
@@ -23,12 +24,12 @@ def tile(page: Page, name: str) -> Locator:
     return page.locator(f'[data-tile="{name}"]')
 
 
-def order(page: Page, section: str) -> list[str]:
-    return (
-        page.get_by_role("region", name=f"Section {section}")
-        .locator("[data-chart]")
-        .evaluate_all("all => all.map(one => one.dataset.chart)")
-    )
+def ordered(page: Page, section: str, names: list[str]) -> None:
+    """Wait until a section has these charts in this order: the address is there before what it says is drawn."""
+    charts = page.get_by_role("region", name=f"Section {section}").locator("[data-chart]")
+    expect(charts).to_have_count(len(names))
+    for at, name in enumerate(names):
+        expect(charts.nth(at)).to_have_attribute("data-chart", name)
 
 
 def state(page: Page, name: str) -> str:
@@ -40,8 +41,7 @@ def ready(page: Page) -> None:
 
 
 def drag(page: Page, handle: Locator, x: float, y: float) -> None:
-    box = handle.bounding_box()
-    assert box is not None
+    box = still(handle)
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.down()
     page.mouse.move(x - 20, y, steps=4)
@@ -59,10 +59,10 @@ def test_sections_and_charts_are_moved(visitor: Any, served: Any) -> None:
     page.keyboard.press("ArrowUp")
     page.wait_for_url("**sections=val@0**")
     expect(sections.first).to_have_attribute("data-tile", "val")
-    last = sections.last.bounding_box()
-    assert last is not None
+    last = still(sections.last)
     drag(page, page.get_by_role("button", name="Move section val", exact=True), 700, last["y"] + last["height"] - 5)
     expect(sections.last).to_have_attribute("data-tile", "val")
+    page.wait_for_url(lambda url: "sections=val@0" not in url)
     page.reload()
     expect(sections.last).to_have_attribute("data-tile", "val")
     assert set(first) == set(sections.evaluate_all("all => all.map(one => one.dataset.tile)"))
@@ -75,12 +75,11 @@ def test_charts_are_pinned_moved_and_hidden(visitor: Any, served: Any) -> None:
         page.get_by_role("button", name=f"More for {name}").click()
         page.get_by_role("menuitem", name="Pin to the top").click()
     expect(page.get_by_role("region", name="Section Pinned").locator("[data-chart]")).to_have_count(2)
-    assert order(page, "Pinned") == ["val/loss", "epoch"]
-    target = tile(page, "val/loss").bounding_box()
-    assert target is not None
+    ordered(page, "Pinned", ["val/loss", "epoch"])
+    target = still(tile(page, "val/loss"))
     drag(page, tile(page, "epoch").get_by_role("button", name="Move epoch"), target["x"] + 15, target["y"] + 60)
     page.wait_for_url("**top=epoch,val/loss**")
-    assert order(page, "Pinned") == ["epoch", "val/loss"]
+    ordered(page, "Pinned", ["epoch", "val/loss"])
     tile(page, "epoch").get_by_role("button", name="Move epoch").focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_url("**top=val/loss,epoch**")
@@ -99,21 +98,18 @@ def test_a_chart_is_resized(visitor: Any, served: Any) -> None:
     ready(page)
     place = tile(page, "train/loss")
     corner = place.get_by_role("button", name="Resize")
-    before = place.bounding_box()
+    before = still(place)
     canvas = place.locator("canvas").first
-    assert before is not None
     corner.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
     page.wait_for_url("**own=**")
     expect(corner).to_have_accessible_name("Resize loss: 2 wide, 230 pixels high")
-    wide = place.bounding_box()
-    assert wide is not None
+    wide = still(place)
     assert wide["width"] > 1.8 * before["width"]
     drawn = "width => document.querySelector('[data-tile=\"train/loss\"] canvas').clientWidth > width"
     page.wait_for_function(drawn, arg=1.7 * before["width"])
-    box = corner.bounding_box()
-    assert box is not None
+    box = still(corner)
     drag(page, corner, box["x"] - 0.5 * wide["width"], box["y"] + 100)
     page.wait_for_function("!location.search.includes('%22w%22')")
     own = json.loads(state(page, "own"))["train/loss"]
@@ -135,6 +131,7 @@ def test_a_chart_has_settings_of_its_own(visitor: Any, served: Any) -> None:
     dialog.get_by_label("X axis", exact=True).first.click()
     page.get_by_role("option", name="epoch").click()
     dialog.get_by_role("button", name="Done").click()
+    page.wait_for_url(lambda url: "epoch" in url)  # the last that was set
     assert json.loads(state(page, "own"))["train/loss"] == {"y": [0.2, 0.5], "logY": True, "x": "epoch"}
     chart = page.locator('[data-chart="train/loss"]')
     expect(chart).to_contain_text("clipped")  # what lies beyond the axis is told
@@ -148,8 +145,7 @@ def test_one_chart_over_the_whole_window(visitor: Any, served: Any) -> None:
     page.get_by_role("button", name="Show train/loss large").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.locator('[data-lines="12"]')).to_be_visible()
-    box = dialog.locator("[data-lines]").bounding_box()
-    assert box is not None
+    box = still(dialog.locator("[data-lines]"))
     assert box["width"] > 1350
     assert box["height"] > 700
     page.keyboard.press("ArrowLeft")
@@ -162,6 +158,7 @@ def test_too_many_lines_are_bands(visitor: Any, served: Any) -> None:
     page = visitor.visit(served, "/digits?many=bands&charts=train/loss")
     chart = page.locator('[data-chart="train/loss"]')
     expect(chart).to_contain_text("bands of 12")
+    still(chart)
     bands = chart.locator("canvas").first.evaluate(COLOURED)
     own = quote(json.dumps({"train/loss": {"many": "lines"}}))
     page = visitor.visit(served, f"/digits?many=bands&charts=train/loss&own={own}")
