@@ -173,7 +173,8 @@ def test_the_first_bad_layer_is_marked(visitor: Any, robots: tuple[Served, str])
     expect(panel).to_contain_text("0.bias was bad first")
     expect(panel.get_by_role("status")).to_contain_text("step 40")
     page.wait_for_function(
-        "canvas => new Set(new Uint32Array(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)"
+        "canvas => canvas.width > 0 && canvas.height > 0 && new Set(new Uint32Array("
+        "canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)"
         ".data.buffer)).size > 4",
         arg=panel.locator("canvas").element_handle(),
     )
