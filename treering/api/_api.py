@@ -11,7 +11,7 @@ from treering.api._run import PLAIN_COLUMNS, ApiRun, Batch
 from treering.api._sources import open_sources
 from treering.errors import NotFound, UsageError
 from treering.store.read_filter import All, Compare, Field, Node, parse_filter, parse_order
-from treering.store.read_query import RunQuery
+from treering.store.read_plan import find_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -137,9 +137,15 @@ class Api:
         most = None if limit is None else limit + skipped
         found: list[tuple[ApiRun, tuple[Any, ...]]] = []
         for source in self._sources:
-            query = RunQuery(source.database.dialect, counted=counts is not None)
-            rows = source.database.query(
-                query.select(PLAIN_COLUMNS, where, order, most, after, offset - skipped), query.parameters
+            rows = find_page(
+                source.database,
+                PLAIN_COLUMNS,
+                where,
+                order,
+                most,
+                after,
+                offset - skipped,
+                counted=counts is not None,
             )
             if counts is not None and rows:
                 counts.append(rows[0][-1])

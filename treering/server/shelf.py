@@ -12,6 +12,7 @@ from treering.api._run import Batch
 from treering.api._sources import recover_dead
 from treering.errors import NotFound
 from treering.store.read_filter import All, Compare, Field, Node
+from treering.store.read_plan import planned
 from treering.store.read_query import RunQuery
 
 if TYPE_CHECKING:
@@ -77,8 +78,9 @@ class Library(Api):
         """Return how many runs there are; one that is in two databases counts twice."""
         total = 0
         for source in self._sources:
-            query = RunQuery(source.database.dialect)
-            total += source.database.query(query.count(where), query.parameters)[0][0]
+            plan = planned(source.database, where)
+            query = RunQuery(source.database.dialect, each=plan.each)
+            total += source.database.query(query.count(plan.where), query.parameters)[0][0]
         return total
 
     def tallies(self) -> dict[str, Tally]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from treering.errors import UsageError
 from treering.store.read_filter import All, AnyOf, Compare, Field, Node, Not, Value
@@ -11,7 +11,7 @@ from treering.store.read_filter import All, AnyOf, Compare, Field, Node, Not, Va
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["LISTED", "RunQuery"]
+__all__ = ["LISTED", "Front", "RunQuery"]
 
 #: A list of texts that a statement takes as one parameter, `:ids`, of JSON: naming each takes longer than finding it.
 LISTED = {
@@ -45,20 +45,30 @@ _NULLABLE = frozenset({"group", "job_type", "notes", "parent", "sweep", "ended"}
 _COMPARISONS = frozenset({"=", "<", "<=", ">", ">="})
 
 
+class Front(NamedTuple):
+    """The first values of an order: from `start` on, None for all, to before `end`, None for the last."""
+
+    start: float | None
+    end: float | None
+
+
 class RunQuery:
     """One SELECT over the table `runs`, named `r`, being put together.
 
     Args:
         dialect: "sqlite" or "postgresql".
         counted: whether each row of `select` ends with how many runs there are in all, whatever the limit.
+        each: whether each run is asked for the values that a condition compares; otherwise the first comparison finds
+            runs by an index.
 
     Attributes:
         parameters: the values bound so far.
     """
 
-    def __init__(self, dialect: str, *, counted: bool = False) -> None:
+    def __init__(self, dialect: str, *, counted: bool = False, each: bool = False) -> None:
         self.dialect = dialect
         self._counted = counted
+        self._each = each
         self.parameters: dict[str, Any] = {}
         self._joins: list[str] = []
 
@@ -70,6 +80,7 @@ class RunQuery:
         limit: int | None = None,
         after: Sequence[Any] | None = None,
         offset: int = 0,
+        front: Front | None = None,
     ) -> str:
         """Return the statement.
 
@@ -81,6 +92,8 @@ class RunQuery:
             after: the order's keys of a run, when it was created (microseconds since 1970) and its id: only the runs
                 that follow it.
             offset: how many runs to leave out; needs a limit.
+            front: of the order's first field, one of config or summary: only runs whose value is a number in there,
+                walked in order.
 
         Raises:
             UsageError: `after` is no place in this order.
@@ -104,11 +117,55 @@ class RunQuery:
             condition = f"{condition} AND {beyond}"
         tail = "" if limit is None else f" LIMIT {self._bind(int(limit))}"
         tail += f" OFFSET {self._bind(offset)}" if offset else ""
-        return f"SELECT {listed} FROM runs r{joins} WHERE {condition} ORDER BY {', '.join(terms)}{tail}"
+        tables = f"runs r{joins}"
+        if front is not None:
+            # A cross join keeps SQLite in this order; a number is never NULL there, so an index has the order.
+            tables = f"run_values o0 CROSS JOIN runs r{''.join(self._joins[1:])}"
+            condition = f"r.id = o0.run_id AND {self._within('o0', order[0], front)} AND {condition}"
+            terms = terms[1:]
+        return f"SELECT {listed} FROM {tables} WHERE {condition} ORDER BY {', '.join(terms)}{tail}"
 
-    def count(self, where: Node) -> str:
-        """Return the statement that counts the runs."""
-        return f"SELECT COUNT(*) FROM runs r WHERE {self._condition(where)}"
+    def front(self, field: Field, descending: bool, start: float | None, most: int) -> str:
+        """Return the statement for the first value that is not among the `most` first ones of an order by `field`."""
+        within = self._within("v", (field, descending), Front(start, None))
+        return (
+            f"SELECT v.number FROM run_values v WHERE {within} "
+            f"ORDER BY v.number{' DESC' if descending else ''} LIMIT 1 OFFSET {self._bind(most)}"
+        )
+
+    def _within(self, table: str, ordered: tuple[Field, bool], front: Front) -> str:
+        field, descending = ordered
+        parts = [
+            f"{table}.scope = {self._bind(field.scope)}",
+            f"{table}.key = {self._bind(field.key)}",
+            f"{table}.number IS NOT NULL",
+        ]
+        if front.start is not None:
+            parts.append(f"{table}.number {'<=' if descending else '>='} {self._bind(front.start)}")
+        if front.end is not None:
+            parts.append(f"{table}.number {'>' if descending else '<'} {self._bind(front.end)}")
+        return " AND ".join(parts)
+
+    def matches(self, node: Compare, most: int) -> str | None:
+        """Return the statement that counts, up to `most`, the values that fit a comparison of a key with numbers.
+
+        None for other comparisons, which no index answers.
+        """
+        if not node.values or not all(isinstance(value, (bool, int, float)) for value in node.values):
+            return None
+        scope, key = self._bind(node.field.scope), self._bind(node.field.key)
+        test = self._comparison("v.number", node.operator, [float(value) for value in node.values if value is not None])
+        return (
+            f"SELECT COUNT(*) FROM (SELECT 1 FROM run_values v WHERE v.scope = {scope} AND v.key = {key} AND {test} "
+            f"LIMIT {self._bind(most)}) found"
+        )
+
+    def count(self, where: Node, most: int | None = None) -> str:
+        """Return the statement that counts the runs, up to `most`."""
+        if most is None:
+            return f"SELECT COUNT(*) FROM runs r WHERE {self._condition(where)}"
+        found = f"SELECT 1 FROM runs r WHERE {self._condition(where)} LIMIT {self._bind(most)}"
+        return f"SELECT COUNT(*) FROM ({found}) found"
 
     def groups(self, by: Sequence[Field], where: Node) -> str:
         """Return the statement that counts the runs of each group and state.
@@ -213,7 +270,7 @@ class RunQuery:
         if isinstance(node, AnyOf):
             return self._group(node.nodes, " OR ", "1 = 0")
         if node.field.scope != "run":
-            return self._value_condition(node)
+            return self._value_condition(node, each=self._each)
         if node.field.key == "tag":
             return self._tag_condition(node)
         column = _COLUMNS[node.field.key]
@@ -233,7 +290,7 @@ class RunQuery:
     def _all(self, nodes: Sequence[Node]) -> str:
         """Return the condition that all hold; values are looked up singly for the runs that the first leaves."""
         parts: list[str] = []
-        several = False
+        several = self._each
         for node in nodes:
             if isinstance(node, Compare) and node.field.scope != "run":
                 parts.append(self._value_condition(node, each=several))

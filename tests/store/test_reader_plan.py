@@ -1,0 +1,117 @@
+"""Pages of runs found the quick way are those that sorting all runs gives, on both databases."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from store_builder import StoreBuilder
+
+from treering.errors import UsageError
+from treering.store.database import Database
+from treering.store.read_filter import All, Compare, Field, parse_filter, parse_order
+from treering.store.read_plan import find_page, planned
+from treering.store.read_query import RunQuery
+
+RUNS = 240
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """Two projects whose runs have ties, texts among numbers, NaN, and values that are missing."""
+    if request.param == "sqlite":
+        store = StoreBuilder(tmp_path_factory.mktemp("store"))
+    else:
+        server = request.getfixturevalue("postgres_server")
+        store = StoreBuilder(server.url(server.create_database()))
+    dice = random.Random(5)
+    with store.database.transaction():
+        for number in range(RUNS):
+            config: dict[str, Any] = {"lr": dice.randrange(12), "seed": number}
+            summary: dict[str, Any] = {"loss": dice.choice([0.5, 1.5, float("nan"), float("inf"), dice.random()])}
+            if number % 3 == 0:
+                config["layers"] = dice.choice([1, 2, "many", True])
+            if number % 40 == 0:
+                summary["rare"] = float(number)
+            project = "one" if number % 4 else "two"
+            store.run(f"r{number:03d}", name=f"n{number % 7}", project=project, config=config, summary=summary)
+    yield store.database
+    store.database.close()
+
+
+FILTERS = [
+    "",
+    "config.lr < 6",
+    "config.lr < 6 and summary.loss > 0.3",
+    "config.seed = 17",
+    "config.seed in (3, 5, 6, 230) and config.lr >= 0",
+    "name ~ 'n[1]' or config.lr = 4",
+    "not (config.lr > 3) and config.layers exists",
+    "config.layers = 'many' and summary.loss < 1",
+    "summary.rare > 100",
+    "summary.loss = 'nan'",
+]
+ORDERS = [
+    "summary.loss",
+    "-summary.loss, name",
+    "config.lr, -summary.loss",
+    "-config.layers",
+    "summary.rare",
+    "-config.none",
+    "-created",
+]
+
+
+def all_sorted(database: Database, where: Any, order: Any) -> list[tuple[Any, ...]]:
+    query = RunQuery(database.dialect)
+    return database.query(query.select(["id", "created_us"], where, order), query.parameters)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("text", FILTERS)
+def test_pages_are_those_of_all_runs_sorted(database: Database, text: str, order: str) -> None:
+    where = All((Compare(Field("run", "project"), "=", ("one",)), parse_filter(text)))
+    fields = parse_order(order)
+    whole = all_sorted(database, where, fields)
+    read: list[tuple[Any, ...]] = []
+    after = None
+    while page := find_page(database, ["id", "created_us"], where, fields, 11, after):
+        read += page
+        after = [*page[-1][2:], page[-1][1], page[-1][0]]
+    assert read == whole
+    assert find_page(database, ["id", "created_us"], where, fields, 3, offset=5) == whole[5:8]
+    counted = find_page(database, ["id", "created_us"], where, fields, 3, counted=True)
+    assert counted == [(*row, len(whole)) for row in whole[:3]]
+    plan = planned(database, where)
+    query = RunQuery(database.dialect, each=plan.each)
+    assert database.query(query.count(plan.where), query.parameters)[0][0] == len(whole)
+
+
+def test_a_page_at_the_front_reads_no_more(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    query = database.query
+    monkeypatch.setattr(database, "query", lambda sql, parameters=None: asked.append(sql) or query(sql, parameters))
+    find_page(database, ["id"], All(()), parse_order("-summary.loss"), 3)
+    assert not any("LEFT JOIN" in sql for sql in asked)
+    asked.clear()
+    find_page(database, ["id"], All(()), parse_order("-summary.rare"), 30)
+    assert any("LEFT JOIN" in sql for sql in asked)
+
+
+def test_few_values_are_where_a_search_begins(database: Database) -> None:
+    plan = planned(database, parse_filter("config.lr >= 0 and config.seed = 17"))
+    if database.dialect == "postgresql":
+        assert not plan.each
+        return
+    assert isinstance(plan.where, All)
+    assert plan.where.nodes[0] == parse_filter("config.seed = 17")
+    assert plan.share == 1 / RUNS
+    assert planned(database, parse_filter("config.lr >= 0 and summary.loss exists")).each
+
+
+def test_a_place_of_another_order_is_refused(database: Database) -> None:
+    for after in ([1.0], [1.0, None, 3], ["x", None, 1, "r001", 5]):
+        with pytest.raises(UsageError, match="a place in this order has 4 values"):
+            find_page(database, ["id"], All(()), parse_order("-summary.loss"), 3, after)
