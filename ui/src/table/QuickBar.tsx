@@ -1,7 +1,7 @@
 /** Words in names, and which states are shown. */
 import { TextInput } from "@mantine/core";
-import { useEffect, useRef, useState } from "react";
 import { Icon } from "../shell/Icons";
+import { useTyped } from "../state/useTyped";
 import type { SetView, View } from "../state/view";
 import styles from "./QuickBar.module.css";
 import table from "./RunsTable.module.css";
@@ -49,14 +49,7 @@ export function QuickBar({ view, setView, states }: Props) {
 }
 
 function Find({ value, onChange }: { value: string; onChange: (text: string) => void }) {
-  const [text, setText] = useState(value);
-  const [sent, setSent] = useState(value);
-  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  if (value !== sent) {
-    setSent(value);
-    setText(value);
-  }
-  useEffect(() => () => clearTimeout(timer.current), []);
+  const { text, write } = useTyped(value, onChange, WAIT_MS);
   return (
     <TextInput
       className={styles.find ?? ""}
@@ -66,15 +59,7 @@ function Find({ value, onChange }: { value: string; onChange: (text: string) => 
       leftSection={<Icon name="search" size={13} />}
       value={text}
       spellCheck={false}
-      onChange={(event) => {
-        const next = event.currentTarget.value;
-        setText(next);
-        clearTimeout(timer.current);
-        timer.current = setTimeout(() => {
-          setSent(next.trim());
-          onChange(next.trim());
-        }, WAIT_MS);
-      }}
+      onChange={(event) => write(event.currentTarget.value)}
     />
   );
 }

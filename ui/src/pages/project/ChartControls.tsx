@@ -3,9 +3,12 @@ import { ActionIcon, Button, Checkbox, Popover, Select, Slider, TextInput, Toolt
 import type { Band, Middle } from "../../charts/aggregate";
 import { type SmoothKind, share } from "../../charts/smooth";
 import { Icon } from "../../shell/Icons";
+import { useTyped } from "../../state/useTyped";
 import type { SetView, View } from "../../state/view";
 import type { Many } from "../../state/wall";
 import styles from "./ProjectPage.module.css";
+
+const WAIT_MS = 200;
 
 interface Props {
   view: View;
@@ -45,16 +48,18 @@ const AS_AT_FIRST: Partial<View> = {
 
 export function ChartControls({ view, setView, metrics, onAdd }: Props) {
   const { kind, strength } = view.smooth;
+  const find = useTyped(view.charts, (charts) => setView({ charts }), WAIT_MS);
   return (
     <div className={styles.controls} role="toolbar" aria-label="How curves are drawn">
       <TextInput
         className={styles.find ?? ""}
         size="xs"
         aria-label="Find charts"
-        placeholder="Find charts (regex)"
+        placeholder="Find charts"
+        title="Part of a name, or a regular expression"
         leftSection={<Icon name="search" size={13} />}
-        value={view.charts}
-        onChange={(event) => setView({ charts: event.currentTarget.value })}
+        value={find.text}
+        onChange={(event) => find.write(event.currentTarget.value)}
       />
       <Select
         className={styles.axis ?? ""}

@@ -76,13 +76,13 @@ export function Tree({ title, value, empty }: Props) {
 }
 
 function Row({ line, folded, onFold }: { line: Line; folded: boolean; onFold: (path: string) => void }) {
-  const indent = { paddingLeft: 14 + 16 * Math.min(line.depth, 12) };
+  const depth = 16 * Math.min(line.depth, 12);
   if (line.value === null) {
     return (
       <div role="listitem">
         <UnstyledButton
           className={styles.branch}
-          style={indent}
+          style={{ paddingLeft: 14 + depth }}
           aria-expanded={!folded}
           onClick={() => onFold(line.path)}
         >
@@ -94,8 +94,8 @@ function Row({ line, folded, onFold }: { line: Line; folded: boolean; onFold: (p
     );
   }
   return (
-    <div className={styles.line} style={indent} role="listitem">
-      <span className={styles.name} title={line.path}>
+    <div className={styles.line} role="listitem">
+      <span className={styles.name} style={{ paddingLeft: depth }} title={line.path}>
         {line.name}
       </span>
       <span className={styles.value} data-kind={line.kind}>
