@@ -103,7 +103,7 @@ def test_brushing_filters_the_table(visitor: Any, swept: Any) -> None:
     trials = visitor.context.request.get(f"{served.url}/api/v1/sweeps/{ids['one']}/trials").json()["trials"]
     assert count == sum(one["point"]["layers"] == 3 for one in trials)
     page.reload()
-    expect(page.get_by_text(f"{count} of 36 trials")).to_be_visible()
+    expect(shown).to_have_text(f"{count} of 36 trials")
     page.get_by_role("button", name="Remove the range of layers").click()
     expect(page.get_by_text("All 36 trials")).to_be_visible()
     page.wait_for_url(lambda url: "brush" not in url)
