@@ -134,6 +134,9 @@ def folder(value: object) -> Path:
     path = os.fsdecode(cast("str | os.PathLike[str]", value))
     if not path.strip() or "\0" in path:
         raise Refused
+    # An address would silently become a folder of that name. Cheap, for it is in every start.
+    if "://" in path:
+        raise Refused("An address is no folder: for a server set mode to online and url to its address.")
     return Path(path)
 
 

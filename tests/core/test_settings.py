@@ -186,6 +186,7 @@ def test_relative_folder_is_meant_from_where_it_is_said(tmp_path: Path) -> None:
         ("journal_limit_mb", 1, "16 or more"),
         ("dir", 3, "a path"),
         ("dir", "a\0b", "a path"),
+        ("dir", "s3://bucket/runs", "An address is no folder"),
     ],
 )
 def test_refused_values_name_source_and_fix(name: str, value: object, in_text: str, tmp_path: Path) -> None:

@@ -29,8 +29,10 @@ def make_gp(seed: int) -> BaseSampler:
 
 def _believed(acqf: Any) -> Any:
     """Return the expected improvement beside believed values; what is no plain improvement stays as it is."""
-    from optuna._gp import acqf as functions
-
+    try:
+        from optuna._gp import acqf as functions
+    except ImportError:  # another release of Optuna, whose own way is good as well
+        return acqf
     if type(acqf) is not getattr(functions, "qLogEI", None):  # nothing runs; or constraints, or several metrics
         return acqf
     try:
@@ -38,6 +40,6 @@ def _believed(acqf: Any) -> Any:
         mean = model.posterior(running)[0].detach()
         threshold = max(float(acqf._threshold), float(mean.max()))
         model.append_running_data(running, mean)
-    except AttributeError:  # another release of Optuna, whose own way is good as well
+    except AttributeError:  # likewise
         return acqf
     return functions.LogEI(gpr=model, search_space=acqf.search_space, threshold=threshold)
