@@ -389,7 +389,7 @@ def test_the_command(
     with TorchWriter(str(tmp_path / "a")) as writer:
         writer.add_scalar("loss", 1.0, 1)
     code, output = call(str(tmp_path), "--project", "p", "--group", "g")
-    assert (code, "1 rows of 1 series" in output, "1 runs: 1 added" in output) == (0, True, True)
+    assert (code, "1 row of 1 series" in output, "1 run: 1 added" in output) == (0, True, True)
     code, output = call(str(tmp_path), "--project", "p", "--json")
     assert (code, json.loads(output)[0]["rows"]) == (0, 0)
     (run,) = Api(store_dir).runs()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +44,11 @@ RUNS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    if request.param == "sqlite":
-        store = StoreBuilder(tmp_path_factory.mktemp("store"))
-    else:
-        server = request.getfixturevalue("postgres_server")
-        store = StoreBuilder(server.url(server.create_database()))
+@pytest.fixture(scope="module")
+def database(builder: StoreBuilder) -> Database:
     for run_id, fields in RUNS.items():
-        store.run(run_id, **fields)
-    yield store.database
-    store.database.close()
+        builder.run(run_id, **fields)
+    return builder.database
 
 
 def ask(database: Database, filters: Any, order: str | None = None, limit: int | None = None) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,16 +17,11 @@ from treering.store.read_query import RunQuery
 RUNS = 240
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+@pytest.fixture(scope="module")
+def database(builder: StoreBuilder) -> Database:
     """Two projects whose runs have ties, texts among numbers, NaN, and values that are missing."""
-    if request.param == "sqlite":
-        store = StoreBuilder(tmp_path_factory.mktemp("store"))
-    else:
-        server = request.getfixturevalue("postgres_server")
-        store = StoreBuilder(server.url(server.create_database()))
     dice = random.Random(5)
-    with store.database.transaction():
+    with builder.database.transaction():
         for number in range(RUNS):
             config: dict[str, Any] = {"lr": dice.randrange(12), "seed": number}
             summary: dict[str, Any] = {"loss": dice.choice([0.5, 1.5, float("nan"), float("inf"), dice.random()])}
@@ -36,9 +30,8 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
             if number % 40 == 0:
                 summary["rare"] = float(number)
             project = "one" if number % 4 else "two"
-            store.run(f"r{number:03d}", name=f"n{number % 7}", project=project, config=config, summary=summary)
-    yield store.database
-    store.database.close()
+            builder.run(f"r{number:03d}", name=f"n{number % 7}", project=project, config=config, summary=summary)
+    return builder.database
 
 
 FILTERS = [

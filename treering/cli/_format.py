@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 _LONG_NUMBER = 10**10
 
-__all__ = ["age", "number", "one_line", "size", "span", "stamp", "value"]
+__all__ = ["age", "counted", "number", "one_line", "size", "span", "stamp", "value"]
 
 
 def number(given: float) -> str:
@@ -18,6 +18,11 @@ def number(given: float) -> str:
     if abs(given) < _LONG_NUMBER and given == int(given):
         return str(int(given))
     return f"{given:.4g}"
+
+
+def counted(count: int, what: str) -> str:
+    """Return how many of something there are: 1 run, 2 runs, 12,000 runs."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def value(given: Any) -> str:

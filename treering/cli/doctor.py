@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from treering.cli import _format as fmt
 from treering.cli._options import json_option, place_option
 from treering.cli._output import console, is_terminal, print_json
 from treering.errors import TreeringWarning
@@ -174,7 +175,7 @@ def _print(place: object, recovery: Report | None, trouble: list[str], result: _
 
     say(f"Store {place}", "bold")
     say(
-        f"Checked {_counted(result.runs, 'run')}, {_counted(result.chunks, 'chunk')}, {_counted(result.blobs, 'file')}."
+        f"Checked {fmt.counted(result.runs, 'run')}, {fmt.counted(result.chunks, 'chunk')}, {fmt.counted(result.blobs, 'file')}."
     )
     for run in [] if recovery is None else recovery.runs:
         say(f"Brought in run {run.id}, which had died: {run.rows:,} records; it is {run.state}.", "green")
@@ -190,8 +191,6 @@ def _print(place: object, recovery: Report | None, trouble: list[str], result: _
 
 
 def _print_findings(result: _Result, say: Callable[..., None], *, repair: bool) -> None:
-    from treering.cli import _format as fmt
-
     orphans = [(finding, done) for finding, done in result.findings if finding.kind == "orphan"]
     others = [(finding, done) for finding, done in result.findings if finding.kind != "orphan"]
     for finding, done in others[:_SHOWN]:
@@ -205,12 +204,8 @@ def _print_findings(result: _Result, say: Callable[..., None], *, repair: bool) 
     if orphans:
         size = sum(Path(finding.where).stat().st_size for finding, done in orphans if not done)
         say(
-            f"{_counted(len(orphans), 'file')} that no run needs"
+            f"{fmt.counted(len(orphans), 'file')} that no run needs"
             + (" deleted." if repair else f" ({fmt.size(size)}); --repair deletes them.")
         )
     if not repair and any(finding.repair is not None for finding, _ in others):
         say("--repair puts right what can be.")
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

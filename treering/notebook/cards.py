@@ -152,7 +152,7 @@ def runs_card(runs: Sequence[ApiRun]) -> str:
     head = ("run", "", "started", "took", *(escape(fmt.one_line(column.partition(".")[2], 40)) for column in columns))
     more = f'<div class="d">and {len(runs) - len(shown):,} more</div>' if len(runs) > len(shown) else ""
     return _card(
-        f"<div><b>{len(runs):,} run{'s' if len(runs) != 1 else ''}</b></div>",
+        f"<div><b>{fmt.counted(len(runs), 'run')}</b></div>",
         _table(head, rows, frozenset(numeric)),
         more,
     )
@@ -185,7 +185,7 @@ def artifact_card(artifact: Artifact) -> str:
     files = artifact.files()
     about = (
         f'<div class="d">{escape(fmt.one_line(artifact.project))} · {escape(artifact.type)} · '
-        f"{len(files):,} file{'s' if len(files) != 1 else ''}, {fmt.size(artifact.size)} · "
+        f"{fmt.counted(len(files), 'file')}, {fmt.size(artifact.size)} · "
         f"{artifact.created.astimezone():%Y-%m-%d %H:%M}</div>"
     )
     rows = [[escape(fmt.one_line(one.path)), fmt.size(one.size)] for one in files[:_MOST_RUNS]]
