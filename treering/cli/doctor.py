@@ -174,9 +174,8 @@ def _print(place: object, recovery: Report | None, trouble: list[str], result: _
         out.print(Text(text, style=style), soft_wrap=wrap)
 
     say(f"Store {place}", "bold")
-    say(
-        f"Checked {fmt.counted(result.runs, 'run')}, {fmt.counted(result.chunks, 'chunk')}, {fmt.counted(result.blobs, 'file')}."
-    )
+    looked = ((result.runs, "run"), (result.chunks, "chunk"), (result.blobs, "file"))
+    say(f"Checked {', '.join(fmt.counted(count, what) for count, what in looked)}.")
     for run in [] if recovery is None else recovery.runs:
         say(f"Brought in run {run.id}, which had died: {run.rows:,} records; it is {run.state}.", "green")
         for damage in run.damage:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from treering.api._sources import store_folder
-from treering.cli._format import counted
+from treering.cli import _format as fmt
 from treering.cli._options import json_option, place_option, project_completion
 from treering.cli._output import print_json
 
@@ -82,9 +82,9 @@ def _progress(*, quiet: bool) -> Progress:
 
 
 def _told(one: Any) -> str:
-    parts = [f"{counted(one.rows, 'row')} of {len(one.series):,} series" if one.rows else "nothing new"]
+    parts = [f"{fmt.counted(one.rows, 'row')} of {len(one.series):,} series" if one.rows else "nothing new"]
     parts += [f"{count:,} {kind}" for kind, count in sorted(one.media.items())]
-    parts += [f"{counted(count, 'value')} of {plugin} left out" for plugin, count in sorted(one.left_out.items())]
+    parts += [f"{fmt.counted(count, 'value')} of {plugin} left out" for plugin, count in sorted(one.left_out.items())]
     return "; ".join([f"{one.folder} -> {one.id}: {', '.join(parts)}", *one.damage])
 
 
@@ -94,7 +94,9 @@ def _summary(done: list[Any]) -> str:
     words = ((new, "added"), (more, "brought up to date"), (same, "here already"))
     counts = ", ".join(f"{count} {word}" for count, word in words if count)
     damaged = sum(len(one.damage) for one in done)
-    return f"{counted(len(done), 'run')}: {counts}" + (f"; {counted(damaged, 'damaged file')}" if damaged else "")
+    return f"{fmt.counted(len(done), 'run')}: {counts}" + (
+        f"; {fmt.counted(damaged, 'damaged file')}" if damaged else ""
+    )
 
 
 def _plain(one: Any) -> dict[str, Any]:
