@@ -94,9 +94,8 @@ def _summary(done: list[Any]) -> str:
     words = ((new, "added"), (more, "brought up to date"), (same, "here already"))
     counts = ", ".join(f"{count} {word}" for count, word in words if count)
     damaged = sum(len(one.damage) for one in done)
-    return f"{fmt.counted(len(done), 'run')}: {counts}" + (
-        f"; {fmt.counted(damaged, 'damaged file')}" if damaged else ""
-    )
+    trouble = f"; {fmt.counted(damaged, 'damaged file')}" if damaged else ""
+    return f"{fmt.counted(len(done), 'run')}: {counts}{trouble}"
 
 
 def _plain(one: Any) -> dict[str, Any]:
