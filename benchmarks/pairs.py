@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import random
+import signal
 import statistics
 import threading
 import time
@@ -31,16 +32,28 @@ class Gate:
     def __init__(self) -> None:
         self._opened, self._closed = threading.Event(), threading.Event()
         self._opened.set()
+        self._with_keeper = False
 
     def open(self) -> None:
         """Let it go on."""
         self._closed.clear()
         self._opened.set()
+        self._signal_keeper(signal.SIGCONT)
 
     def close(self) -> None:
         """Hold it."""
         self._opened.clear()
         self._closed.set()
+        self._signal_keeper(signal.SIGSTOP)
+
+    def _signal_keeper(self, number: int) -> None:
+        """Hold the process that keeps the files of a save, too, or let it go on: what it takes belongs to the save."""
+        if self._with_keeper:
+            from treering.artifacts import leasing
+
+            found = leasing._keeper  # pyright: ignore[reportPrivateUsage]
+            if found is not None:
+                found[0].send_signal(number)
 
     def rest(self, seconds: float) -> None:
         """Rest for so long, not counting the time for which the gate is closed; called by that thread."""
@@ -61,17 +74,19 @@ class Gate:
         gate = self
 
         def breathe(saver: Any) -> None:
-            rest_s = 0.0 if saver._hurried else saver._pace.rest_s(is_behind=saver._behind > 1)
+            rest_s = 0.0 if saver._hurried else saver._pace.rest_s()
             gate.rest(rest_s)
             if rest_s:
-                saver._pace.rested()
+                saver._pace.rested(rest_s)
 
+        self._with_keeper = True
         Saver._breathe = breathe  # type: ignore[assignment,method-assign]  # pyright: ignore[reportPrivateUsage]
         try:
             yield
         finally:
             Saver._breathe = before  # type: ignore[method-assign]  # pyright: ignore[reportPrivateUsage]
             self.open()
+            self._with_keeper = False
 
 
 class Slowdown(NamedTuple):
@@ -106,7 +121,7 @@ def measured(gate: Gate, work: Callable[[], object], going: Callable[[], bool], 
         gate: that holds it.
         work: a bit of the loop, about a millisecond.
         going: whether it still does.
-        slice_s: seconds of a slice: several times what it rests between two bits of work.
+        slice_s: seconds of a slice. What it does in one may be less than one bit of work: its rests go on in the next.
         pairs: at most; one at least.
     """
     draw = random.Random(0)

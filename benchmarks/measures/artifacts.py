@@ -65,8 +65,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "versions": 5,
         "files": 100_000,
         "loop_s": 2.0,
-        "slice_s": 0.25,
-        "pairs": 80,
+        "slice_s": 0.1,
+        "pairs": 300,
         "training": {"width": 256, "layers": 10, "before": 100, "apart": 100, "versions": 5},
     },
     "tiny": {

@@ -223,6 +223,7 @@ def test_the_end_of_a_training_and_whoever_comes_later_catch_up(
 ) -> None:
     monkeypatch.setattr(pacing, "_SHARE_OF_TWO", 1e-9)
     monkeypatch.setattr(pacing, "_LONGEST_REST_S", 3600.0)
+    monkeypatch.setattr(pacing, "_MOST_OWED_S", 3600.0)
     monkeypatch.setattr(pacing, "_idle_s", lambda: 0.0)
     path = tmp_path / "weights.bin"
 

@@ -312,6 +312,7 @@ def test_a_save_rests_until_somebody_waits(
 ) -> None:
     monkeypatch.setattr(pacing, "_SHARE_OF_TWO", 1e-9)
     monkeypatch.setattr(pacing, "_LONGEST_REST_S", 3600.0)
+    monkeypatch.setattr(pacing, "_MOST_OWED_S", 3600.0)
     monkeypatch.setattr(pacing, "_idle_s", lambda: 0.0)
     filled(tmp_path / "weights.bin", 1)
     run = treering.init("p", settings={"system_interval_s": 0})

@@ -18,7 +18,8 @@ import sys
 
 __all__ = ["main"]
 
-_POLL_S = 0.002
+# The kernel's signal wakes us when somebody waits; should one be lost, we look nevertheless.
+_POLL_S = 1.0
 # Whoever has started it closes the socket when there is nothing to save any more; the next checkpoint of a training
 # must not wait for another one to start.
 _IDLE_S = 6 * 3600.0
@@ -31,9 +32,13 @@ class _Kept:
     """One file that is kept as it is."""
 
     def __init__(self, descriptor: int, target: str) -> None:
+        import fcntl
+
         self.descriptor = descriptor
         self.target = target
         self._before = os.fstat(descriptor)
+        # What the kernel sends when somebody waits comes to us instead of to whoever took the lease.
+        fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
 
     def is_wanted(self) -> bool:
         """Tell whether somebody waits to write to it."""
@@ -115,16 +120,22 @@ def main() -> None:
     import socket
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the training; it tells us when it is over
+    woken, waker = os.pipe2(os.O_NONBLOCK)
+    signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+    signal.signal(signal.SIGURG, lambda _signal, _frame: None)
     connection = socket.socket(fileno=0)
+    ours = connection.fileno()
     keeper = _Keeper()
     while True:
-        ready, _, _ = select.select([connection], [], [], _POLL_S if keeper.groups else _IDLE_S)
-        if ready:
+        ready, _, _ = select.select([ours, woken], [], [], _POLL_S if keeper.groups else _IDLE_S)
+        if woken in ready:
+            os.read(woken, 4096)
+        if ours in ready:
             message, descriptors, _, _ = socket.recv_fds(connection, _MESSAGE_BYTES, _DESCRIPTORS)
             if not message:
                 break
             keeper.obey(message, descriptors)
-        elif not keeper.groups:
+        elif not ready and not keeper.groups:
             return
         keeper.give_way()
     keeper.rescue()

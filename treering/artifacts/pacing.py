@@ -11,20 +11,23 @@ import time
 
 __all__ = ["Pace"]
 
-# Of two processors the saver takes a fiftieth of one for its own thread, and no more for those that help it: beside a
-# training that needs both, any more of it is felt. Among more there is sooner an idle one.
-_SHARE_OF_TWO = 0.02
-# Twice as much of it while versions that wait to be repacked get more.
-_BEHIND = 2
+# Of two processors the saver takes so much of one, together with the threads that help it: a training that needs both,
+# and whose threads wait for each other, loses up to 1.4 times as much. Among more there is sooner an idle one.
+_SHARE_OF_TWO = 0.016
 # What is idle is nobody's loss, but for so much of one processor: a training that waits a moment wants it right after.
 _RESERVE = 0.75
 _LOOK_S = 0.25
-# A rest comes after so much work; never a long one, for what the share is may be wrong.
-_STINT_S, _LONGEST_REST_S = 0.002, 0.5
+# A rest comes after so much work; never a long one, for what the share is may be wrong, but what is left of it follows
+# after the next bit of work, up to a limit.
+_STINT_S, _LONGEST_REST_S, _MOST_OWED_S = 0.002, 0.5, 2.0
 
 
 class Pace:
-    """Says when a thread that works beside a training is to rest, and for how long; used by that thread."""
+    """Says when a thread that works beside a training is to rest, and for how long; used by that thread.
+
+    Attributes:
+        helped_s: processor time of threads that help it; they, or whoever knows, add to it.
+    """
 
     def __init__(self) -> None:
         self._processors = _processors()
@@ -32,25 +35,23 @@ class Pace:
         self._share = self._base
         self._looked_s = 0.0
         self._looked_worked_s = self._worked_s = 0.0
-        self._idle_s = 0.0
+        self._idle_s = self._owed_s = 0.0
+        self.helped_s = 0.0
 
-    def rest_s(self, *, is_behind: bool) -> float:
-        """Return for how long to rest now, in seconds: 0 when it has hardly worked since the last rest.
-
-        Args:
-            is_behind: there is more to do than one thing.
-        """
-        now_s = time.thread_time()
+    def rest_s(self) -> float:
+        """Return for how long to rest now, in seconds: 0 when it has hardly worked since the last rest."""
+        now_s = time.thread_time() + self.helped_s
         worked_s = now_s - self._worked_s
         if worked_s < _STINT_S:
             return 0.0
         self._look(now_s)
-        share = max(self._share, min(self._base * _BEHIND, 1.0)) if is_behind else self._share
-        return min(worked_s * (1 / share - 1), _LONGEST_REST_S)
+        self._worked_s = now_s
+        self._owed_s = min(self._owed_s + worked_s * (1 / self._share - 1), _MOST_OWED_S)
+        return min(self._owed_s, _LONGEST_REST_S)
 
-    def rested(self) -> None:
-        """Begin to count again."""
-        self._worked_s = time.thread_time()
+    def rested(self, seconds: float) -> None:
+        """Take note of a rest."""
+        self._owed_s = max(self._owed_s - seconds, 0.0)
 
     def _look(self, worked_s: float) -> None:
         """See now and then how many processors are idle, whoever uses the others."""

@@ -239,6 +239,7 @@ class _Version:
                 (data,) = depot.backend.read(depot.key(name), [(chunk.offset, chunk.stored)])
                 self._reader.check(chunk, memoryview(data))
                 mover.add(chunk, number, data)
+                self._progress(0)  # a whole pack is too much to do without a rest
             written = mover.finish()
         with depot.database.transaction():
             index.lock(depot.database)

@@ -61,7 +61,7 @@ class Saver:
         self._closing = False
         self._hurried = False
         self._ends_s = self._catch_up_s = 0.0
-        self._failures = self._behind = 0
+        self._failures = 0
         self._pace = Pace()
         self._thread: threading.Thread | None = None
         self._lease: Lease | None = None
@@ -165,7 +165,6 @@ class Saver:
             self._failures += 1
             return False
         self._failures = 0
-        self._behind += 1
         self._done()
         return True
 
@@ -201,7 +200,7 @@ class Saver:
 
         self.progress, self.total = 0, 0
         try:
-            filed = save_pending(store.database, store.folder, request, self._note, self._on_filed)
+            filed = save_pending(store.database, store.folder, request, self._note, self._on_filed, self._note_help)
         except (PinGone, NotFound) as error:
             drop_pending(store.database, store.folder, request)
             self._on_failed(request.id, str(error))
@@ -220,7 +219,6 @@ class Saver:
             return
         try:
             catch_up(Depot(store.database, store.folder), stop=self._is_repacking_over, progress=self._note_repacked)
-            self._behind = 0
         except Exception as error:  # it is stored as well as before
             self._warn(f"repacking artifact {request.name!r}", error)
 
@@ -236,6 +234,10 @@ class Saver:
 
     def _note_repacked(self, size: int) -> None:
         self.repacked += size
+        self._breathe()
+
+    def _note_help(self, seconds: float) -> None:
+        self._pace.helped_s += seconds
 
     def _note(self, size: int, total: int) -> None:
         self.progress, self.total = size, total
@@ -243,12 +245,12 @@ class Saver:
 
     def _breathe(self) -> None:
         """Rest for as long as it takes to keep to the share, unless somebody waits, or another version does."""
-        rest_s = self._pace.rest_s(is_behind=self._behind > 1)
+        rest_s = self._pace.rest_s()
         if not rest_s:
             return
         with self._changed:
             self._changed.wait_for(lambda: self._closing or self._hurried or len(self._queue) > 1, rest_s)
-        self._pace.rested()
+        self._pace.rested(rest_s)
 
 
 def _stop_keeper() -> None:

@@ -88,6 +88,7 @@ def save_pending(
     request: Request,
     progress: Callable[[int, int], None] | None = None,
     on_filed: Callable[[str, Filed], None] | None = None,
+    helped: Callable[[float], None] | None = None,
 ) -> Filed | None:
     """Store and commit a pending version.
 
@@ -98,6 +99,7 @@ def save_pending(
         progress: told how many bytes have been read so far, and how many there are.
         on_filed: told the version's id and what became of it as soon as it is visible; that it also survives a loss of
             power takes longer.
+        helped: told on another thread, piece by piece, what processor time in seconds it has worked for this save.
 
     Returns:
         None when somebody else has filed or dropped it.
@@ -108,7 +110,7 @@ def save_pending(
     """
     pins = folder / request.folder
     try:
-        return _save(Depot(database, folder), folder, request, progress, on_filed, pending=True)
+        return _save(Depot(database, folder), folder, request, progress, on_filed, helped, pending=True)
     except PinGone:
         if not database.query("SELECT 1 FROM pending_versions WHERE id = :id", {"id": request.id}):
             return None  # somebody else was faster, and has taken the pins away
@@ -133,7 +135,7 @@ def save_now(
     request.created_us = request.created_us or time.time_ns() // 1000
     pin(folder, request, files, kept)
     try:
-        filed = _save(Depot(database, folder), folder, request, progress, None, pending=False)
+        filed = _save(Depot(database, folder), folder, request, progress, pending=False)
     except BaseException:
         _let_go(folder, request)
         raise
@@ -154,7 +156,8 @@ def _save(
     folder: Path,
     request: Request,
     progress: Callable[[int, int], None] | None,
-    on_filed: Callable[[str, Filed], None] | None,
+    on_filed: Callable[[str, Filed], None] | None = None,
+    helped: Callable[[float], None] | None = None,
     *,
     pending: bool,
 ) -> Filed | None:
@@ -163,7 +166,7 @@ def _save(
     tries_left = _TRIES if _can_repeat(pins) else 1
     while True:
         tries_left -= 1
-        with Storing(depot) as storing:
+        with Storing(depot, helped=helped) as storing:
             entries = _store(storing, folder / request.folder, pins, progress)
             storing.flush()
             try:
