@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -253,7 +255,6 @@ def test_cancel_ends_a_program_that_does_not_listen(bare: Path, tmp_path: Path) 
     text = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     text += f"open({str(started)!r}, 'w').close()\ntime.sleep(300)"
     sweep_id = treering.sweep(grid(script(tmp_path, text), ["x"]))
-    import threading
 
     def cancel() -> None:
         wait_until(started.exists, "the program did not start")
@@ -266,6 +267,63 @@ def test_cancel_ends_a_program_that_does_not_listen(bare: Path, tmp_path: Path) 
     thread.join()
     (trial,) = trials_of(sweep_id)
     assert trial.state == "cancelled"
+
+
+def test_an_agent_of_a_paused_sweep_says_once_that_it_waits(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("treering.sweeps.store._LATER_S", 0.01)  # asks many times in a short test
+    said: list[str] = []
+    sweep_id = treering.sweep({"method": "grid", "parameters": {"x": {"values": [1, 2]}}})
+
+    def change(action: str) -> None:
+        with open_sweeps(place_of()) as sweeps:
+            sweeps.change(sweep_id, action)
+
+    def resume_each_time() -> None:
+        for count in (1, 2):
+            wait_until(lambda: sum("is paused" in line for line in said) >= count, "nothing was said")  # noqa: B023
+            time.sleep(0.3)
+            change("resume")
+
+    def train() -> None:
+        if not any("finished" in line for line in said):
+            change("pause")
+
+    change("pause")
+    thread = threading.Thread(target=resume_each_time)
+    thread.start()
+    assert run_agent(sweep_id, train, say=said.append) == 2  # its first trial pauses the sweep again, which is news
+    thread.join()
+    told = f"sweep {sweep_id} is paused; waiting until `treering sweep resume {sweep_id}`"
+    assert [line for line in said if "paused" in line] == [told, told]
+
+
+def test_the_pods_of_a_job_work_on_a_sweep_in_postgresql(
+    bare: Path, tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a pod runs is run here, with its variables only and with the address where Kubernetes would put it."""
+    from click.testing import CliRunner
+
+    from treering.cli._app import app
+
+    sweep_id = treering.sweep(grid(script(tmp_path, "pass"), ["a", "b"]), project="p", dir=postgres_url)
+    told = CliRunner().invoke(app, ["sweep", "k8s", sweep_id, "--dir", postgres_url])
+    assert told.exit_code == 0, told.output
+    assert postgres_url not in told.stdout
+    container = yaml.safe_load(told.stdout)["spec"]["template"]["spec"]["containers"][0]
+    variables: dict[str, str] = {}
+    for one in container["env"]:
+        secret = one.get("valueFrom", {}).get("secretKeyRef")
+        assert secret in (None, {"name": "treering", "key": "store"})
+        variables[one["name"]] = one["value"] if secret is None else postgres_url
+    assert container["command"][0] == "treering"
+    words = [re.sub(r"\$\((\w+)\)", lambda found: variables[found[1]], word) for word in container["command"][1:]]
+    monkeypatch.delenv("TREERING_DIR")
+    subprocess.run(
+        [sys.executable, "-m", "treering.cli", *words], check=True, env={**os.environ, **variables}, timeout=240
+    )
+    assert [trial.state for trial in trials_of(sweep_id, postgres_url)] == ["finished"] * 2
 
 
 def test_a_sweep_over_a_shared_folder_needs_no_server(bare: Path, tmp_path: Path) -> None:

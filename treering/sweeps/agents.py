@@ -19,7 +19,7 @@ from treering.lease import boot_id, host_name
 from treering.start import new_id
 from treering.sweeps.config import config_of
 from treering.sweeps.opening import checkpointed_runs, is_server, open_sweeps, place_of
-from treering.sweeps.records import MOST_HELD, Agent, Orders, Result
+from treering.sweeps.records import MOST_HELD, PAUSED, Agent, Orders, Result
 from treering.sweeps.working import Options, Program, make_ticket, run_function
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from treering.sweeps.records import Sweep, Trial
+    from treering.sweeps.records import Offer, Sweep, Trial
     from treering.sweeps.store import Sweeps
     from treering.sweeps.ticket import Ticket
 
@@ -106,6 +106,7 @@ class _Worker:
         self._began_s = time.monotonic()
         self._failures = 0
         self._successes = 0
+        self._told_of_pause = False
 
     def work(self, count: int | None) -> int:
         done = 0
@@ -125,10 +126,18 @@ class _Worker:
                     self._say(f"sweep {self._sweep_id} is over: {offer.reason}")
                     break
                 if offer.trial is None:
-                    self._stopping.wait(offer.wait_s)
+                    self._wait(offer)
                     continue
+                self._told_of_pause = False
                 done += self._run(sweeps, sweep, offer.trial, goes_on=offer.goes_on)
         return done
+
+    def _wait(self, offer: Offer) -> None:
+        """Wait as long as the offer says; a pause may last for days, so whoever looks on is told of it, once."""
+        if offer.reason == PAUSED and not self._told_of_pause:
+            self._say(f"sweep {self._sweep_id} is paused; waiting until `treering sweep resume {self._sweep_id}`")
+            self._told_of_pause = True
+        self._stopping.wait(offer.wait_s)
 
     def _with_checkpoints(self) -> Agent:
         """Return this agent as a server is told of it: with the runs that can go on here, whose models stayed here."""

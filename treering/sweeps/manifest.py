@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["job_manifest"]
 
+# The address of a database, which may have a password in it, comes from a secret.
+_STORE = "SWEEP_STORE"
+
 
 def job_manifest(
     sweep: Sweep, place: str, *, image: str, agents: int, count: int | None, gpus: int, claim: str | None
@@ -32,6 +35,8 @@ def job_manifest(
         claim: PersistentVolumeClaim of the store's folder.
     """
     words = ["treering", "agent", sweep.id, *(["--count", str(count)] if count else [])]
+    if _is_database(place):
+        words += ["--dir", f"$({_STORE})"]  # Kubernetes puts the variable's value there
     container: dict[str, Any] = {"name": "agent", "image": image, "command": words, "env": _variables(sweep, place)}
     if gpus:
         container["resources"] = {"limits": {"nvidia.com/gpu": gpus}}
@@ -65,7 +70,10 @@ def _variables(sweep: Sweep, place: str) -> list[dict[str, Any]]:
     if is_server(place):
         key = {"secretKeyRef": {"name": "treering", "key": "api-key"}}
         return [*found, {"name": "TREERING_URL", "value": place}, {"name": "TREERING_API_KEY", "valueFrom": key}]
-    if "://" in place:  # it may have a password in it
-        secret = {"secretKeyRef": {"name": "treering", "key": "store"}}
-        return [*found, {"name": "TREERING_DIR", "valueFrom": secret}]
+    if _is_database(place):
+        return [*found, {"name": _STORE, "valueFrom": {"secretKeyRef": {"name": "treering", "key": "store"}}}]
     return [*found, {"name": "TREERING_DIR", "value": place.removeprefix("shared:")}]
+
+
+def _is_database(place: str) -> bool:
+    return "://" in place and not is_server(place)

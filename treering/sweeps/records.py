@@ -9,6 +9,7 @@ import msgspec
 __all__ = [
     "ENDED",
     "MOST_HELD",
+    "PAUSED",
     "Agent",
     "Curve",
     "Key",
@@ -27,6 +28,8 @@ Curve = list[tuple[int, float]]
 ENDED = frozenset({"finished", "stopped", "failed", "cancelled"})
 #: Checkpoints that an agent tells a server of.
 MOST_HELD = 200
+#: Why an agent of a paused sweep waits.
+PAUSED = "the sweep is paused"
 # Up to here each point of a curve is kept, beyond it about this many between a number and its double.
 _DENSE = 1024
 

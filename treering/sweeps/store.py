@@ -18,7 +18,7 @@ from treering.sweeps.config import config_of
 from treering.sweeps.engines import Suggestion, make_engine
 from treering.sweeps.outcomes import excesses, final_values
 from treering.sweeps.prior import read_prior
-from treering.sweeps.records import ENDED, Offer, Orders, Sweep, Trial
+from treering.sweeps.records import ENDED, PAUSED, Offer, Orders, Sweep, Trial
 from treering.sweeps.space import point_key
 from treering.sweeps.trials import Rows, now_us
 
@@ -274,7 +274,7 @@ class StoredSweeps:
 
     def _refusal(self, sweep: Sweep, revision: int) -> Offer | None:
         if sweep.state == "paused":
-            return Offer("wait", reason="the sweep is paused", wait_s=_LATER_S)
+            return Offer("wait", reason=PAUSED, wait_s=_LATER_S)
         if sweep.state != "running":
             return Offer("over", reason=sweep.reason or sweep.state)
         self._reclaim(sweep.id, revision)
