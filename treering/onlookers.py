@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["SAY_EVERY_S", "Onlookers", "Pace", "is_hurried", "say_gone", "say_looking"]
+__all__ = ["SAY_EVERY_S", "Onlookers", "Pace", "hurried_s", "is_hurried", "say_gone", "say_looking"]
 
 FOLDER = "watched"
 SAY_EVERY_S = 1.0
 _BELIEVED_S = 5.0
 _QUICK_S = 0.1
+# A machine or a disk that has more to do than it can makes a move take long; hurrying would add to that.
+_PAUSE_PER_MOVE = 8
 #: Whoever asks for longer intervals than this has a reason.
 _LONGEST_S = 2.0
 
@@ -42,15 +44,20 @@ class Pace:
         self._path = os.path.join(folder, FOLDER, run_id)
         self.usual_s = usual_s
 
-    def interval_s(self) -> float:
-        """Return seconds to wait now."""
+    def interval_s(self, spent_s: float = 0.0) -> float:
+        """Return seconds to wait now, after a move that took `spent_s`."""
         if not is_hurried(self.usual_s):
             return self.usual_s
         try:
             age_s = time.time() - os.stat(self._path).st_mtime
         except OSError:
             return self.usual_s
-        return _QUICK_S if abs(age_s) < _BELIEVED_S else self.usual_s
+        return hurried_s(_QUICK_S, spent_s, self.usual_s) if abs(age_s) < _BELIEVED_S else self.usual_s
+
+
+def hurried_s(quick_s: float, spent_s: float, usual_s: float) -> float:
+    """Return the pause while somebody looks: `quick_s`, but the longer, up to `usual_s`, the longer the work took."""
+    return min(max(quick_s, spent_s * _PAUSE_PER_MOVE), usual_s)
 
 
 def is_hurried(usual_s: float) -> bool:

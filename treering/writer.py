@@ -331,11 +331,11 @@ class Background(threading.Thread):
         ahead_at_s = time.monotonic() + _AHEAD_S
         while True:
             self._tick()
-            closing = self._closing  # asked first: what comes before `close` must still be moved
+            begun_s, closing = time.monotonic(), self._closing  # first: what comes before `close` must still be moved
             failed = self._try_to_move()
             if closing:
                 break
-            delay_s = self._pace.interval_s()
+            delay_s = self._pace.interval_s(time.monotonic() - begun_s)
             if time.monotonic() > ahead_at_s:
                 make_ready()  # the training thread would else do it, with its first checkpoint
             if failed:

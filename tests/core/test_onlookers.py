@@ -43,3 +43,11 @@ def test_a_store_that_cannot_be_written(tmp_path: Path) -> None:
     say_looking(tmp_path, "r")
     say_gone(tmp_path, "r")
     assert Pace(tmp_path, "r", 1.0).interval_s() == 1.0
+
+
+def test_what_takes_long_is_done_less_often(tmp_path: Path) -> None:
+    say_looking(tmp_path, "r")
+    pace = Pace(tmp_path, "r", 1.0)
+    assert pace.interval_s(0.001) == 0.1
+    assert 0.1 < pace.interval_s(0.05) < 1.0
+    assert pace.interval_s(5.0) == 1.0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from treering.errors import NotFound, StoreError
 from treering.online.client import Client, Conflict, RefusedKey, Unreachable
 from treering.online.replica import Replica
-from treering.onlookers import SAY_EVERY_S, is_hurried, say_gone, say_looking
+from treering.onlookers import SAY_EVERY_S, hurried_s, is_hurried, say_gone, say_looking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +79,7 @@ class Uploader(threading.Thread):
         client = Client(self.server.url, self.server.key)
         try:
             while not self._stopped:
+                begun_s = time.monotonic()
                 closing = self._closing  # asked first: what comes before `close` must still be brought over
                 caught_up = self._try(client)
                 if closing and caught_up:
@@ -86,7 +87,7 @@ class Uploader(threading.Thread):
                     break
                 self._last_looks += closing
                 self._pass_on()
-                self._wake.wait(self._pause_s())
+                self._wake.wait(self._pause_s(time.monotonic() - begun_s))
                 self._wake.clear()
         finally:
             client.close()
@@ -96,9 +97,12 @@ class Uploader(threading.Thread):
                 with contextlib.suppress(Exception):
                     self._store.close()
 
-    def _pause_s(self) -> float:
+    def _pause_s(self, spent_s: float = 0.0) -> float:
         if not self._failures:
-            return 0.05 if self._closing else _WATCHED_S if self._is_watched() else self._interval_s
+            if self._closing:
+                return 0.05
+            # A server that takes long has more to do than it can: it gets more rows at a time then, and less often.
+            return hurried_s(_WATCHED_S, spent_s, self._interval_s) if self._is_watched() else self._interval_s
         longest_s = min(_RETRY_S * 2.0 ** (self._failures - 1), 2.0 if self._closing else _MAX_RETRY_S)
         # With chance in it, so that many runs do not come back to a server all at once.
         return max(longest_s * random.uniform(0.5, 1.0), self._retry_after_s)  # noqa: S311  # no secret

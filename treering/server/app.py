@@ -39,6 +39,7 @@ from treering.server import (
     routes_write,
     shapes,
 )
+from treering.server.commits import Commits
 from treering.server.gate import Gate
 from treering.server.inbox import Inbox, watch_lost
 from treering.server.jobs import Jobs
@@ -107,6 +108,7 @@ def create_api(options: ServerOptions) -> FastAPI:
         yield
         alerts.stop()
         watch.cancel()
+        app.state.commits.close()
         app.state.shelf.close()
         app.state.inbox.close()
 
@@ -124,6 +126,7 @@ def create_api(options: ServerOptions) -> FastAPI:
     app.state.tokens = Tokens(options.token)
     app.state.shelf = Shelf(options.place)
     app.state.inbox = Inbox(options.place)
+    app.state.commits = Commits(app.state.inbox)
     app.state.sweep_book = SweepBook()
     app.state.jobs = Jobs()
     app.state.sweep_desk = SweepDesk(app.state.inbox)

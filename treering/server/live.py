@@ -18,7 +18,7 @@ from treering.api._listing import leaves
 from treering.errors import NotFound, TreeringError, UsageError
 from treering.onlookers import SAY_EVERY_S, say_gone, say_looking
 from treering.server.shelf import stored, within
-from treering.server.wire import decode_cursor, encode_cursor, plain, us
+from treering.server.wire import clean, decode_cursor, encode_cursor, plain, plain_numbers, us
 from treering.store.read_filter import Compare, Field
 from treering.store.read_query import LISTED
 from treering.store.reduce import thin
@@ -214,7 +214,7 @@ class Feed:
         if not len(kept):
             return None
         arrays = {"rows": points.rows, "x": points.x, "values": points.values}
-        return {"key": key, **{name: plain(array[kept].tolist()) for name, array in arrays.items()}}
+        return {"key": key, **{name: plain_numbers(array[kept]) for name, array in arrays.items()}}
 
     def _ends(self, runs: Sequence[ApiRun]) -> dict[str, list[int]]:
         """Return how many rows each stream of the runs has."""
@@ -241,8 +241,8 @@ def _told(run: ApiRun, summary: dict[str, Any]) -> dict[str, Any]:
     last = leaves(plain(summary))
     return {
         "id": run.id,
-        "project": run.project,
-        "name": run.name,
+        "project": clean(run.project),
+        "name": clean(run.name),
         "state": run.state,
         "updated_us": us(run.updated),
         "ended_us": None if run.ended is None else us(run.ended),
@@ -262,12 +262,11 @@ async def event_stream(feed: Feed, hello: dict[str, Any]) -> AsyncGenerator[byte
             events, cost_s = await asyncio.to_thread(_poll, feed)
             pause_s = min(max(cost_s * _PAUSE_PER_COST, _POLL_S), _LONGEST_PAUSE_S)
         except TreeringError as error:
-            events = [("trouble", {"message": str(error)})]
+            events = [("trouble", {"message": clean(str(error))})]
             await asyncio.sleep(_IDLE_S)
         now_s = time.monotonic()
         if events:
-            for name, data in events:
-                yield _event(name, data)
+            yield b"".join([_event(name, data) for name, data in events])
             sent_s = now_s
             # The cursor names every run that is watched, so it is not part of every event.
             if now_s - marked_s > _CURSOR_S:
@@ -286,4 +285,4 @@ def _poll(feed: Feed) -> tuple[list[tuple[str, dict[str, Any]]], float]:
 
 def _event(name: str, data: dict[str, Any], cursor: str | None = None) -> bytes:
     head = f"event: {name}\n" + ("" if cursor is None else f"id: {cursor}\n")
-    return head.encode() + b"data: " + msgspec.json.encode(plain(data)) + b"\n\n"
+    return head.encode() + b"data: " + msgspec.json.encode(data) + b"\n\n"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from treering.online.delivery import ROWS_TYPE, Progress, RunDocument, fingerprint, read_document
 from treering.onlookers import Onlookers
 from treering.server import shapes
+from treering.server.commits import Commits
 from treering.server.inbox import Inbox
 from treering.server.incoming_columns import read_incoming_columns
 from treering.server.incoming_rows import read_incoming
@@ -26,13 +27,19 @@ __all__ = ["Box", "binary_body", "open_inbox", "router"]
 router = APIRouter(tags=["writing"])
 
 
-def open_inbox(request: Request) -> Inbox:
+async def open_inbox(request: Request) -> Inbox:  # not a plain function, for which each request waits for a thread
     """Return where runs go."""
     inbox: Inbox = request.app.state.inbox
     return inbox
 
 
+async def _open_commits(request: Request) -> Commits:
+    commits: Commits = request.app.state.commits
+    return commits
+
+
 Box = Annotated[Inbox, Depends(open_inbox)]
+_Changes = Annotated[Commits, Depends(_open_commits)]
 Stream = Literal["history", "system", "console", "events"]
 
 
@@ -60,23 +67,27 @@ def _add(arrival: Arrival, stream: str, first_row: int, stop: int, rows: Arrivin
         raise Refusal(409, "gap", f"row {first_row} came, and {gap}", gap.expected) from None
 
 
+def _put(arrival: Arrival, document: RunDocument) -> Progress:
+    try:
+        return arrival.put(document, fingerprint(document))
+    except OtherRun as error:
+        raise Refusal(409, "other_run", str(error)) from None
+
+
 _DOCUMENT = {"type": "object", "description": ", ".join(RunDocument.__struct_fields__)}
 
 
 @router.put("/runs/{run_id}", openapi_extra=binary_body(ROWS_TYPE, "MessagePack; see `RunDocument`", _DOCUMENT))
-async def put_run(inbox: Box, request: Request, run_id: RunId) -> shapes.RunProgress:
+async def put_run(commits: _Changes, request: Request, run_id: RunId) -> shapes.RunProgress:
     """Create a run, or bring all of it but its rows up to date; an older document than the last one changes nothing."""
     body = await request.body()
 
-    def work() -> Progress:
+    def read() -> Callable[[Arrival], Progress]:
         document = read_document(body)
         check_document(document)
-        try:
-            return inbox.arrival(run_id).put(document, fingerprint(document))
-        except OtherRun as error:
-            raise Refusal(409, "other_run", str(error)) from None
+        return lambda arrival: _put(arrival, document)
 
-    return _told(request, run_id, await run_in_threadpool(work))
+    return _told(request, run_id, await commits.change(run_id, read, len(body)))
 
 
 @router.post(
@@ -85,7 +96,7 @@ async def put_run(inbox: Box, request: Request, run_id: RunId) -> shapes.RunProg
     responses={409: {"model": shapes.ErrorAnswer}},
 )
 async def append(
-    inbox: Box,
+    commits: _Changes,
     request: Request,
     run_id: RunId,
     stream: Stream,
@@ -95,11 +106,11 @@ async def append(
     """Add rows; those that are there are left out, and the number of the next one is in an answer 409 to a gap."""
     body = await request.body()
 
-    def work() -> int:
+    def read() -> Callable[[Arrival], int]:
         rows, end = read_incoming(body, stream, first_row, stop)
-        return _add(inbox.arrival(run_id), stream, first_row, end, rows)
+        return lambda arrival: _add(arrival, stream, first_row, end, rows)
 
-    next_row = await run_in_threadpool(work)
+    next_row = await commits.change(run_id, read, len(body))
     return shapes.Appended(next_row=next_row, watched=_is_watched(request, run_id))
 
 
@@ -109,7 +120,7 @@ async def append(
     responses={409: {"model": shapes.ErrorAnswer}},
 )
 async def append_columns(
-    inbox: Box,
+    commits: _Changes,
     request: Request,
     run_id: RunId,
     stream: Stream,
@@ -119,18 +130,18 @@ async def append_columns(
     """Add rows that hold numbers only, as columns; what is there is left out, as it is for rows."""
     body = await request.body()
 
-    def work() -> int:
+    def read() -> Callable[[Arrival], int]:
         rows = read_incoming_columns(body, first_row, stop)
-        return _add(inbox.arrival(run_id), stream, first_row, stop, rows)
+        return lambda arrival: _add(arrival, stream, first_row, stop, rows)
 
-    next_row = await run_in_threadpool(work)
+    next_row = await commits.change(run_id, read, len(body))
     return shapes.Appended(next_row=next_row, watched=_is_watched(request, run_id))
 
 
 @router.post("/runs/{run_id}/beat")
-def beat(inbox: Box, request: Request, run_id: RunId) -> shapes.RunProgress:
+async def beat(commits: _Changes, request: Request, run_id: RunId) -> shapes.RunProgress:
     """Show that a run's writer lives, and tell it how much has arrived."""
-    return _told(request, run_id, inbox.arrival(run_id).beat())
+    return _told(request, run_id, await commits.change(run_id, lambda: Arrival.beat))
 
 
 @router.get(

@@ -23,7 +23,17 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["PackedSeries", "clean", "decode_cursor", "encode_cursor", "error_body", "pack_series", "plain", "us"]
+__all__ = [
+    "PackedSeries",
+    "clean",
+    "decode_cursor",
+    "encode_cursor",
+    "error_body",
+    "pack_series",
+    "plain",
+    "plain_numbers",
+    "us",
+]
 
 _EXACT = 2**53
 _ALIGNED = 8
@@ -57,6 +67,18 @@ def plain(value: Any) -> Any:
     if isinstance(value, Carried):
         return {"$media": value.kind, "value": plain(value.payload)}
     return _rare(value)
+
+
+def plain_numbers(array: npt.NDArray[Any]) -> list[Any]:
+    """Return what JSON can hold of an array's numbers, as `plain` would."""
+    if array.dtype.kind == "f":
+        easy = bool(np.isfinite(array).all())
+    else:
+        easy = array.dtype.kind == "b" or (
+            array.dtype.kind == "i" and bool(((array >= -_EXACT) & (array <= _EXACT)).all())
+        )
+    values: list[Any] = array.tolist()
+    return values if easy else cast("list[Any]", plain(values))
 
 
 def _infinity(value: float) -> str:

@@ -67,18 +67,23 @@ class Arrival:
     @contextmanager
     def _changing(self) -> Generator[None]:
         """Hold the run, as it is in the database, inside of a transaction."""
+        with self.held(), self.database.transaction():
+            self._look()
+            if self._lapsed and self.run.exists:
+                give_back(self.run)
+                self._lapsed = False
+            yield
+            if self.run.exists:
+                self._mark()
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        """Keep others from the run; what is remembered of it is forgotten where what is done inside fails."""
         with self._lock:
             try:
-                with self.database.transaction():
-                    self._look()
-                    if self._lapsed and self.run.exists:
-                        give_back(self.run)
-                        self._lapsed = False
-                    yield
-                    if self.run.exists:
-                        self._mark()
+                yield
             except BaseException:
-                self._generation = None  # what is remembered may have been rolled back
+                self._generation = None  # it may have been rolled back
                 raise
 
     def _look(self) -> None:
