@@ -34,7 +34,20 @@ function early(): Plugin {
       order: "post",
       handler(html, { bundle }) {
         const name = Object.keys(bundle ?? {}).find((file) => /boot-[^/]+\.js$/.test(file));
-        return html.replace("<script", `<script src="./${name}"></script>\n    <script`);
+        // The page's own scripts are loaded by that one, after the first frame.
+        const later: string[] = [];
+        const rest = html.replace(
+          /\s*<(?:script type="module"|link rel="modulepreload") crossorigin (?:src|href)="([^"]+)">(?:<\/script>)?/g,
+          (_all, file: string) => {
+            later.push(file);
+            return "";
+          },
+        );
+        if (!name || !later.length) this.error("index.html has no scripts of its own");
+        // The server completes what an attribute begins with: the others lie beside the first.
+        const [main, ...others] = later.map((file, at) => (at ? file.replace(/^.*\//, "") : file));
+        const boot = `<script src="./${name}" data-main="${main}" data-with="${others.join(" ")}"></script>`;
+        return rest.replace("</title>", `</title>\n    ${boot}`);
       },
     },
   };

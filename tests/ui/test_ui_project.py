@@ -72,6 +72,36 @@ def test_what_a_page_needs_first_is_asked_before_its_scripts_run(visitor: Any, s
     assert keys.count("loss") == 1, keys  # the page itself does not ask again
 
 
+# How far what is there is moved by what comes, 0 to 1, as browsers count it.
+SHIFTS = """window.moved = 0; new PerformanceObserver((list) => {
+  for (const one of list.getEntries()) window.moved += one.value;
+}).observe({type: 'layout-shift', buffered: true});"""
+
+
+def test_a_page_has_its_places_before_its_scripts_and_nothing_moves_then(visitor: Any, served: Any) -> None:
+    page = visitor.page
+    visitor.expected.append("net::ERR_FAILED")
+    page.route("**/assets/index-*.js", lambda route: route.abort())
+    visitor.visit(served, "/digits")
+    expect(page.get_by_text("treering", exact=True)).to_be_visible()
+    expect(page.locator(".boot-grid")).to_be_visible()
+    brand, table = page.get_by_text("treering", exact=True).bounding_box(), page.locator(".boot-runs").bounding_box()
+    page.unroute("**/assets/index-*.js")
+    page.add_init_script(SHIFTS)
+    visitor.visit(served, "/digits")
+    lines(page, "train/loss", 12)
+    expect(page.get_by_label("Filter runs")).to_be_visible()
+    expect(page.get_by_role("button", name="Views")).to_be_visible()
+    now = page.get_by_text("treering", exact=True).bounding_box()
+    assert brand is not None
+    assert (round(now["x"]), round(now["y"])) == (round(brand["x"]), round(brand["y"]))
+    assert abs(page.get_by_role("region", name="Runs").bounding_box()["width"] - table["width"]) <= 1
+    assert page.evaluate("window.moved") < 0.01
+    visitor.visit(served, "/alerts")
+    expect(page.get_by_role("heading").first).to_be_visible()
+    assert page.locator("html").get_attribute("data-boot") is None  # there are no charts
+
+
 def test_a_spike_among_many_points_is_drawn(visitor: Any, served: Any) -> None:
     page = visitor.visit(served, "/spike")
     lines(page, "loss", 1)

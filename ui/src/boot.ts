@@ -1,6 +1,6 @@
 /**
- * Runs before the first paint, and before the page's own scripts are here: sets the colours, and asks what a project's
- * page asks first. Built by itself into one small file, see `vite.config.ts`.
+ * Runs before the first paint, and before the page's own scripts are here: sets the colours, asks what a project's page
+ * asks first, and has those scripts loaded. Built by itself into one small file, see `vite.config.ts`.
  */
 import type { Metric } from "./api/metrics";
 import type { RunsPage } from "./api/types";
@@ -22,10 +22,7 @@ function colours(): void {
  * Ask for rows, metrics and curves of the project that is opened; `api/client.ts` takes the answers. An address that
  * asks for anything else is not foreseen, and a question that nobody has is no harm.
  */
-async function early(): Promise<void> {
-  const root = document.querySelector<HTMLMetaElement>('meta[name="treering-root"]')?.content ?? "";
-  const path = location.pathname.slice(root.length + 1);
-  if (location.search || !/^[\w.-]+$/.test(path) || path === "alerts") return;
+async function early(path: string): Promise<void> {
   const asked = new Map<string, Promise<Response>>();
   window.treeringEarly = asked;
   const ask = (address: string, body?: string) => {
@@ -64,6 +61,38 @@ async function early(): Promise<void> {
   await Promise.all([values(), curves()]);
 }
 
+/** Say what the page will be, so that what stands there until then has its places: `theme/global.css`. */
+function places(): void {
+  const { dataset, style } = document.documentElement;
+  dataset.boot = "project";
+  try {
+    const split = Number(JSON.parse(localStorage.getItem("treering.split") ?? "0"));
+    if (split > 0) style.setProperty("--boot-split", `${split}px`);
+  } catch {}
+}
+
+const root = document.querySelector<HTMLMetaElement>('meta[name="treering-root"]')?.content ?? "";
+const path = location.pathname.slice(root.length + 1);
+const isProject = /^[\w.-]+$/.test(path) && path !== "alerts";
+
+/**
+ * Load the page's scripts once the page itself is read: they take all of a small machine for a while, and what is seen
+ * first needs none of them. Which ones they are is written into the tag of this script, see `vite.config.ts`.
+ */
+function scripts(): void {
+  const { main = "", with: others = "" } = document.currentScript?.dataset ?? {};
+  const address = new URL(main, location.href);
+  document.addEventListener("DOMContentLoaded", () => {
+    for (const name of others.split(" ").filter(Boolean)) {
+      const { href } = new URL(name, address);
+      document.head.append(Object.assign(document.createElement("link"), { rel: "modulepreload", href }));
+    }
+    document.head.append(Object.assign(document.createElement("script"), { type: "module", src: address.href }));
+  });
+}
+
 colours();
+scripts();
+if (isProject) places();
 // The page asks again what has failed, and says what is wrong.
-window.treeringAsked = early().catch(() => {});
+if (isProject && !location.search) window.treeringAsked = early(path).catch(() => {});

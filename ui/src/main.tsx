@@ -9,6 +9,7 @@ import { createRoot } from "react-dom/client";
 import { ApiError, ROOT } from "./api/client";
 import { prepare } from "./pages/project/prepare";
 import { router } from "./router";
+import { LaterTime } from "./shell/Later";
 import { colours } from "./theme/colours";
 import { theme } from "./theme/theme";
 
@@ -37,7 +38,9 @@ async function start(place: HTMLElement): Promise<void> {
         withGlobalClasses={false}
       >
         <QueryClientProvider client={queries}>
-          <RouterProvider router={router} />
+          <LaterTime>
+            <RouterProvider router={router} />
+          </LaterTime>
         </QueryClientProvider>
       </MantineProvider>
     </StrictMode>,

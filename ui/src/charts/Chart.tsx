@@ -1,5 +1,4 @@
 /** One chart: uPlot draws axes and grid and selects ranges; lines, marks and the shared cursor are ours. */
-import "uplot/dist/uPlot.min.css";
 import { useComputedColorScheme } from "@mantine/core";
 import { useEffect, useLayoutEffect, useRef } from "react";
 import uPlot from "uplot";

@@ -4,6 +4,7 @@ import { memo, type ReactNode, useCallback, useMemo, useSyncExternalStore } from
 import { count, short } from "../format/numbers";
 import { Icon } from "../shell/Icons";
 import { LateMenu } from "../shell/LateMenu";
+import { Later } from "../shell/Later";
 import { Chart } from "./Chart";
 import styles from "./ChartCard.module.css";
 import type { Format } from "./export";
@@ -30,6 +31,9 @@ interface Props {
   menu?: ReactNode;
 }
 
+/** As wide as a small button of the component library. */
+const ACTION_PX = 22;
+
 export const ChartCard = memo(function ChartCard(props: Props) {
   const { metric, title, store, runs, settings, onZoom, onOpen, onFull, height, menu } = props;
   const [ref, width] = useWidth<HTMLDivElement>();
@@ -52,7 +56,11 @@ export const ChartCard = memo(function ChartCard(props: Props) {
           {title}
         </h3>
         <Note drawing={drawing} xKind={xKind} />
-        <Actions metric={metric} settings={settings} xKind={xKind} drawing={drawing} onFull={onFull} menu={menu} />
+        <Later room={<span style={{ width: ACTION_PX * (1 + Number(Boolean(onFull)) + Number(Boolean(menu))) }} />}>
+          {() => (
+            <Actions metric={metric} settings={settings} xKind={xKind} drawing={drawing} onFull={onFull} menu={menu} />
+          )}
+        </Later>
       </header>
       <div ref={ref} className={styles.body} style={{ height }}>
         {ready && width > 130 ? (
@@ -92,6 +100,7 @@ export function Note({ drawing, xKind }: { drawing: Picture; xKind: "number" | "
     if (number) notes.push(`${number} × ${kind}, marked`);
   }
   const how = manner(drawing);
+  const points = <span className={styles.note}>{total === 1 ? "1 pt" : `${count(total)} pts`}</span>;
   const beyond = [clipped.high, clipped.low].filter((point) => point !== null);
   return (
     <>
@@ -108,9 +117,7 @@ export function Note({ drawing, xKind }: { drawing: Picture; xKind: "number" | "
         </Tooltip>
       )}
       {marks.length > 0 && <span className={styles.marked}>{marks.length} NaN/Inf</span>}
-      <Tooltip label={notes.join(" · ")}>
-        <span className={styles.note}>{total === 1 ? "1 pt" : `${count(total)} pts`}</span>
-      </Tooltip>
+      <Later room={points}>{() => <Tooltip label={notes.join(" · ")}>{points}</Tooltip>}</Later>
     </>
   );
 }

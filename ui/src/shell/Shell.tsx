@@ -1,13 +1,15 @@
 /** What surrounds every page: the bar on top, and the page itself. */
 import { ActionIcon, Tooltip, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
-import { Link, Outlet, useParams } from "@tanstack/react-router";
+import { Link, Outlet, useParams, useRouterState } from "@tanstack/react-router";
 import { Icon } from "./Icons";
+import { Later } from "./Later";
 import { nameOf } from "./links";
 import { ProjectNav } from "./ProjectNav";
 import { Finder } from "./palette/Finder";
 import styles from "./Shell.module.css";
 
 export function Shell() {
+  const hasViews = useRouterState({ select: (state) => state.matches.at(-1)?.routeId === "/$project" });
   return (
     <div className={styles.shell}>
       <a className={styles.skip} href="#page">
@@ -20,19 +22,27 @@ export function Shell() {
         </Link>
         <Crumbs />
         <ProjectNav />
-        <div className={styles.tools} id="page-tools" />
-        <Finder />
-        <Tooltip label="Alerts">
-          <ActionIcon variant="subtle" color="gray" aria-label="Alerts" component={Link} to="/alerts">
-            <Icon name="bell" />
-          </ActionIcon>
-        </Tooltip>
-        <ColourButton />
+        <div className={styles.tools} id="page-tools" data-views={hasViews || undefined} />
+        <Later room={<span className={styles.room} />}>{() => <Buttons />}</Later>
       </header>
       <main id="page" className={styles.page} tabIndex={-1}>
         <Outlet />
       </main>
     </div>
+  );
+}
+
+function Buttons() {
+  return (
+    <>
+      <Finder />
+      <Tooltip label="Alerts">
+        <ActionIcon variant="subtle" color="gray" aria-label="Alerts" component={Link} to="/alerts">
+          <Icon name="bell" />
+        </ActionIcon>
+      </Tooltip>
+      <ColourButton />
+    </>
   );
 }
 

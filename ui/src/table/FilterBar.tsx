@@ -34,7 +34,14 @@ export function FilterBar({ value, onChange, columns, tags, error }: Props) {
     requestAnimationFrame(() => input.current?.setSelectionRange(next.length, next.length));
   };
   return (
-    <Combobox store={box} onOptionSubmit={take} position="bottom-start" withinPortal={false} shadow="md">
+    <Combobox
+      store={box}
+      onOptionSubmit={take}
+      position="bottom-start"
+      withinPortal={false}
+      keepMounted={false}
+      shadow="md"
+    >
       <Combobox.Target>
         <TextInput
           ref={input}

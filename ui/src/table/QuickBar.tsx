@@ -1,6 +1,7 @@
 /** Words in names, and which states are shown. */
 import { TextInput } from "@mantine/core";
 import { Icon } from "../shell/Icons";
+import { Later } from "../shell/Later";
 import { useTyped } from "../state/useTyped";
 import type { SetView, View } from "../state/view";
 import styles from "./QuickBar.module.css";
@@ -26,7 +27,9 @@ export function QuickBar({ view, setView, states }: Props) {
   };
   return (
     <div className={styles.bar}>
-      <Find value={view.find} onChange={(find) => setView({ find })} />
+      <Later room={<span className={`${styles.find} ${styles.room}`} />}>
+        {() => <Find value={view.find} onChange={(find) => setView({ find })} />}
+      </Later>
       {(shown.length > 1 || view.states.size > 0) && (
         <fieldset className={styles.states} aria-label="States">
           {shown.map((state) => (

@@ -112,6 +112,19 @@ export function ChartControls({ view, setView, metrics, onAdd }: Props) {
   );
 }
 
+/** The room that it takes, until it is put together. */
+export function ControlsRoom() {
+  const parts = [styles.find, styles.axis, styles.kind, styles.square, styles.square];
+  return (
+    <div className={styles.controls}>
+      {parts.map((part, at) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: they never change
+        <span key={at} className={`${styles.room} ${part}`} />
+      ))}
+    </div>
+  );
+}
+
 function More({ view, setView }: Pick<Props, "view" | "setView">) {
   return (
     <Popover position="bottom-end" withinPortal trapFocus>

@@ -12,11 +12,12 @@ import { SeriesStore } from "../../charts/store";
 import { type Arranging, ownSettings, tileOf, Wall } from "../../charts/Wall";
 import type { Panel } from "../../panels/panel";
 import { Icon } from "../../shell/Icons";
+import { Later } from "../../shell/Later";
 import { segment } from "../../shell/links";
 import { Swatch } from "../../shell/Swatch";
 import { Trouble } from "../../shell/Trouble";
 import type { SetView, View } from "../../state/view";
-import { ChartControls } from "./ChartControls";
+import { ChartControls, ControlsRoom } from "./ChartControls";
 import styles from "./ProjectPage.module.css";
 import { takeFirst } from "./prepare";
 import type { DrawnRun } from "./useDrawn";
@@ -92,7 +93,9 @@ export function ChartsPane({ project, drawn, total, view, setView, single }: Pro
   const panelOf = (name: string): Panel | undefined => view.panels.find((panel) => tileOf(panel) === name);
   return (
     <section className={styles.pane} aria-label="Charts">
-      <ChartControls view={view} setView={setView} metrics={axes} onAdd={() => setSetting(NEW)} />
+      <Later room={<ControlsRoom />}>
+        {() => <ChartControls view={view} setView={setView} metrics={axes} onAdd={() => setSetting(NEW)} />}
+      </Later>
       <p className={styles.drawnNote}>
         {drawn.length < total
           ? `${drawn.length} of ${total.toLocaleString("en")} runs drawn: ${

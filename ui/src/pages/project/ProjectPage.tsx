@@ -5,6 +5,7 @@ import { useNavigate, useParams } from "@tanstack/react-router";
 import { type ReactNode, useCallback, useEffect, useMemo, useState } from "react";
 import { ApiError } from "../../api/client";
 import type { GroupRow, RunRow } from "../../api/types";
+import { Later } from "../../shell/Later";
 import { nameOf } from "../../shell/links";
 import { Trouble } from "../../shell/Trouble";
 import { type SetView, useView, type View } from "../../state/view";
@@ -36,7 +37,7 @@ function Page({ project }: { project: string }) {
   const [views, isKnown] = useViews(project);
   return (
     <>
-      <ViewsMenu project={project} views={views} />
+      <Later room={null}>{() => <ViewsMenu project={project} views={views} />}</Later>
       {isKnown && <Runs project={project} />}
     </>
   );
@@ -77,10 +78,16 @@ function Runs({ project }: { project: string }) {
   return <Sides project={project} total={runs.total} table={table} charts={charts} view={view} setView={setView} />;
 }
 
+const STEP = 40;
+
 /** What the table shows and the charts draw, as the view says. */
 function useTable(project: string, view: View, narrow: boolean) {
-  const [range, setRange] = useState<[number, number]>([0, 40]);
-  const onRange = useCallback((from: number, to: number) => setRange([from, to]), []);
+  const [range, setRange] = useState<[number, number]>([0, STEP]);
+  const onRange = useCallback((from: number, to: number) => {
+    // In steps: the page need not be put together anew for every row that is scrolled by.
+    const [top, bottom] = [STEP * Math.floor(from / STEP), STEP * Math.ceil((to + 1) / STEP)];
+    setRange((before) => (before[0] === top && before[1] === bottom ? before : [top, bottom]));
+  }, []);
   const { data: known } = useColumns(project);
   const [tagged, setTagged] = useState(false);
   const [fields, columns] = useShownColumns(known, view, tagged, narrow);

@@ -2,6 +2,7 @@
 import { useCallback, useMemo, useRef, useState } from "react";
 import type { GroupRow, RunRow } from "../../api/types";
 import type { Look } from "../../charts/palette";
+import { Later } from "../../shell/Later";
 import type { SetView, View } from "../../state/view";
 import { BulkBar } from "../../table/BulkBar";
 import { ColumnPicker } from "../../table/ColumnPicker";
@@ -51,19 +52,25 @@ export function RunsPane(props: Props) {
   return (
     <section className={styles.pane} aria-label="Runs">
       <div className={styles.bar}>
-        <FilterBar
-          value={view.filter}
-          onChange={(filter) => setView({ filter })}
-          columns={known}
-          tags={tags}
-          error={props.unreadable}
-        />
-        <ColumnPicker
-          known={known}
-          shown={columns.map((column) => column.field)}
-          onChange={(fields) => setView({ columns: fields })}
-        />
-        <GroupPicker known={known} view={view} setView={setView} />
+        <Later room={<BarRoom />}>
+          {() => (
+            <>
+              <FilterBar
+                value={view.filter}
+                onChange={(filter) => setView({ filter })}
+                columns={known}
+                tags={tags}
+                error={props.unreadable}
+              />
+              <ColumnPicker
+                known={known}
+                shown={columns.map((column) => column.field)}
+                onChange={(fields) => setView({ columns: fields })}
+              />
+              <GroupPicker known={known} view={view} setView={setView} />
+            </>
+          )}
+        </Later>
       </div>
       <QuickBar view={view} setView={setView} states={states} />
       <BulkBar runs={chosen} project={project} onDone={() => onSelect(new Set())} onOnly={only} />
@@ -91,6 +98,16 @@ export function RunsPane(props: Props) {
         />
       )}
     </section>
+  );
+}
+
+function BarRoom() {
+  return (
+    <>
+      <span className={`${styles.room} ${styles.filter}`} />
+      <span className={`${styles.room} ${styles.square}`} />
+      <span className={`${styles.room} ${styles.square}`} />
+    </>
   );
 }
 

@@ -1,5 +1,4 @@
 /** Returns as points, one for each episode, and their rolling means as lines. Environments differ in colour and in shape. */
-import "uplot/dist/uPlot.min.css";
 import { useComputedColorScheme } from "@mantine/core";
 import { useElementSize } from "@mantine/hooks";
 import { useEffect, useLayoutEffect, useRef, useState } from "react";
