@@ -28,6 +28,7 @@ _BATCH_BYTES = 8 << 20
 # What a thread reads, checks and writes at a time: little enough to stay in the processor's cache.
 _PIECES_BYTES = 2 << 20
 _PIECE_BYTES = 256 << 10
+# Threads that wait for a network may be more than there are processors; others only get in each other's way.
 _THREADS = 4
 
 
@@ -72,7 +73,8 @@ def write_entries(
     reader.locate({chunk_id for entry in entries for chunk_id, _ in entry.pieces()})
     tell = progress or _nothing
     try:
-        with ThreadPoolExecutor(_THREADS, "treering-download") as pool:
+        threads = _THREADS if depot.backend.remote else min(_THREADS, os.cpu_count() or 1)
+        with ThreadPoolExecutor(threads, "treering-download") as pool:
             jobs: list[Future[None]] = []
             for batch in _small_batches(entries, places):
                 # Threads help to wait for a network; on a disk they would only wait for each other.
