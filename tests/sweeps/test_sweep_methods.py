@@ -11,7 +11,7 @@ import pytest
 
 from treering.errors import TreeringWarning
 from treering.store.database import Sqlite
-from treering.sweeps import samplers
+from treering.sweeps import believing, samplers
 from treering.sweeps.config import METHODS, config_of
 from treering.sweeps.engines import make_engine
 from treering.sweeps.records import Agent, Prediction, Result, Trial
@@ -115,6 +115,25 @@ def test_eight_at_once_come_near_the_best() -> None:
         assert suggestion is not None
         found.append(trial(number, suggestion.point, None, memory=suggestion.memory))
     assert min(bowl(one.point) for one in found) < 2e-6
+
+
+def test_bumps_are_not_taken_for_noise() -> None:
+    """A wave on a slope: fitted from where Optuna begins, it is a slope with noise; a likelier model sees the wave."""
+    from optuna._gp import gp, prior
+
+    x = np.linspace(0, 1, 30)[:, None]
+    y = 2 * x[:, 0] + np.sin(20 * x[:, 0])
+    y = (y - y.mean()) / y.std()
+    fitted = gp.fit_kernel_params(x, y, np.array([False]), prior.default_log_prior, 1e-9, False)
+    assert float(fitted.noise_var) > 0.1
+    sampler = believing.make_gp(1)
+    found = believing._fitted_well(sampler, fitted)
+    assert float(found.noise_var) < 1e-3
+    assert believing._fitted_well(sampler, found).noise_var <= found.noise_var
+    # What is noise stays noise.
+    noisy = np.random.default_rng(1).normal(size=30)
+    fitted = gp.fit_kernel_params(x, noisy, np.array([False]), prior.default_log_prior, 1e-9, False)
+    assert float(believing._fitted_well(sampler, fitted).noise_var) > 0.1
 
 
 def test_eight_at_once_never_try_a_point_twice(sweeps: StoredSweeps) -> None:
