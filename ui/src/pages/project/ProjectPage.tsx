@@ -54,7 +54,7 @@ function Runs({ project }: { project: string }) {
   );
   useLive(project);
   useOpen();
-  useHotkeys([["/", () => document.querySelector<HTMLInputElement>('[aria-label="Filter runs"]')?.focus()]]);
+  useHotkeys([["/", () => focusFilter()]]);
   const unreadable = error instanceof ApiError && error.status === 400 && view.filter ? error.message : null;
   if (error && !unreadable && !runs.first.length) return <Trouble error={error} />;
   const isNarrowed = view.filter || view.find || view.states.size;
@@ -79,6 +79,15 @@ function Runs({ project }: { project: string }) {
 }
 
 const STEP = 40;
+
+const MOST_FRAMES = 120;
+
+/** Go to the filter, even if it is only about to come. */
+function focusFilter(frames = MOST_FRAMES): void {
+  const field = document.querySelector<HTMLInputElement>('[aria-label="Filter runs"]');
+  if (field) field.focus();
+  else if (frames > 0) requestAnimationFrame(() => focusFilter(frames - 1));
+}
 
 /** What the table shows and the charts draw, as the view says. */
 function useTable(project: string, view: View, narrow: boolean) {
