@@ -11,6 +11,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 from dashboard_yard import HOSTILE, XSS, Served, serving
+from hands import has_focus
 from looks import check_looks
 from playwright.sync_api import Browser, Page, expect
 from store_builder import StoreBuilder
@@ -219,10 +220,11 @@ def test_comments(visitor: Any, reports: Served, write: Callable[..., str]) -> N
 
 
 def test_a_chart_goes_on_while_its_run_does(visitor: Any, reports: Served, write: Callable[..., str]) -> None:
-    place = write("```chart\nkeys: loss\nfilter: group = live\n```\n\n```runs\nfilter: group = live\n```")
+    text = "```chart\nkeys: loss\nfilter: group = live\n```\n\n```runs\nfilter: group = live\n```"
+    place = write(text, project="going on")  # of its own: others count the runs of theirs
     page = visitor.visit(reports, place)
     expect(page.get_by_text("No run matches.")).to_have_count(2)
-    run = treering.init(project="digits", name="goes on", group="live", dir=reports.folder)
+    run = treering.init(project="going on", name="goes on", group="live", dir=reports.folder)
     for step in range(10):
         run.log({"loss": 1 / (step + 1)})
     expect(page.locator('[data-chart="loss"]')).to_contain_text("10 pts")
@@ -314,6 +316,8 @@ def test_by_keyboard_alone(visitor: Any, reports: Served, write: Callable[..., s
     expect(page.get_by_text("one and two")).to_be_visible()
     page.get_by_role("button", name="More").focus()
     page.keyboard.press("Enter")
+    has_focus(page.get_by_role("menu"))
     page.get_by_role("menuitem", name="Delete the report").press("Enter")
+    has_focus(page.get_by_role("dialog"))
     page.get_by_role("dialog").get_by_role("button", name="Delete").press("Enter")
     page.wait_for_url("**/digits/reports")

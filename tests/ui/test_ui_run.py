@@ -132,7 +132,7 @@ def test_the_console_is_coloured_searched_and_harmless(visitor: Any, robots: tup
     expect(console.locator("mark")).to_have_text("needle")
     page.get_by_label("Find in the console").fill("")
     page.get_by_text("stderr", exact=True).click()
-    expect(page.get_by_text("1 lines")).to_be_visible()
+    expect(page.get_by_text("1 line", exact=True)).to_be_visible()
 
 
 def test_the_console_is_followed(visitor: Any, serve: Callable[..., Any], tmp_path: Path) -> None:

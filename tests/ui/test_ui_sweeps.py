@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 from dashboard_yard import XSS, Served, serving
-from hands import still
+from hands import has_focus, still
 from looks import check_looks
 from playwright.sync_api import Locator, Page, expect
 from sweep_yard import ONE, fill_sweeps
@@ -114,6 +114,7 @@ def test_ranges_and_order_by_keyboard(visitor: Any, swept: Any) -> None:
     page = visitor.visit(served, f"/digits/sweeps/{ids['one']}")
     page.get_by_role("button", name="Add a range").focus()
     page.keyboard.press("Enter")
+    has_focus(page.get_by_role("dialog"))
     page.get_by_label("From").focus()
     page.keyboard.type("1e-4")
     page.keyboard.press("Tab")

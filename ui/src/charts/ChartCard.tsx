@@ -1,7 +1,7 @@
 /** A chart with its title, what it stands for, and what can be done with it. */
 import { ActionIcon, Menu, Tooltip } from "@mantine/core";
 import { memo, type ReactNode, useCallback, useMemo, useSyncExternalStore } from "react";
-import { count, short } from "../format/numbers";
+import { count, short, things } from "../format/numbers";
 import { Icon } from "../shell/Icons";
 import { LateMenu } from "../shell/LateMenu";
 import { Later } from "../shell/Later";
@@ -93,7 +93,7 @@ function Waiting({ store, metric, x, runs }: Pick<Props, "store" | "metric" | "r
 export function Note({ drawing, xKind }: { drawing: Picture; xKind: "number" | "time" | "seconds" }) {
   const { total, drawn, clipped, marks } = drawing;
   if (!total) return null;
-  const notes = [total === 1 ? "1 point" : `${total.toLocaleString("en")} points`];
+  const notes = [things(total, "point")];
   if (drawn < total) notes.push(`${drawn.toLocaleString("en")} drawn: the smallest and largest of each pixel`);
   for (const kind of ["NaN", "+Inf", "-Inf"] as const) {
     const number = marks.filter((mark) => mark.kind === kind).length;

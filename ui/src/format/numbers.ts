@@ -42,6 +42,11 @@ export function count(value: number): string {
   return String(value);
 }
 
+/** How many of something there are: 1 run, 2 runs, 12,000 runs. */
+export function things(value: number, what: string): string {
+  return `${WHOLE.format(value)} ${what}${value === 1 ? "" : "s"}`;
+}
+
 export function percent(value: number): string {
   const size = Math.abs(value);
   const digits = size < 1000 ? size.toPrecision(size < 10 ? 2 : 3) : short(Math.round(size), 3);

@@ -8,7 +8,7 @@ import { Chart } from "../charts/Chart";
 import { table } from "../charts/export";
 import { framed, type Line } from "../charts/lines";
 import { look } from "../charts/palette";
-import { count, short } from "../format/numbers";
+import { count, short, things } from "../format/numbers";
 import { Swatch } from "../shell/Swatch";
 import styles from "./Panel.module.css";
 import { type BodyProps, Nothing } from "./PanelCard";
@@ -102,7 +102,7 @@ export function Returns({ panel, height, scope, saving }: BodyProps) {
       <div className={styles.legend}>
         {data.lines.map((one, at) => (
           <span key={one.name} title={aboutLine(one)}>
-            <Swatch look={look(at, dark)} /> {one.name} <em>{one.runs === 1 ? "1 run" : `${one.runs} runs`}</em>
+            <Swatch look={look(at, dark)} /> {one.name} <em>{things(one.runs, "run")}</em>
           </span>
         ))}
       </div>
@@ -116,6 +116,6 @@ export function Returns({ panel, height, scope, saving }: BodyProps) {
 }
 
 function aboutLine({ runs, tasks, episodes, draws }: ReturnsLine): string {
-  const parts = [`${runs} runs`, `${tasks} ${tasks === 1 ? "task" : "tasks"}`, `${count(episodes)} episodes`];
+  const parts = [things(runs, "run"), things(tasks, "task"), `${count(episodes)} episodes`];
   return [...parts, draws ? `${draws} resamplings` : "one run: no interval"].join(", ");
 }

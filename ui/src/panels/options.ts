@@ -2,7 +2,7 @@
 import type { EChartsCoreOption } from "echarts/core";
 import { quantile } from "../charts/aggregate";
 import { look } from "../charts/palette";
-import { short } from "../format/numbers";
+import { short, things } from "../format/numbers";
 import type { Panel } from "./panel";
 import { type Column, column, groupsOf, shown, type Values } from "./values";
 
@@ -155,7 +155,7 @@ function byName(points: readonly Point[], { dark }: Colours): [string, Point[], 
 type Group = ReturnType<typeof groupsOf>[number];
 
 function named(groups: readonly Group[]): string[] {
-  return groups.map(({ name, values }) => `${name}\n${values.length === 1 ? "1 run" : `${values.length} runs`}`);
+  return groups.map(({ name, values }) => `${name}\n${things(values.length, "run")}`);
 }
 
 function twoLines(given: object): object {

@@ -4,7 +4,7 @@ import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Value } from "../../api/types";
 import { asText } from "../../api/values";
-import { short } from "../../format/numbers";
+import { short, things } from "../../format/numbers";
 import { ago, exact } from "../../format/time";
 import { Icon } from "../../shell/Icons";
 import { segment } from "../../shell/links";
@@ -69,10 +69,10 @@ function Origin({ version }: Pick<PartProps, "version">) {
           ),
         ],
         ["made", <time key="t" title={exact(created_us)}>{`${exact(created_us)}, ${ago(created_us)}`}</time>],
-        ["size", `${bytes(size)} in ${files} ${files === 1 ? "file" : "files"}`],
+        ["size", `${bytes(size)} in ${things(files, "file")}`],
         ["stored", stored < size ? `${bytes(stored)} were new when it was saved` : bytes(stored)],
         ["score", version.score === null ? null : short(version.score, 6)],
-        ["used by", used_by ? `${used_by} ${used_by === 1 ? "run" : "runs"}` : null],
+        ["used by", used_by ? things(used_by, "run") : null],
         ["ends", version.expires_us === null ? null : exact(version.expires_us)],
         ["leaves", version.leaving && <span className={styles.warn}>{version.leaving}</span>],
         [
@@ -96,16 +96,18 @@ function Origin({ version }: Pick<PartProps, "version">) {
 
 const MOST = 40;
 
+/** A value on one line; a number in the figures that count, all of them where somebody points at it. */
+function shown(value: Value) {
+  if (typeof value === "number") return <span title={asText(value)}>{short(value, 6)}</span>;
+  return Array.isArray(value) ? value.map(asText).join(", ") : asText(value);
+}
+
 function Metadata({ metadata }: { metadata: Value }) {
   const found = [...leaves(metadata)];
   if (!found.length) return null;
   return (
     <section className={styles.metadata} tabIndex={0} aria-label="Metadata">
-      <Facts
-        facts={found
-          .slice(0, MOST)
-          .map(([key, value]) => [key, Array.isArray(value) ? value.map(asText).join(", ") : asText(value)] as const)}
-      />
+      <Facts facts={found.slice(0, MOST).map(([key, value]) => [key, shown(value)] as const)} />
       {found.length > MOST && <p className={styles.dim}>and {found.length - MOST} more</p>}
     </section>
   );

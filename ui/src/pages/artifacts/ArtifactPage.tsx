@@ -1,9 +1,10 @@
 /** One collection: its versions on the left, the chosen one on the right. */
-import { Select, Tabs } from "@mantine/core";
+import { Select } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
 import { useParams } from "@tanstack/react-router";
-import { lazy, Suspense, useEffect } from "react";
+import { lazy, useEffect } from "react";
 import { nameOf } from "../../shell/links";
+import { PartTabs } from "../../shell/PartTabs";
 import { Trouble } from "../../shell/Trouble";
 import { useSearchState } from "../../state/search";
 import { About } from "./About";
@@ -109,25 +110,14 @@ function Parts({ page, version }: PartProps) {
   const now = parts.find((part) => part.id === search.part) ?? parts[0];
   const Body = now?.body ?? FilesPart;
   return (
-    <Tabs
-      value={now?.id || "files"}
-      onChange={(part) => setSearch({ part: part === "files" || part === null ? undefined : part })}
-      keepMounted={false}
-      activateTabWithKeyboard={false}
-      className={styles.tabs ?? ""}
+    <PartTabs
+      label="Parts of the version"
+      parts={parts}
+      now={now?.id ?? ""}
+      onChange={(part) => setSearch({ part })}
+      within
     >
-      <Tabs.List className={styles.list ?? ""} aria-label="Parts of the version">
-        {parts.map((part) => (
-          <Tabs.Tab key={part.id} value={part.id || "files"} className={styles.tab ?? ""}>
-            {part.label}
-          </Tabs.Tab>
-        ))}
-      </Tabs.List>
-      <Tabs.Panel value={now?.id || "files"} className={styles.panel ?? ""}>
-        <Suspense fallback={null}>
-          <Body page={page} version={version} />
-        </Suspense>
-      </Tabs.Panel>
-    </Tabs>
+      <Body page={page} version={version} />
+    </PartTabs>
   );
 }

@@ -1,8 +1,10 @@
 /** What the next clean-up would delete and why. It only tells: nothing on these pages deletes anything. */
+
 import { Button, Progress } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Query } from "../../api/client";
+import { things } from "../../format/numbers";
 import { segment } from "../../shell/links";
 import { bytes, Copy, Panel } from "../run/parts";
 import styles from "./Artifacts.module.css";
@@ -43,7 +45,7 @@ export function PlanView({ data }: { data: Plan | undefined }) {
     <>
       <p role="status">
         {leaving.length
-          ? `${leaving.length} ${leaving.length === 1 ? "version" : "versions"} with files of ${bytes(size)} would go.`
+          ? `${things(leaving.length, "version")} with files of ${bytes(size)} would go.`
           : "No version would go."}{" "}
         The whole store would shrink by <strong>{bytes(freed_bytes)}</strong>
         {(dead_bytes > freed_bytes || (leaving.length > 0 && !freed_bytes)) && (

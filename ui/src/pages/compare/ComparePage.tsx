@@ -1,11 +1,12 @@
 /** Some runs beside each other: what differs, their curves, where two of them part, their code. */
-import { Tabs, Tooltip, UnstyledButton, useComputedColorScheme } from "@mantine/core";
+import { Tooltip, UnstyledButton, useComputedColorScheme } from "@mantine/core";
 import { Link, useParams } from "@tanstack/react-router";
-import { lazy, Suspense, useEffect, useMemo } from "react";
+import { lazy, useEffect, useMemo } from "react";
 import type { RunDetail } from "../../api/types";
 import { type Look, look } from "../../charts/palette";
 import { Icon } from "../../shell/Icons";
 import { nameOf, segment } from "../../shell/links";
+import { PartTabs } from "../../shell/PartTabs";
 import { Swatch } from "../../shell/Swatch";
 import { Trouble } from "../../shell/Trouble";
 import { useSearchState } from "../../state/search";
@@ -75,26 +76,14 @@ function Page({ project, compared }: { project: string; compared: Compared }) {
         <h1 className={styles.title}>{compared.runs.length} runs compared</h1>
         <Chips project={project} compared={compared} looks={looks} />
       </header>
-      <Tabs
-        value={now?.id || "differences"}
-        onChange={(part) => setSearch({ part: part === "differences" || part === null ? undefined : part })}
-        className={styles.tabs ?? ""}
-        keepMounted={false}
-        activateTabWithKeyboard={false}
+      <PartTabs
+        label="Parts of the comparison"
+        parts={PARTS}
+        now={now?.id ?? ""}
+        onChange={(part) => setSearch({ part })}
       >
-        <Tabs.List className={styles.list ?? ""} aria-label="Parts of the comparison">
-          {PARTS.map((part) => (
-            <Tabs.Tab key={part.id} value={part.id || "differences"} className={styles.tab ?? ""}>
-              {part.label}
-            </Tabs.Tab>
-          ))}
-        </Tabs.List>
-        <Tabs.Panel value={now?.id || "differences"} className={styles.body ?? ""}>
-          <Suspense fallback={null}>
-            <Body project={project} compared={compared} looks={looks} />
-          </Suspense>
-        </Tabs.Panel>
-      </Tabs>
+        <Body project={project} compared={compared} looks={looks} />
+      </PartTabs>
     </div>
   );
 }

@@ -1,4 +1,5 @@
 /** The right side: how curves are drawn, and the wall of them. */
+
 import { Button, Menu } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
@@ -10,6 +11,7 @@ import { resolution } from "../../charts/first";
 import { matching } from "../../charts/sections";
 import { SeriesStore } from "../../charts/store";
 import { type Arranging, ownSettings, tileOf, Wall } from "../../charts/Wall";
+import { things } from "../../format/numbers";
 import type { Panel } from "../../panels/panel";
 import { Icon } from "../../shell/Icons";
 import { Later } from "../../shell/Later";
@@ -187,7 +189,7 @@ function HiddenCharts({ view, setView }: Pick<Props, "view" | "setView">) {
       <Menu withinPortal>
         <Menu.Target>
           <Button size="compact-xs" variant="subtle">
-            {names.length === 1 ? "1 chart hidden" : `${names.length} charts hidden`}
+            {things(names.length, "chart")} hidden
           </Button>
         </Menu.Target>
         <Menu.Dropdown mah={320} className={styles.hiddenCharts ?? ""}>

@@ -1,8 +1,10 @@
 /** All projects of the store; with none, how to begin. */
+
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { get } from "../../api/client";
 import type { Project } from "../../api/types";
+import { things } from "../../format/numbers";
 import { ago, exact } from "../../format/time";
 import { segment } from "../../shell/links";
 import { Trouble } from "../../shell/Trouble";
@@ -27,7 +29,7 @@ export function ProjectsPage() {
             <Link to="/$project" params={{ project: segment(project.name) }} className={styles.card}>
               <span className={styles.name}>{project.name}</span>
               <span className={styles.count}>
-                {project.runs.toLocaleString("en")} {project.runs === 1 ? "run" : "runs"}
+                {things(project.runs, "run")}
                 {project.running > 0 && (
                   <span className={styles.running}>{project.running.toLocaleString("en")} running</span>
                 )}

@@ -1,4 +1,5 @@
 /** Versions of artifacts that the run made and used, and their files. */
+
 import { Anchor, UnstyledButton } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
@@ -6,6 +7,7 @@ import { useState } from "react";
 import { address, get } from "../../api/client";
 import type { RunDetail, Value } from "../../api/types";
 import { asText } from "../../api/values";
+import { things } from "../../format/numbers";
 import { ago, exact } from "../../format/time";
 import { Icon } from "../../shell/Icons";
 import { segment } from "../../shell/links";
@@ -42,11 +44,7 @@ function Versions({ title, versions }: { title: string; versions: readonly Store
   const newest = [...versions].sort((a, b) => b.created_us - a.created_us);
   const size = versions.reduce((sum, one) => sum + one.size, 0);
   return (
-    <Panel
-      title={title}
-      note={`${versions.length} ${versions.length === 1 ? "version" : "versions"}, ${bytes(size)}`}
-      flush
-    >
+    <Panel title={title} note={`${things(versions.length, "version")}, ${bytes(size)}`} flush>
       <ul className={styles.versions}>
         {newest.map((version, at) => (
           <Row key={version.id} version={version} first={at === 0 && versions.length === 1} />

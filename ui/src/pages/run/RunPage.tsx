@@ -1,10 +1,10 @@
 /** One run: what became of it, and everything that it recorded. */
-import { Tabs } from "@mantine/core";
 import { useParams } from "@tanstack/react-router";
-import { lazy, Suspense, useEffect } from "react";
+import { lazy, useEffect } from "react";
 import type { RunDetail } from "../../api/types";
 import { ago, duration, exact } from "../../format/time";
 import { nameOf } from "../../shell/links";
+import { PartTabs } from "../../shell/PartTabs";
 import { Trouble } from "../../shell/Trouble";
 import { useSearchState } from "../../state/search";
 import { OverviewTab } from "./overview/OverviewTab";
@@ -49,27 +49,10 @@ function Page({ run }: { run: RunDetail }) {
   return (
     <div className={styles.page}>
       <Header run={run} connected={connected} />
-      <Tabs
-        value={now || "overview"}
-        onChange={(tab) => setSearch({ tab: tab === "overview" || tab === null ? undefined : tab })}
-        className={styles.tabs ?? ""}
-        keepMounted={false}
-        activateTabWithKeyboard={false}
-      >
-        <Tabs.List className={styles.list ?? ""} aria-label="Parts of the run">
-          {tabs.map((tab) => (
-            <Tabs.Tab key={tab.id} value={tab.id || "overview"} className={styles.tab ?? ""}>
-              {tab.label}
-            </Tabs.Tab>
-          ))}
-        </Tabs.List>
-        <Tabs.Panel value={now || "overview"} className={styles.body ?? ""}>
-          <h2 className={styles.hidden}>{tabs.find((tab) => tab.id === now)?.label}</h2>
-          <Suspense fallback={null}>
-            <Body run={run} />
-          </Suspense>
-        </Tabs.Panel>
-      </Tabs>
+      <PartTabs label="Parts of the run" parts={tabs} now={now} onChange={(tab) => setSearch({ tab })} scrolls>
+        <h2 className={styles.hidden}>{tabs.find((tab) => tab.id === now)?.label}</h2>
+        <Body run={run} />
+      </PartTabs>
     </div>
   );
 }

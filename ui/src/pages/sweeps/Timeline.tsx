@@ -1,5 +1,7 @@
 /** Who ran what, when. */
+
 import { places, placeText } from "../../charts/ticks";
+import { things } from "../../format/numbers";
 import { duration } from "../../format/time";
 import type { Dim } from "./dims";
 import { type Lane, lanesOf } from "./lanes";
@@ -63,7 +65,7 @@ export function Timeline({ trials, agents, dims, nowUs, choice }: Props) {
 }
 
 function doing({ agent, pieces }: Lane, nowUs: number): string {
-  const count = `${pieces.length} ${pieces.length === 1 ? "trial" : "trials"}`;
+  const count = things(pieces.length, "trial");
   if (!agent || agent.trial === null || agent.lease_until_us === null) return count;
   const left = (agent.lease_until_us - nowUs) / 1e6;
   return left > 0 ? `${count}, runs ${agent.trial}` : `silent since ${duration(-left + agent.lease_s)}`;

@@ -1,10 +1,12 @@
 /** What the palette offers: commands, pages, and the runs, metrics, artifacts and projects that are there. */
+
 import { useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams } from "@tanstack/react-router";
 import { get } from "../../api/client";
 import type { Project, RunsPage } from "../../api/types";
+import { things } from "../../format/numbers";
 import { ago } from "../../format/time";
 import { nameOf, segment } from "../links";
 import { PARTS } from "../ProjectNav";
@@ -140,7 +142,7 @@ function useProjectEntries(project: string | undefined, go: Go): Entry[] {
       id: `artifact ${name}`,
       group: "Artifacts",
       label: name,
-      note: `${type} · ${versions} ${versions === 1 ? "version" : "versions"}`,
+      note: `${type} · ${things(versions, "version")}`,
       run: go("/$project/artifacts/$artifact", { ...place, artifact: segment(name) }),
     })),
   ];
@@ -155,7 +157,7 @@ function useProjects(go: Go): Entry[] {
     id: `project ${name}`,
     group: "Projects",
     label: name,
-    note: `${runs.toLocaleString("en")} ${runs === 1 ? "run" : "runs"}`,
+    note: things(runs, "run"),
     run: go("/$project", { project: segment(name) }),
   }));
 }

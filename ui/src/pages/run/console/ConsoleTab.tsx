@@ -1,10 +1,12 @@
 /** What the program printed: coloured, searched, followed while it goes on. Only lines on the screen are drawn. */
+
 import { ActionIcon, Button, SegmentedControl, TextInput, Tooltip } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { get } from "../../../api/client";
 import { listen } from "../../../api/live";
 import type { RunDetail } from "../../../api/types";
+import { things } from "../../../format/numbers";
 import { exact } from "../../../format/time";
 import { Icon } from "../../../shell/Icons";
 import { Trouble } from "../../../shell/Trouble";
@@ -90,7 +92,7 @@ export function ConsoleTab({ run }: { run: RunDetail }) {
             { value: "stderr", label: "stderr" },
           ]}
         />
-        <span className={styles.count}>{(shown?.length ?? lines.total).toLocaleString("en")} lines</span>
+        <span className={styles.count}>{things(shown?.length ?? lines.total, "line")}</span>
         <Save run={run} lines={lines} askAll={askAll} />
       </div>
       <Lines
@@ -297,23 +299,29 @@ const Row = memo(
 
 function Coloured({ piece, wanted }: { piece: Piece; wanted: string }) {
   const { text, colour, background, bold, dim, italic, underline } = piece;
-  const named = [
-    colour && !colour.startsWith("rgb") && styles[`fg-${colour}`],
-    background && !background.startsWith("rgb") && styles[`bg-${background}`],
-    bold && styles.bold,
-    dim && styles.dim,
-    italic && styles.italic,
-    underline && styles.underline,
-  ].filter(Boolean);
+  const named = [bold && styles.bold, dim && styles.dim, italic && styles.italic, underline && styles.underline].filter(
+    Boolean,
+  );
   const style = {
-    ...(colour?.startsWith("rgb") ? { color: `color-mix(in srgb, ${colour} 58%, var(--text))` } : {}),
-    ...(background?.startsWith("rgb") ? { backgroundColor: `color-mix(in srgb, ${background} 30%, transparent)` } : {}),
+    ...(colour ? { color: ink(colour) } : {}),
+    ...(background ? { backgroundColor: wash(background) } : {}),
   };
   return (
     <span className={named.join(" ")} style={style}>
       {wanted ? <Marked text={text} wanted={wanted} /> : text}
     </span>
   );
+}
+
+const isExact = (colour: string) => colour.startsWith("rgb");
+
+const ink = (colour: string) =>
+  isExact(colour) ? `color-mix(in srgb, ${colour} 58%, var(--text))` : `var(--ansi-${colour})`;
+
+function wash(colour: string): string {
+  if (isExact(colour)) return `color-mix(in srgb, ${colour} 30%, transparent)`;
+  const share = colour.startsWith("bright-") ? "--ansi-bright-wash" : "--ansi-wash";
+  return `color-mix(in srgb, var(--ansi-${colour}) var(${share}), transparent)`;
 }
 
 function Marked({ text, wanted }: { text: string; wanted: string }) {

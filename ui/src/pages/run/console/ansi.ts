@@ -3,7 +3,7 @@ import Anser from "anser";
 
 export interface Piece {
   text: string;
-  /** Name of a class ("red", "bright-red"), or a colour as "rgb(1, 2, 3)". */
+  /** Name of a colour of the terminal ("red", "bright-red"), or a colour as "rgb(1, 2, 3)". */
   colour: string | null;
   background: string | null;
   bold: boolean;

@@ -4,7 +4,7 @@ import { Link } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import type { RunDetail, Value } from "../../../api/types";
 import { asNumber, asText } from "../../../api/values";
-import { short } from "../../../format/numbers";
+import { short, things } from "../../../format/numbers";
 import { duration, exact } from "../../../format/time";
 import { Icon } from "../../../shell/Icons";
 import { segment } from "../../../shell/links";
@@ -48,7 +48,7 @@ function Summary({ run }: { run: RunDetail }) {
   return (
     <Panel
       title="Summary"
-      note={rows.length ? `${rows.length} ${rows.length === 1 ? "value" : "values"}` : undefined}
+      note={rows.length ? things(rows.length, "value") : undefined}
       flush
       actions={
         rows.length > 8 && (

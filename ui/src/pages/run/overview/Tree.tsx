@@ -1,7 +1,9 @@
 /** Nested values, to search, fold and copy. */
+
 import { Button, TextInput, UnstyledButton } from "@mantine/core";
 import { useMemo, useState } from "react";
 import type { Value } from "../../../api/types";
+import { things } from "../../../format/numbers";
 import { Icon } from "../../../shell/Icons";
 import { Copy, Panel } from "../parts";
 import styles from "./Tree.module.css";
@@ -30,7 +32,7 @@ export function Tree({ title, value, empty }: Props) {
   return (
     <Panel
       title={title}
-      note={leaves ? `${leaves} ${leaves === 1 ? "value" : "values"}` : undefined}
+      note={leaves ? things(leaves, "value") : undefined}
       actions={
         leaves > 0 && (
           <>
