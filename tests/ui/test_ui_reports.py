@@ -219,6 +219,13 @@ def test_comments(visitor: Any, reports: Served, write: Callable[..., str]) -> N
     expect(page.get_by_role("button", name="Comments (1)")).to_be_visible()
 
 
+def test_on_a_narrow_screen_comments_come_into_sight(visitor: Any, reports: Served, write: Callable[..., str]) -> None:
+    page = visitor.visit(reports, write("A line.\n\n" * 40))
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.get_by_role("button", name="Comments").click()
+    expect(page.get_by_role("heading", name="Comments")).to_be_in_viewport()
+
+
 def test_a_chart_goes_on_while_its_run_does(visitor: Any, reports: Served, write: Callable[..., str]) -> None:
     text = "```chart\nkeys: loss\nfilter: group = live\n```\n\n```runs\nfilter: group = live\n```"
     place = write(text, project="going on")  # of its own: others count the runs of theirs

@@ -1,7 +1,8 @@
 /** Choosing the columns of the table. */
-import { ActionIcon, Button, Checkbox, Popover, TextInput, Tooltip } from "@mantine/core";
+import { Button, Checkbox, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { Icon } from "../shell/Icons";
+import { ToolPopover } from "../shell/ToolPopover";
 import styles from "./ColumnPicker.module.css";
 import { columnOf, movedTo, RUN_FIELDS } from "./columns";
 import { fieldOf, type ValueColumn } from "./defaults";
@@ -24,49 +25,40 @@ export function ColumnPicker({ known, shown, onChange }: Props) {
   const toggle = (field: string) =>
     onChange(shown.includes(field) ? shown.filter((one) => one !== field) : [...shown, field]);
   return (
-    <Popover position="bottom-start" withinPortal trapFocus>
-      <Popover.Target>
-        <Tooltip label="Columns">
-          <ActionIcon variant="default" size={30} aria-label="Columns">
-            <Icon name="columns" />
-          </ActionIcon>
-        </Tooltip>
-      </Popover.Target>
-      <Popover.Dropdown className={styles.box ?? ""}>
-        <TextInput
-          size="xs"
-          placeholder="Find a column"
-          aria-label="Find a column"
-          value={search}
-          onChange={(event) => setSearch(event.currentTarget.value)}
-        />
-        <div className={styles.list}>
-          {!wanted && <Order shown={shown} byField={byField} onChange={onChange} />}
-          {parts.map(([title, fields]) => {
-            const found = fields.filter((field) => field.toLowerCase().includes(wanted)).slice(0, 300);
-            return (
-              found.length > 0 && (
-                <fieldset key={title} className={styles.part}>
-                  <legend>{title}</legend>
-                  {found.map((field) => (
-                    <Checkbox
-                      key={field}
-                      size="xs"
-                      label={columnOf(field, byField).title}
-                      checked={shown.includes(field)}
-                      onChange={() => toggle(field)}
-                    />
-                  ))}
-                </fieldset>
-              )
-            );
-          })}
-        </div>
-        <Button size="compact-xs" variant="subtle" onClick={() => onChange(null)}>
-          Those that tell runs apart
-        </Button>
-      </Popover.Dropdown>
-    </Popover>
+    <ToolPopover icon="columns" tip="Columns" position="bottom-start" className={styles.box}>
+      <TextInput
+        size="xs"
+        placeholder="Find a column"
+        aria-label="Find a column"
+        value={search}
+        onChange={(event) => setSearch(event.currentTarget.value)}
+      />
+      <div className={styles.list}>
+        {!wanted && <Order shown={shown} byField={byField} onChange={onChange} />}
+        {parts.map(([title, fields]) => {
+          const found = fields.filter((field) => field.toLowerCase().includes(wanted)).slice(0, 300);
+          return (
+            found.length > 0 && (
+              <fieldset key={title} className={styles.part}>
+                <legend>{title}</legend>
+                {found.map((field) => (
+                  <Checkbox
+                    key={field}
+                    size="xs"
+                    label={columnOf(field, byField).title}
+                    checked={shown.includes(field)}
+                    onChange={() => toggle(field)}
+                  />
+                ))}
+              </fieldset>
+            )
+          );
+        })}
+      </div>
+      <Button size="compact-xs" variant="subtle" onClick={() => onChange(null)}>
+        Those that tell runs apart
+      </Button>
+    </ToolPopover>
   );
 }
 

@@ -1,8 +1,9 @@
 /** How curves are drawn. */
-import { ActionIcon, Button, Checkbox, Popover, Select, Slider, TextInput, Tooltip } from "@mantine/core";
+import { ActionIcon, Button, Checkbox, Select, Slider, TextInput, Tooltip } from "@mantine/core";
 import type { Band, Middle } from "../../charts/aggregate";
 import { type SmoothKind, share } from "../../charts/smooth";
 import { Icon } from "../../shell/Icons";
+import { ToolPopover } from "../../shell/ToolPopover";
 import { useTyped } from "../../state/useTyped";
 import type { SetView, View } from "../../state/view";
 import type { Many } from "../../state/wall";
@@ -127,77 +128,68 @@ export function ControlsRoom() {
 
 function More({ view, setView }: Pick<Props, "view" | "setView">) {
   return (
-    <Popover position="bottom-end" withinPortal trapFocus>
-      <Popover.Target>
-        <Tooltip label="Axes, clipping, groups">
-          <ActionIcon variant="default" size={30} aria-label="More settings of charts">
-            <Icon name="settings" />
-          </ActionIcon>
-        </Tooltip>
-      </Popover.Target>
-      <Popover.Dropdown>
-        <div className={styles.settings}>
-          <Checkbox
-            size="xs"
-            label="Logarithmic y axis"
-            checked={view.logY}
-            onChange={() => setView({ logY: !view.logY })}
-          />
-          <Checkbox
-            size="xs"
-            label="Logarithmic x axis"
-            checked={view.logX}
-            onChange={() => setView({ logX: !view.logX })}
-          />
-          <Checkbox
-            size="xs"
-            label="Clip outliers (says what it clips)"
-            checked={view.clip}
-            onChange={() => setView({ clip: !view.clip })}
-          />
-          <Select
-            label="Runs drawn at most"
-            data={["10", "20", "50", "100", "200", "500"]}
-            value={String(view.most)}
-            allowDeselect={false}
-            onChange={(most) => setView({ most: Number(most) })}
-          />
-          <Select
-            label="More lines than can be told apart"
-            data={MANY}
-            value={view.many}
-            allowDeselect={false}
-            onChange={(many) => setView({ many: many as Many })}
-          />
-          <Select
-            label="Middle of a group"
-            data={[
-              { value: "mean", label: "Mean" },
-              { value: "median", label: "Median" },
-              { value: "iqm", label: "Mean of the middle half (IQM)" },
-            ]}
-            value={view.middle}
-            allowDeselect={false}
-            onChange={(middle) => setView({ middle: middle as Middle })}
-          />
-          <Select
-            label="Band of a group"
-            data={[
-              { value: "std", label: "Standard deviation" },
-              { value: "stderr", label: "Standard error" },
-              { value: "minmax", label: "Smallest to largest" },
-              { value: "ci", label: "95 % interval (bootstrap)" },
-              { value: "none", label: "None" },
-            ]}
-            value={view.band}
-            allowDeselect={false}
-            onChange={(band) => setView({ band: band as Band })}
-          />
-          <Button size="compact-xs" variant="subtle" onClick={() => setView(AS_AT_FIRST)}>
-            Arrange charts as at first
-          </Button>
-        </div>
-      </Popover.Dropdown>
-    </Popover>
+    <ToolPopover icon="settings" tip="Axes, clipping, groups" label="More settings of charts" position="bottom-end">
+      <div className={styles.settings}>
+        <Checkbox
+          size="xs"
+          label="Logarithmic y axis"
+          checked={view.logY}
+          onChange={() => setView({ logY: !view.logY })}
+        />
+        <Checkbox
+          size="xs"
+          label="Logarithmic x axis"
+          checked={view.logX}
+          onChange={() => setView({ logX: !view.logX })}
+        />
+        <Checkbox
+          size="xs"
+          label="Clip outliers (says what it clips)"
+          checked={view.clip}
+          onChange={() => setView({ clip: !view.clip })}
+        />
+        <Select
+          label="Runs drawn at most"
+          data={["10", "20", "50", "100", "200", "500"]}
+          value={String(view.most)}
+          allowDeselect={false}
+          onChange={(most) => setView({ most: Number(most) })}
+        />
+        <Select
+          label="More lines than can be told apart"
+          data={MANY}
+          value={view.many}
+          allowDeselect={false}
+          onChange={(many) => setView({ many: many as Many })}
+        />
+        <Select
+          label="Middle of a group"
+          data={[
+            { value: "mean", label: "Mean" },
+            { value: "median", label: "Median" },
+            { value: "iqm", label: "Mean of the middle half (IQM)" },
+          ]}
+          value={view.middle}
+          allowDeselect={false}
+          onChange={(middle) => setView({ middle: middle as Middle })}
+        />
+        <Select
+          label="Band of a group"
+          data={[
+            { value: "std", label: "Standard deviation" },
+            { value: "stderr", label: "Standard error" },
+            { value: "minmax", label: "Smallest to largest" },
+            { value: "ci", label: "95 % interval (bootstrap)" },
+            { value: "none", label: "None" },
+          ]}
+          value={view.band}
+          allowDeselect={false}
+          onChange={(band) => setView({ band: band as Band })}
+        />
+        <Button size="compact-xs" variant="subtle" onClick={() => setView(AS_AT_FIRST)}>
+          Arrange charts as at first
+        </Button>
+      </div>
+    </ToolPopover>
   );
 }

@@ -2,7 +2,7 @@
 import { Alert, Button, Menu, Modal } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
-import { lazy, Suspense, useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { address, send } from "../../api/client";
 import { ago, exact } from "../../format/time";
 import { Icon } from "../../shell/Icons";
@@ -48,6 +48,9 @@ function Reading({ report }: { report: Report }) {
   const [search, setSearch] = useSearchState();
   const panel = search.panel === "comments" || search.panel === "history" ? search.panel : "";
   const isOld = report.shown !== report.version;
+  const side = useRef<HTMLElement>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: on a narrow screen what was asked for lies below the report
+  useEffect(() => side.current?.scrollIntoView({ block: "nearest" }), [panel]);
   return (
     <div className={styles.page} data-panel={panel || undefined}>
       <div className={styles.main}>
@@ -65,7 +68,7 @@ function Reading({ report }: { report: Report }) {
         <Article project={report.project} text={report.text} />
       </div>
       {panel && (
-        <aside className={styles.side} aria-label={panel === "comments" ? "Comments" : "Versions"}>
+        <aside ref={side} className={styles.side} aria-label={panel === "comments" ? "Comments" : "Versions"}>
           {panel === "comments" ? <Comments report={report} /> : <History report={report} />}
         </aside>
       )}
