@@ -135,7 +135,8 @@ def trial() -> None:
 def keep(picture: bytes, name: str) -> None:
     """Write a picture with few colours: a page has no more."""
     image = Image.open(io.BytesIO(picture)).convert("RGB")
-    image = image.quantize(COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    # Greys that lie close together stay apart: a page is told from the cards on it by them.
+    image = image.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, kmeans=3, dither=Image.Dither.NONE)
     image.save(ROOT / "assets" / f"{name}.png", optimize=True)
 
 
@@ -175,6 +176,7 @@ def main() -> None:
             for theme in ("light", "dark"):
                 page = browser.new_page(viewport=SIZE, color_scheme=theme)  # type: ignore[arg-type]  # one of two words
                 page.goto(f"{served.url}/login?token={TOKEN}")
+                page.wait_for_url(f"{served.url}/")  # it goes on from there by itself
                 for name, path in pictures(sweep, report).items():
                     page.goto(f"{served.url}{path}")
                     page.wait_for_selector("canvas, main table")
