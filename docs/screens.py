@@ -127,7 +127,7 @@ def trial() -> None:
             with torch.no_grad():
                 run.log({"val/loss": torch.nn.functional.cross_entropy(model(x[1500:]), y[1500:]).item()})
             model.train()
-            time.sleep(0.05)  # the rule of early stopping looks at what has been written
+            time.sleep(0.2)  # the rule of early stopping looks at what has been written
             if run.should_stop:
                 break
 
