@@ -80,7 +80,7 @@ def test_a_name_that_changes_between_looking_and_connecting(
 ) -> None:
     """The second answer for the name, which would lead elsewhere, is never asked for."""
     port, reached = here
-    answers = iter(["127.0.0.1", "127.0.0.2", "127.0.0.2"])
+    answers = iter(["127.0.0.1", "127.0.0.2", "127.0.0.1"])
     resolve = socket.getaddrinfo
 
     def changing(host: Any, *arguments: Any, **options: Any) -> Any:
@@ -94,6 +94,9 @@ def test_a_name_that_changes_between_looking_and_connecting(
         with pytest.raises(httpcore.ConnectError, match="inside the server's own network"):
             pool.request("GET", f"http://changing.example:{port}/")
         assert reached == ["127.0.0.1"]
+    # What mail goes over: were the name looked up once more, it would not be found.
+    with Internal(["127.0.0.1"]).connect("changing.example", port, 5.0) as connection:
+        assert connection.getpeername() == ("127.0.0.1", port)
 
 
 def test_no_sockets_in_files() -> None:

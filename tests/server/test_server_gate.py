@@ -213,6 +213,16 @@ def test_hostile_bodies(served: Any) -> None:
         assert client.get("/healthz").status_code == 200
 
 
+def test_a_body_that_says_it_is_too_large_is_not_waited_for(served: Any) -> None:
+    head = (
+        f"POST /api/v1/series HTTP/1.1\r\nHost: localhost:{served.port}\r\nAuthorization: Bearer {TOKEN}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {1 << 40}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(4096).startswith(b"HTTP/1.1 413")
+
+
 def test_hostile_filters(served: Any) -> None:
     with served.client() as client:
         for text in ("(" * 15_000, "name = '", "config.lr < ; DROP TABLE runs", "not " * 4000 + "name = 'x'", "\0"):
