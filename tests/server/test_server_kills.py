@@ -21,7 +21,7 @@ from treering.online.credentials import Server
 from treering.online.syncing import sync_runs
 from treering.store.reader import RunReader
 
-#: Of servers and of clients, half of them on each database.
+#: Of servers and of clients, on each database.
 KILLS = 50
 QUIET: dict[str, Any] = {
     "quiet": True, "console": False, "capture_environment": False, "capture_git": False, "capture_source": False,
@@ -73,7 +73,7 @@ def test_a_server_that_is_killed_under_load(place: Path | str, servers: ServerYa
     url = f"http://127.0.0.1:{port}"
     run = treering.init("p", id="r", dir=local, mode="online", settings={**QUIET, "url": url})
     number, kept = 0, 0
-    for _ in range(KILLS // 2):
+    for _ in range(KILLS):
         until_s = time.monotonic() + 0.15 * chance.random() ** 2
         before = acknowledged(run)
         while time.monotonic() < until_s or acknowledged(run) == before:
@@ -109,7 +109,7 @@ def test_a_client_that_is_killed(
     clients, port = yard
     servers.start(port, place)
     victims: dict[str, int] = {}
-    for number in range(KILLS // 2):
+    for number in range(KILLS):
         # Every second one goes on with the run of the one before.
         run_id = f"run-{number // 2}"
         order = Order(str(local), run_id, LOG, 0.1 * chance.random() ** 2, mode="online", small=number % 3 == 0)
