@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import http.server
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +87,45 @@ def test_behind_a_prefix_everything_is_found(visitor: Any, serve: Callable[..., 
         page.reload()
         expect(page.locator('[data-chart="loss"]')).to_contain_text("3 pts")
         visitor.page.goto("about:blank")
+
+
+def test_in_the_frame_of_a_page_that_may(visitor: Any, serve: Callable[..., Any], tmp_path: Path) -> None:
+    """A portal that the admin named shows the dashboard, and another page does not."""
+    StoreBuilder(tmp_path / "store").run("one", project="framed", name="first")
+    with (
+        paged(tmp_path) as portal,
+        paged(tmp_path) as other,
+        serve(tmp_path / "store", frame_origins=(portal,)) as served,
+    ):
+        page = visitor.visit(served, "/")
+        (tmp_path / "index.html").write_text(f"<h1>A portal</h1><iframe src='{served.url}/framed'></iframe>")
+        (tmp_path / "favicon.ico").touch()
+        page.goto(portal)
+        expect(page.frame_locator("iframe").get_by_role("link", name="framed")).to_be_visible()
+        visitor.expected.append("frame-ancestors")
+        with page.expect_console_message(lambda message: "frame-ancestors" in message.text):
+            page.goto(other)
+        expect(page.get_by_role("heading", name="A portal")).to_be_visible()
+        page.goto("about:blank")
+
+
+@contextmanager
+def paged(folder: Path) -> Iterator[str]:
+    """Serve a folder's files as another origin does."""
+    handler = partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Says nothing of what it serves."""
+
+    def log_message(self, *_arguments: Any) -> None:
+        pass
 
 
 def test_without_the_token_nothing_is_shown(visitor: Any, served: Any) -> None:
