@@ -134,6 +134,7 @@ def test_bumps_are_not_taken_for_noise() -> None:
     noisy = np.random.default_rng(1).normal(size=30)
     fitted = gp.fit_kernel_params(x, noisy, np.array([False]), prior.default_log_prior, 1e-9, False)
     assert float(believing._fitted_well(sampler, fitted).noise_var) > 0.1
+    assert believing._fitted_well(sampler, fitted) is fitted  # not asked again for so few more trials
 
 
 def test_eight_at_once_never_try_a_point_twice(sweeps: StoredSweeps) -> None:

@@ -3,7 +3,7 @@
 Optuna fits its model from where the last fit ended. With few trials that may be a place where bumps of the objective
 are taken for noise: the search then stays where it is, since nothing it finds there means much. So where a fit finds
 noise, another one begins without any, and the likelier of the two is taken; noise may be as small as an exact
-function's.
+function's. Where both find noise, there is some, and for a tenth more trials nobody asks again.
 
 Optuna weighs 128 samples of what the running trials may come to. Where hardly any sample is better than the best value
 so far, late in a search, all points are worth the same to it, and the next one is drawn by lot. With the running trials
@@ -25,6 +25,8 @@ __all__ = ["make_gp"]
 _LEAST_NOISE = 1e-9
 _QUIET_NOISE = 1e-6
 _SOME_NOISE = 1e-5
+# Where there is noise, a model without is looked for again at so many more trials: that takes a third of a point.
+_AGAIN = 1.1
 
 
 def make_gp(seed: int) -> BaseSampler:
@@ -32,6 +34,8 @@ def make_gp(seed: int) -> BaseSampler:
     from optuna.samplers import GPSampler
 
     class Believing(GPSampler):
+        noisy_at = 0  # as many trials had noise for a fit that began without any, too
+
         def _optimize_acqf(self, acqf: Any, best_params: Any) -> Any:
             return super()._optimize_acqf(_believed(self, acqf), best_params)
 
@@ -59,17 +63,17 @@ def _believed(sampler: Any, acqf: Any) -> Any:
             model.append_running_data(running, mean)
         elif model is fitted:
             return acqf
-    except AttributeError:  # likewise
+    except (AttributeError, TypeError):  # likewise
         return acqf
     return functions.LogEI(gpr=model, search_space=acqf.search_space, threshold=threshold)
 
 
 def _fitted_well(sampler: Any, model: Any) -> Any:
-    """Return the likelier of a model that found noise and one whose fit began without; one without noise as it is."""
+    """Return the likelier of a model that found noise and one whose fit began without any; others as they are."""
     import torch
     from optuna._gp import gp
 
-    if float(model.noise_var) < _SOME_NOISE:
+    if float(model.noise_var) < _SOME_NOISE or len(model._X_train) < _AGAIN * sampler.noisy_at:
         return model
     plain = {"X_train": model._X_train, "y_train": model._y_train.squeeze(-1), "is_categorical": model._is_categorical}
     one = torch.ones((), dtype=torch.float64)
@@ -84,6 +88,7 @@ def _fitted_well(sampler: Any, model: Any) -> Any:
         deterministic_objective=False,
         gpr_cache=quiet,
     )
+    sampler.noisy_at = len(model._X_train) if float(other.noise_var) >= _SOME_NOISE else 0
     likelier = max((model, other), key=lambda one: float(one.marginal_log_likelihood() + sampler._log_prior(one)))
     sampler._gprs_cache_list = [likelier]  # where the next fit begins
     return likelier
