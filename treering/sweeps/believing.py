@@ -70,14 +70,13 @@ def _believed(sampler: Any, acqf: Any) -> Any:
 
 def _fitted_well(sampler: Any, model: Any) -> Any:
     """Return the likelier of a model that found noise and one whose fit began without any; others as they are."""
-    import torch
     from optuna._gp import gp
 
     if float(model.noise_var) < _SOME_NOISE or len(model._X_train) < _AGAIN * sampler.noisy_at:
         return model
     plain = {"X_train": model._X_train, "y_train": model._y_train.squeeze(-1), "is_categorical": model._is_categorical}
-    one = torch.ones((), dtype=torch.float64)
-    scales = torch.ones_like(model.inverse_squared_lengthscales)
+    one = model.noise_var.new_ones(())
+    scales = model.inverse_squared_lengthscales.new_ones(model.inverse_squared_lengthscales.shape)
     quiet = gp.GPRegressor(**plain, inverse_squared_lengthscales=scales, kernel_scale=one, noise_var=one * _QUIET_NOISE)
     other = gp.fit_kernel_params(
         X=plain["X_train"].numpy(),

@@ -50,7 +50,9 @@ function Reading({ report }: { report: Report }) {
   const isOld = report.shown !== report.version;
   const side = useRef<HTMLElement>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: on a narrow screen what was asked for lies below the report
-  useEffect(() => side.current?.scrollIntoView({ block: "nearest" }), [panel]);
+  useEffect(() => {
+    side.current?.scrollIntoView({ block: "nearest" });
+  }, [panel]);
   return (
     <div className={styles.page} data-panel={panel || undefined}>
       <div className={styles.main}>
