@@ -23,6 +23,7 @@ export function Shell() {
         <Crumbs />
         <ProjectNav />
         <div className={styles.tools} id="page-tools" data-views={hasViews || undefined} />
+        <Finder />
         <Later room={<span className={styles.room} />}>{() => <Buttons />}</Later>
       </header>
       <main id="page" className={styles.page} tabIndex={-1}>
@@ -35,7 +36,6 @@ export function Shell() {
 function Buttons() {
   return (
     <>
-      <Finder />
       <Tooltip label="Alerts">
         <ActionIcon variant="subtle" color="gray" aria-label="Alerts" component={Link} to="/alerts">
           <Icon name="bell" />

@@ -2,6 +2,7 @@
 import { ActionIcon, Tooltip } from "@mantine/core";
 import { lazy, Suspense, useCallback, useEffect, useState } from "react";
 import { Icon } from "../Icons";
+import { Later } from "../Later";
 
 const load = () => import("./Palette");
 const Palette = lazy(async () => ({ default: (await load()).Palette }));
@@ -13,6 +14,7 @@ const KeyList = lazy(async () => ({ default: (await import("./KeyList")).KeyList
 const isTyping = (target: EventTarget | null) =>
   target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
 
+/** The keys are heard from the start; the button, whose room the bar keeps, comes with the others. */
 export function Finder() {
   const [open, setOpen] = useState<"palette" | "keys" | null>(null);
   const close = useCallback(() => setOpen((now) => (now === "palette" ? null : now)), []);
@@ -35,11 +37,20 @@ export function Finder() {
   }, []);
   return (
     <>
-      <Tooltip label="Search and commands (Ctrl+K)">
-        <ActionIcon variant="subtle" color="gray" aria-label="Search and commands" onClick={() => setOpen("palette")}>
-          <Icon name="search" />
-        </ActionIcon>
-      </Tooltip>
+      <Later room={null}>
+        {() => (
+          <Tooltip label="Search and commands (Ctrl+K)">
+            <ActionIcon
+              variant="subtle"
+              color="gray"
+              aria-label="Search and commands"
+              onClick={() => setOpen("palette")}
+            >
+              <Icon name="search" />
+            </ActionIcon>
+          </Tooltip>
+        )}
+      </Later>
       <Suspense fallback={null}>
         {open === "palette" && <Palette onClose={close} onKeys={keys} />}
         {open === "keys" && <KeyList onClose={() => setOpen(null)} />}
