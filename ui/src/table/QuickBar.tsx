@@ -27,7 +27,7 @@ export function QuickBar({ view, setView, states }: Props) {
   };
   return (
     <div className={styles.bar}>
-      <Later room={<span className={`${styles.find} ${styles.room}`} />}>
+      <Later room={<span className={`${styles.find} field-room`} />}>
         {() => <Find value={view.find} onChange={(find) => setView({ find })} />}
       </Later>
       {(shown.length > 1 || view.states.size > 0) && (

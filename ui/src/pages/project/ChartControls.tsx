@@ -120,7 +120,7 @@ export function ControlsRoom() {
     <div className={styles.controls}>
       {parts.map((part, at) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: they never change
-        <span key={at} className={`${styles.room} ${part}`} />
+        <span key={at} className={`field-room ${part}`} />
       ))}
     </div>
   );

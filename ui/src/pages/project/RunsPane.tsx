@@ -104,9 +104,9 @@ export function RunsPane(props: Props) {
 function BarRoom() {
   return (
     <>
-      <span className={`${styles.room} ${styles.filter}`} />
-      <span className={`${styles.room} ${styles.square}`} />
-      <span className={`${styles.room} ${styles.square}`} />
+      <span className={`field-room ${styles.filter}`} />
+      <span className={`field-room ${styles.square}`} />
+      <span className={`field-room ${styles.square}`} />
     </>
   );
 }
