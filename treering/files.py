@@ -46,8 +46,8 @@ class Keeping(Rows):
         *,
         name: str | None = None,
         type: str | None = None,  # noqa: A002  # the word of the field
-        aliases: Sequence[str] = (),
-        tags: Sequence[str] = (),
+        aliases: str | Sequence[str] | None = (),
+        tags: str | Sequence[str] | None = (),
         metadata: Mapping[str, object] | None = None,
         description: str | None = None,
         ttl: timedelta | None = None,
@@ -78,7 +78,7 @@ class Keeping(Rows):
             FileNotFoundError: no such file.
         """
         from treering.artifacts import Artifact
-        from treering.artifacts.names import check_alias
+        from treering.artifacts.names import words
 
         recording = self._recording
         if recording.inert:
@@ -87,8 +87,8 @@ class Keeping(Rows):
             source = self._made_of(source, name, type)
         elif name is not None or type is not None:
             raise UsageError("log_artifact() got an Artifact, which has its name and type, and another name or type")
-        source.aliases = (*source.aliases, *map(check_alias, [aliases] if isinstance(aliases, str) else aliases))
-        source.tags = (*source.tags, *([tags] if isinstance(tags, str) else tags))
+        source.aliases = (*source.aliases, *words(aliases))
+        source.tags = (*source.tags, *words(tags))
         if metadata is not None:
             source.metadata = {**source.metadata, **metadata}
         if description is not None:
@@ -281,7 +281,7 @@ class Keeping(Rows):
             return None
 
     def log_model(
-        self, path: str | os.PathLike[str], name: str | None = None, aliases: Sequence[str] = (), **options: Any
+        self, path: str | os.PathLike[str], name: str | None = None, aliases: str | Sequence[str] | None = (), **options: Any
     ) -> Artifact:
         """Keep a model: `log_artifact` with the type "model"."""
         return self.log_artifact(path, name=name, type="model", aliases=aliases, **options)
@@ -303,7 +303,7 @@ class Keeping(Rows):
         registered_model_name: str,
         *,
         name: str | None = None,
-        aliases: Sequence[str] = (),
+        aliases: str | Sequence[str] | None = (),
         stage: str | None = None,
     ) -> Artifact:
         """Keep a model with this run, and as the next version of a name that all projects share.

@@ -94,7 +94,10 @@ def test_diff_names_layers(call: Call, tmp_path: Path) -> None:
     assert tensors["layer1"]["share"] == 1 / 16
     assert tensors["layer1"]["largest"] == 0.5
     assert tensors["layer1"]["relative"] == pytest.approx(0.5 / 8)
-    assert "layer1: 6.2% of its values, by up to 0.5" in call("diff", "m:v0", "m:v1")[1]
+    told = call("diff", "m:v0", "m:v1")[1]
+    assert "layer1: 6.2% of its values, by up to 0.5" in told
+    assert told.endswith("1 file is the same\n")
+    assert "0 tensors" not in told
 
 
 def test_gc_verify_and_lineage(call: Call, store_dir: Path) -> None:

@@ -49,7 +49,8 @@ def test_everything_that_can_be_put_in(run: treering.Run, tmp_path: Path) -> Non
     with pytest.raises(UsageError, match="is a draft"):
         artifact.files()
     artifact.ttl = timedelta(days=2)
-    assert run.log_artifact(artifact, aliases=["one"], tags=["t"], metadata={"more": 1}) is artifact
+    artifact.aliases, artifact.tags = "first", None
+    assert run.log_artifact(artifact, aliases=["one"], tags="t", metadata={"more": 1}) is artifact
     (folder / "a.txt").write_text("later")
     assert artifact.wait(30).state == "saved"
     assert {file.path: file.read() for file in artifact.files()} == {
@@ -62,7 +63,7 @@ def test_everything_that_can_be_put_in(run: treering.Run, tmp_path: Path) -> Non
         "renamed.txt": b"a",
     }
     assert (artifact.version, artifact.project, artifact.run_id) == (0, "p", "r")
-    assert (artifact.aliases, artifact.tags) == (("latest", "one"), ("t",))
+    assert (artifact.aliases, artifact.tags) == (("first", "latest", "one"), ("t",))
     assert (artifact.metadata, artifact.description, artifact.ttl) == ({"rows": 3, "more": 1}, "d", timedelta(days=2))
     with pytest.raises(UsageError, match=r"new_draft\(\)"):
         artifact.add("x", "y")
@@ -75,7 +76,7 @@ def test_what_may_change(run: treering.Run) -> None:
     artifact.add("1", "x")
     other.add("2", "x")
     run.log_artifact(artifact, aliases=["best"]).wait()
-    run.log_artifact(other).wait()
+    run.log_artifact(other, aliases=None).wait()
     assert treering.Api().version("m").id == other.id
     other.aliases = ["best", "production"]
     other.tags = ["t1", "t2"]

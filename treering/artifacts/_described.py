@@ -154,8 +154,8 @@ class Described(Filling):
         return tuple(self._aliases) if self._draft is not None or self._home is None else self._saved().aliases
 
     @aliases.setter
-    def aliases(self, aliases: Iterable[str]) -> None:
-        wanted = list(dict.fromkeys([aliases] if isinstance(aliases, str) else aliases))
+    def aliases(self, aliases: str | Iterable[str] | None) -> None:
+        wanted = list(dict.fromkeys(names.words(aliases)))
         if self._draft is not None:
             self._aliases = [names.check_alias(alias) for alias in wanted]
             return
@@ -186,14 +186,14 @@ class Described(Filling):
         return tuple(self._tags) if self._draft is not None or self._home is None else self._saved().tags
 
     @tags.setter
-    def tags(self, tags: Iterable[str]) -> None:
+    def tags(self, tags: str | Iterable[str] | None) -> None:
         if self._draft is not None:
             self._tags = names.check_tags(tags)
             return
         from treering.artifacts.changing import set_tags
 
         with self.home.writing() as database:
-            set_tags(database, self._saved(), tags)
+            set_tags(database, self._saved(), names.words(tags))
         self._fresh()
 
     @property

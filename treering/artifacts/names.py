@@ -15,7 +15,7 @@ from treering.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["check_alias", "check_name", "check_path", "check_tags", "check_together", "check_type", "parse_reference"]
+__all__ = ["check_alias", "check_name", "check_path", "check_tags", "check_together", "check_type", "parse_reference", "words"]
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}")
 _NUMBER = re.compile(r"v\d+")
@@ -71,13 +71,18 @@ def check_alias(alias: str) -> str:
     return alias
 
 
-def check_tags(tags: Iterable[str]) -> list[str]:
+def words(given: str | Iterable[str] | None) -> Iterable[str]:
+    """Aliases or tags as people give them: several, one, or none."""
+    return () if given is None else (given,) if isinstance(given, str) else given
+
+
+def check_tags(tags: str | Iterable[str] | None) -> list[str]:
     """Return tags, each once.
 
     Raises:
         UsageError: one that cannot be taken.
     """
-    return list(dict.fromkeys(_word(tag, "tag") for tag in ([tags] if isinstance(tags, str) else tags)))
+    return list(dict.fromkeys(_word(tag, "tag") for tag in words(tags)))
 
 
 def _word(word: str, what: str) -> str:

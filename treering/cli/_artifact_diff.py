@@ -63,7 +63,8 @@ def diff(before: str, after: str, everything: bool, top: int, as_json: bool, pla
     for change in changes:
         for line in _lines(change, limit):
             click.echo(line)
-    click.echo(_same_words(same))
+    if same:
+        click.echo(_same_words(same, "file"))
 
 
 def _plain(change: FileChange) -> dict[str, Any]:
@@ -78,8 +79,8 @@ def _plain(change: FileChange) -> dict[str, Any]:
     }
 
 
-def _same_words(count: int) -> str:
-    return "1 file is the same" if count == 1 else f"{count} files are the same"
+def _same_words(count: int, thing: str) -> str:
+    return f"1 {thing} is the same" if count == 1 else f"{count} {thing}s are the same"
 
 
 def _sizes(change: FileChange) -> str:
@@ -118,8 +119,8 @@ def _lines(change: FileChange, limit: int | None) -> Iterator[str]:
         yield f"         {tensor.name}: {_measures(tensor)}"
     if len(shown) < len(tensors):
         yield f"         and {len(tensors) - len(shown)} more that changed less; --all shows them"
-    if change.tensors is not None:
-        yield f"         {change.same} tensors are the same"
+    if change.same:
+        yield f"         {_same_words(change.same, 'tensor')}"
 
 
 def _measures(tensor: TensorChange) -> str:
@@ -149,8 +150,9 @@ def _draw(names: str, said: Sequence[ValueChange], changes: Sequence[FileChange]
             out.print(Text.assemble("  ", (value.name, "cyan"), "  ", _turned(value)))
         if change.tensors is not None:
             _draw_tensors(change, change.tensors, limit)
-    out.print()
-    out.print(Text(_same_words(same), style="dim"))
+    if same:
+        out.print()
+        out.print(Text(_same_words(same, "file"), style="dim"))
 
 
 def _turned(value: ValueChange) -> Text:
