@@ -281,7 +281,11 @@ class Keeping(Rows):
             return None
 
     def log_model(
-        self, path: str | os.PathLike[str], name: str | None = None, aliases: str | Sequence[str] | None = (), **options: Any
+        self,
+        path: str | os.PathLike[str],
+        name: str | None = None,
+        aliases: str | Sequence[str] | None = (),
+        **options: Any,
     ) -> Artifact:
         """Keep a model: `log_artifact` with the type "model"."""
         return self.log_artifact(path, name=name, type="model", aliases=aliases, **options)

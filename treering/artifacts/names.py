@@ -15,7 +15,16 @@ from treering.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["check_alias", "check_name", "check_path", "check_tags", "check_together", "check_type", "parse_reference", "words"]
+__all__ = [
+    "check_alias",
+    "check_name",
+    "check_path",
+    "check_tags",
+    "check_together",
+    "check_type",
+    "parse_reference",
+    "words",
+]
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}")
 _NUMBER = re.compile(r"v\d+")
