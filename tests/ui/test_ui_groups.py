@@ -61,9 +61,15 @@ def test_a_group_says_how_far_its_values_are_apart(visitor: Any, served: Any) ->
     expect(page.locator("[data-group='config.lr = 0.1']")).to_contain_text("3 finished, 1 failed")
     expect(group.get_by_title("smallest 0.02001, largest 0.11")).to_be_visible()
     page.get_by_role("button", name="Grouped by config.lr").click()
+    losses = ("0.02001", "0.11", "0.04", "4")
+    for shown, text in zip(
+        ("Smallest", "Largest", "Standard deviation", "Number of runs that have it"), losses, strict=True
+    ):
+        page.get_by_role("combobox", name="Show of each group").click()
+        page.get_by_role("option", name=shown, exact=True).click()
+        expect(group.get_by_role("cell").nth(1)).to_have_text(re.compile(f"^{re.escape(text)}"))
     page.get_by_role("combobox", name="Show of each group").click()
-    page.get_by_role("option", name="Largest").click()
-    expect(group).to_contain_text("0.11")
+    page.get_by_role("option", name="Largest", exact=True).click()
     page.keyboard.press("Escape")
     page.get_by_role("button", name="val/loss", exact=True).click()
     page.wait_for_url("**sort=summary.val/loss**")

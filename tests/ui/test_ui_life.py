@@ -55,9 +55,14 @@ def test_people_tag_rename_and_delete(visitor: Any, serve: Callable[..., Any], t
     for number in range(3):
         builder.run(f"run{number}", project="p", name=f"name{number}", tags=["a"] if number else [])
     with serve(tmp_path / "store") as served:
-        page = visitor.visit(served, "/p")
+        page = visitor.visit(served, "/p?columns=tag,notes")
         page.get_by_label("Select name0").check()
         page.get_by_label("Select name1").check()
+        page.get_by_role("button", name="Name, notes").click()
+        page.get_by_role("dialog").get_by_label("Notes of all").fill("of the night")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_role("cell", name="of the night")).to_have_count(2)
+        expect(page.get_by_role("link", name="name0")).to_be_visible()  # names stay as they are
         page.get_by_role("button", name="Tag", exact=True).click()
         page.get_by_role("combobox", name="Tags of 2 runs").fill("best")
         page.keyboard.press("Enter")
@@ -74,6 +79,22 @@ def test_people_tag_rename_and_delete(visitor: Any, serve: Callable[..., Any], t
         page.get_by_role("dialog").get_by_role("button", name="Delete").click()
         expect(page.get_by_role("link", name="renamed")).to_have_count(0)
         expect(page.locator("[data-run]")).to_have_count(2)
+        row = page.locator('[data-run="run2"]')  # one alone: from its own menu
+        for item, field, text in (("Name and notes …", "Notes", "the best"), ("Tags …", "Tags of the run", "kept")):
+            row.hover()
+            row.get_by_role("button", name="More for name2").click()
+            page.get_by_role("menuitem", name=item).click()
+            page.get_by_role("dialog").get_by_label(field).first.fill(text)
+            page.keyboard.press("Enter")  # a tag is done; notes go on
+            page.get_by_role("button", name="Save").click()
+            expect(page.get_by_role("dialog")).to_have_count(0)
+            expect(row).to_contain_text(text)
+        row.hover()
+        row.get_by_role("button", name="More for name2").click()
+        page.get_by_role("menuitem", name="Delete …").click()
+        expect(page.get_by_role("dialog")).to_contain_text("Delete the run name2 with everything logged?")
+        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        expect(row).to_have_count(0)
         visitor.page.goto("about:blank")
 
 

@@ -133,6 +133,24 @@ def test_sorting_by_several_columns_is_in_the_address(visitor: Any, served: Any)
     assert sorted_names != names(visitor.visit(served, "/digits"))
 
 
+def test_names_sort_as_columns_do(visitor: Any, served: Any) -> None:
+    page = visitor.visit(served, "/digits?sort=config.optim.name")
+    head = page.locator("[role=columnheader]").first
+    button = head.get_by_role("button")
+    expect(page.locator("[data-run]")).to_have_count(12)
+    button.click(modifiers=["Shift"])
+    expect(head).to_have_attribute("aria-sort", "ascending")
+    expect(head).to_contain_text("Run2")  # the second of two
+    expect(page.locator("[data-run] a").first).to_have_text("adam-0")
+    button.click(modifiers=["Shift"])
+    page.wait_for_url("**/digits?sort=config.optim.name,-name")
+    expect(page.locator("[data-run] a").first).to_have_text("adam-8")
+    expect(page.locator("[data-run] a").last).to_have_text("sgd-1")
+    button.click(modifiers=["Shift"])
+    expect(head).to_have_attribute("aria-sort", "none")
+    expect(page.get_by_role("columnheader", name="optim.name")).to_have_attribute("aria-sort", "ascending")
+
+
 def test_a_filter_is_completed_and_explained(visitor: Any, served: Any) -> None:
     page = visitor.visit(served, "/digits")
     box = page.get_by_label("Filter runs")

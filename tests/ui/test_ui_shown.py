@@ -64,6 +64,11 @@ def test_a_baseline_tells_by_how_much_others_differ(visitor: Any, served: Any) -
     cut = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent)"
     assert page.locator('[data-run="run01"] [role=cell] [class*=text]').evaluate_all(cut) == []
     expect(page.locator('[data-run="run00"]').first).not_to_contain_text("%")
+    expect(page.get_by_title("The others are compared with it")).to_have_count(1)
+    expect(page.locator('[data-run="run00"]')).to_contain_text("baseline")
+    page.get_by_role("button", name="Compared with adam-0: stop that").click()
+    expect(page.locator('[data-run="run01"]')).not_to_contain_text("%")
+    expect(page.get_by_title("The others are compared with it")).to_have_count(0)
 
 
 def test_a_value_that_is_double_clicked_narrows_the_filter(visitor: Any, served: Any) -> None:

@@ -16,10 +16,11 @@ interface Props {
   project: string;
 }
 
-type Dialog = "tags" | "edit" | "group" | "delete" | null;
+/** What somebody changes of runs. */
+export type Task = "tags" | "edit" | "group" | "delete";
 
 export function BulkBar({ runs, onDone, onOnly, project }: Props) {
-  const [dialog, setDialog] = useState<Dialog>(null);
+  const [dialog, setDialog] = useState<Task | null>(null);
   if (!runs.length) return null;
   const close = () => setDialog(null);
   return (
@@ -91,13 +92,13 @@ function Compare({ runs, project }: Pick<Props, "runs" | "project">) {
 }
 
 interface ChangeProps extends Pick<Props, "runs" | "project" | "onDone"> {
-  dialog: Exclude<Dialog, null>;
+  dialog: Task;
   onClose: () => void;
 }
 
-const TITLES = { tags: "Tags", edit: "Name and notes", group: "Group", delete: "Delete" };
+const TITLES: Record<Task, string> = { tags: "Tags", edit: "Name and notes", group: "Group", delete: "Delete" };
 
-function Change({ dialog, runs, project, onClose, onDone }: ChangeProps) {
+export function Change({ dialog, runs, project, onClose, onDone }: ChangeProps) {
   const [first] = runs;
   const shared = runs.map((run) => run.tags).reduce((all, tags) => all.filter((tag) => tags.includes(tag)));
   const [tags, setTags] = useState<string[]>(shared);
@@ -189,7 +190,7 @@ interface Given {
   group: string;
 }
 
-async function apply(dialog: Exclude<Dialog, null>, run: RunRow, number: number, given: Given): Promise<void> {
+async function apply(dialog: Task, run: RunRow, number: number, given: Given): Promise<void> {
   const { tags, shared, name, notes, group } = given;
   const path = `/runs/${encodeURIComponent(run.id)}`;
   if (dialog === "delete") return send("DELETE", path);

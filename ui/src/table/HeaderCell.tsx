@@ -36,8 +36,6 @@ export const HeaderCell = memo(function HeaderCell({ column, now, place, heads }
   const button = useRef<HTMLButtonElement>(null);
   const { field, title, numeric, scope } = column;
   const sortable = field !== "tag";
-  // A click goes round: smallest first, largest first, as before.
-  const next = now === null ? false : now ? null : true;
   const close = () => {
     setOpen(false);
     button.current?.focus({ preventScroll: true });
@@ -47,7 +45,7 @@ export const HeaderCell = memo(function HeaderCell({ column, now, place, heads }
       role="columnheader"
       {...placed(column, styles.headBox)}
       data-column={field}
-      aria-sort={now === null ? "none" : now ? "descending" : "ascending"}
+      aria-sort={sortWord(now)}
       onContextMenu={(event) => {
         event.preventDefault();
         setOpen(true);
@@ -63,7 +61,7 @@ export const HeaderCell = memo(function HeaderCell({ column, now, place, heads }
         aria-haspopup="menu"
         aria-expanded={open}
         onClick={(event) => {
-          if (sortable) heads.current.sortBy(field, next, event.shiftKey);
+          if (sortable) heads.current.sortBy(field, nextOrder(now), event.shiftKey);
           else setOpen(true);
         }}
         onKeyDown={(event) => {
@@ -75,8 +73,7 @@ export const HeaderCell = memo(function HeaderCell({ column, now, place, heads }
         }}
       >
         <span className={styles.text}>{title}</span>
-        {now !== null && <Icon name={now ? "down" : "up"} size={11} />}
-        {now !== null && place > 0 && <sub>{place}</sub>}
+        <SortMark now={now} place={place} />
       </button>
       {open && (
         <OpenMenu label={title} position="bottom-start" onClose={close}>
@@ -86,6 +83,26 @@ export const HeaderCell = memo(function HeaderCell({ column, now, place, heads }
     </div>
   );
 });
+
+/** A click goes round: smallest first, largest first, as before. */
+export function nextOrder(now: boolean | null): boolean | null {
+  return now === null ? false : now ? null : true;
+}
+
+export function sortWord(now: boolean | null) {
+  return now === null ? "none" : now ? "descending" : "ascending";
+}
+
+/** Which way runs are sorted by a column, and as the how-manieth of several. */
+export function SortMark({ now, place }: Pick<Props, "now" | "place">) {
+  if (now === null) return null;
+  return (
+    <>
+      <Icon name={now ? "down" : "up"} size={11} />
+      {place > 0 && <sub>{place}</sub>}
+    </>
+  );
+}
 
 /** What lets a head be dragged to where another one is. */
 function dragging(field: string, heads: RefObject<Heads>) {

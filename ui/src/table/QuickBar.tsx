@@ -1,5 +1,6 @@
 /** Words in names, and which states are shown. */
 import { TextInput } from "@mantine/core";
+import type { RunRow } from "../api/types";
 import { Icon } from "../shell/Icons";
 import { Later } from "../shell/Later";
 import { useTyped } from "../state/useTyped";
@@ -16,9 +17,11 @@ interface Props {
   setView: SetView;
   /** Runs in each state. */
   states: Readonly<Record<string, number>>;
+  /** The run that others are compared with. */
+  baseline: RunRow | undefined;
 }
 
-export function QuickBar({ view, setView, states }: Props) {
+export function QuickBar({ view, setView, states, baseline }: Props) {
   const shown = ORDER.filter((state) => states[state] || view.states.has(state));
   const toggle = (state: string) => {
     const next = new Set(view.states);
@@ -46,6 +49,19 @@ export function QuickBar({ view, setView, states }: Props) {
             </button>
           ))}
         </fieldset>
+      )}
+      {baseline && (
+        <button
+          type="button"
+          className={`${styles.chip} ${styles.baseline}`}
+          title="Each result has its difference in %; a click takes that away"
+          aria-label={`Compared with ${baseline.name}: stop that`}
+          onClick={() => setView({ baseline: null })}
+        >
+          <Icon name="compare" size={12} />
+          <span className="cut">compared with {baseline.name}</span>
+          <Icon name="close" size={12} />
+        </button>
       )}
     </div>
   );

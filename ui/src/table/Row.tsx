@@ -10,6 +10,7 @@ import { Icon } from "../shell/Icons";
 import { LateMenu } from "../shell/LateMenu";
 import { segment } from "../shell/links";
 import { Swatch } from "../shell/Swatch";
+import type { Task } from "./BulkBar";
 import { ColourItems } from "./ColourItems";
 import { type Column, cellOf, condition } from "./columns";
 import { placed } from "./placed";
@@ -24,6 +25,7 @@ export interface RowActs {
   compare: (id: string) => void;
   open: (id: string) => void;
   filter: (condition: string) => void;
+  change: (run: RunRow, what: Task) => void;
 }
 
 interface Props {
@@ -126,6 +128,11 @@ function NameCell(props: RunProps) {
           <span className={styles.dot} />
         </span>
       )}
+      {props.baseline?.id === run.id && (
+        <span className={styles.baseline} title="The others are compared with it">
+          baseline
+        </span>
+      )}
       {props.isOnTop && <Icon name="pin" size={12} className={styles.faint} />}
       <LateMenu
         // Another run comes to this place when the table is sorted; the menu is of the one that it was opened for.
@@ -157,6 +164,17 @@ function RowItems({ run, baseline, isPinned, project, acts }: RunProps) {
       <Menu.Item leftSection={<Icon name="compare" size={13} />} onClick={() => acts.compare(run.id)}>
         {baseline?.id === run.id ? "No baseline" : "Compare all with it"}
       </Menu.Item>
+      <Menu.Divider />
+      <Menu.Item leftSection={<Icon name="tag" size={13} />} onClick={() => acts.change(run, "tags")}>
+        Tags …
+      </Menu.Item>
+      <Menu.Item leftSection={<Icon name="edit" size={13} />} onClick={() => acts.change(run, "edit")}>
+        Name and notes …
+      </Menu.Item>
+      <Menu.Item leftSection={<Icon name="trash" size={13} />} onClick={() => acts.change(run, "delete")}>
+        Delete …
+      </Menu.Item>
+      <Menu.Divider />
       <ColourItems run={run} project={project} />
     </Menu.Dropdown>
   );

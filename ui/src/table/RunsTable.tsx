@@ -9,7 +9,7 @@ import { segment } from "../shell/links";
 import type { SetView, SortKey, View } from "../state/view";
 import { type Column, nameWidth, seen } from "./columns";
 import { GroupLine } from "./GroupLine";
-import { HeaderCell, type Heads } from "./HeaderCell";
+import { HeaderCell, type Heads, nextOrder, SortMark, sortWord } from "./HeaderCell";
 import { Row, type RowActs } from "./Row";
 import styles from "./RunsTable.module.css";
 import type { TableItem } from "./useGroups";
@@ -37,6 +37,7 @@ export interface TableProps {
   setView: SetView;
   onRange: (from: number, to: number) => void;
   onFilter: (condition: string) => void;
+  onChange: RowActs["change"];
 }
 
 export function RunsTable(props: TableProps) {
@@ -73,6 +74,7 @@ export function RunsTable(props: TableProps) {
     const others: SortKey[] = more ? view.sort.filter((key) => key.field !== field) : [];
     setView({ sort: descending === null ? others : [...others, { field, descending }] });
   };
+  const byName = sortedBy(view, "name");
   const [from, to] = useScrolled(scroller);
   const cells = useMemo(() => seen(columns, from, to), [columns, from, to]);
   const shared = { ...props, template, columns: cells };
@@ -103,7 +105,11 @@ export function RunsTable(props: TableProps) {
       <div className={styles.inner} style={{ width: `max(100%, ${width}px)` }}>
         <div role="rowgroup" className={styles.top}>
           <div className={`${styles.row} ${styles.head}`} style={{ gridTemplateColumns: template }} role="row">
-            <div className={`${styles.cell} ${styles.name} ${styles.headCell}`} role="columnheader">
+            <div
+              className={`${styles.cell} ${styles.name} ${styles.headCell}`}
+              role="columnheader"
+              aria-sort={sortWord(byName)}
+            >
               <Checkbox
                 size="xs"
                 aria-label="Select the runs on the screen"
@@ -114,9 +120,11 @@ export function RunsTable(props: TableProps) {
               <button
                 type="button"
                 className={styles.sortName}
-                onClick={() => sortBy("name", sortedBy(view, "name") === false, false)}
+                title="Shift-click sorts by it, too"
+                onClick={(event) => sortBy("name", nextOrder(byName), event.shiftKey)}
               >
                 Run
+                <SortMark now={byName} place={placeOf(view, "name")} />
               </button>
               <span className={styles.total}>{total.toLocaleString("en")}</span>
             </div>
@@ -125,7 +133,7 @@ export function RunsTable(props: TableProps) {
                 key={column.field}
                 column={column}
                 now={sortedBy(view, column.field)}
-                place={view.sort.length > 1 ? view.sort.findIndex((key) => key.field === column.field) + 1 : 0}
+                place={placeOf(view, column.field)}
                 heads={heads}
               />
             ))}
@@ -161,6 +169,7 @@ function useActs(props: TableProps): RowActs {
       pin: (id) => latest.current.setView({ pinned: [...toggled(new Set(latest.current.view.pinned), id)] }),
       compare: (id) => latest.current.setView({ baseline: latest.current.view.baseline === id ? null : id }),
       filter: (condition) => latest.current.onFilter(condition),
+      change: (run, what) => latest.current.onChange(run, what),
       open: (id) => {
         const project = segment(latest.current.project);
         void navigate({ to: "/$project/runs/$run", params: { project, run: segment(id) } });
@@ -214,6 +223,11 @@ function Note({ item, top, index }: { item: Extract<TableItem, { kind: "note" }>
       </div>
     </div>
   );
+}
+
+/** The place of a field among several that a view is sorted by; 0 for none, or the only one. */
+function placeOf(view: View, field: string): number {
+  return view.sort.length > 1 ? view.sort.findIndex((key) => key.field === field) + 1 : 0;
 }
 
 /** Whether a view is sorted by a field: ascending (false), descending (true) or not (null). */

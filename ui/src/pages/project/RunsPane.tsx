@@ -4,7 +4,7 @@ import type { GroupRow, RunRow } from "../../api/types";
 import type { Look } from "../../charts/palette";
 import { Later } from "../../shell/Later";
 import type { SetView, View } from "../../state/view";
-import { BulkBar } from "../../table/BulkBar";
+import { BulkBar, Change, type Task } from "../../table/BulkBar";
 import { ColumnPicker } from "../../table/ColumnPicker";
 import type { Column } from "../../table/columns";
 import type { ValueColumn } from "../../table/defaults";
@@ -47,6 +47,8 @@ export function RunsPane(props: Props) {
   const chosen = [...selected].flatMap((id) => seen.get(id) ?? []);
   const at = useCallback((index: number) => ({ kind: "run" as const, run: runs.at(index), level: 0 }), [runs.at]);
   const states = Object.fromEntries(props.states.map((group) => [String(group.keys[0]?.value), group.runs]));
+  const [changing, setChanging] = useState<{ run: RunRow; what: Task } | null>(null);
+  const change = useCallback((run: RunRow, what: Task) => setChanging({ run, what }), []);
   const only = () =>
     setView({ hidden: new Set(runs.first.filter((run) => !selected.has(run.id)).map((run) => run.id)) });
   return (
@@ -72,7 +74,7 @@ export function RunsPane(props: Props) {
           )}
         </Later>
       </div>
-      <QuickBar view={view} setView={setView} states={states} />
+      <QuickBar view={view} setView={setView} states={states} baseline={special.baseline} />
       <BulkBar runs={chosen} project={project} onDone={() => onSelect(new Set())} onOnly={only} />
       {runs.total === 0 && !runs.isLoading ? (
         <p className={styles.nothing}>No run of this project fits the filter.</p>
@@ -95,6 +97,17 @@ export function RunsPane(props: Props) {
           setView={setView}
           onRange={props.onRange}
           onFilter={props.onFilter}
+          onChange={change}
+        />
+      )}
+      {changing && (
+        <Change
+          key={changing.run.id}
+          dialog={changing.what}
+          runs={[changing.run]}
+          project={project}
+          onClose={() => setChanging(null)}
+          onDone={() => onSelect(new Set([...selected].filter((id) => id !== changing.run.id)))}
         />
       )}
     </section>
