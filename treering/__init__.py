@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from treering.api import Api
     from treering.artifacts import Artifact
     from treering.checkpoints import load_checkpoint
-    from treering.media import Histogram, Image, Table, Text, Video
+    from treering.media import Audio, Histogram, Html, Image, Table, Text, Video
     from treering.online.credentials import login
     from treering.settings import Settings
     from treering.sweeps import agent, sweep
@@ -52,7 +52,9 @@ __version__ = "0.1.0"
 __all__ = [
     "Api",
     "Artifact",
+    "Audio",
     "Histogram",
+    "Html",
     "Image",
     "Run",
     "Settings",
@@ -89,7 +91,9 @@ __all__ = [
 _LAZY = {
     "Api": "treering.api",
     "Artifact": "treering.artifacts",
+    "Audio": "treering.media",
     "Histogram": "treering.media",
+    "Html": "treering.media",
     "Image": "treering.media",
     "Run": "treering._run",
     "Settings": "treering.settings",

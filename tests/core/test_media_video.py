@@ -15,7 +15,7 @@ import treering
 from treering.api import Api
 from treering.errors import CorruptData, UnsupportedValue, UsageError
 from treering.media import Video, load, store
-from treering.media import _video as module
+from treering.media import _files as module
 from treering.store.blobs import Blobs
 from treering.store.values import decode, encode
 

@@ -28,6 +28,8 @@ _BEGINNINGS = (
     (b"GIF8", ".gif"),
     (b"\x1aE\xdf\xa3", ".webm"),
     (b"OggS", ".ogg"),
+    (b"fLaC", ".flac"),
+    (b"ID3", ".mp3"),
     (b"glTF", ".glb"),
 )
 _INNER = ((b"ftyp", 4, ".mp4"), (b"WEBP", 8, ".webp"), (b"WAVE", 8, ".wav"))

@@ -1,4 +1,4 @@
-"""What `log` takes beside numbers and text: `Histogram`, `Image`, `Table`, `Text` and `Video`.
+"""What `log` takes beside numbers and text: sound, histograms, pages, pictures, tables, long text, videos.
 
 Each is made from what a training has at hand (arrays, tensors, pictures, data frames) and copies it at once, so that
 the training may go on changing its own. Making one imports NumPy or Pillow when it has to, never a framework.
@@ -6,8 +6,10 @@ the training may go on changing its own. Making one imports NumPy or Pillow when
 
 from __future__ import annotations
 
+from treering.media._audio import Audio
 from treering.media._base import Blobs, Media, Payload
 from treering.media._histogram import Histogram
+from treering.media._html import Html
 from treering.media._image import Image
 from treering.media._registry import KINDS, digests, load, load_all, store, wrap
 from treering.media._table import Table
@@ -16,8 +18,10 @@ from treering.media._video import Video
 
 __all__ = [
     "KINDS",
+    "Audio",
     "Blobs",
     "Histogram",
+    "Html",
     "Image",
     "Media",
     "Payload",

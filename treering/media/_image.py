@@ -11,6 +11,7 @@ import msgspec
 from treering.errors import CorruptData, UnsupportedValue, UsageError
 from treering.media._arrays import is_array
 from treering.media._base import INLINE_BYTES, Blobs, Fetch, Media, Payload, checked, type_name
+from treering.media._files import checked_caption
 from treering.media._pixels import Pixels, from_array
 
 if TYPE_CHECKING:
@@ -99,9 +100,7 @@ class Image(Media):
         _check_choice("mode", mode, get_args(Mode))
         _check_choice("layout", layout, ("HWC", "CHW"))
         _check_choice("file_type", file_type, ("png", "jpg", "jpeg", "webp"))
-        if caption is not None and not isinstance(caption, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise UnsupportedValue(f"Image got a {type_name(caption)} as caption; it takes a str. Write str(caption).")
-        self.caption = caption.encode("utf-8", "backslashreplace").decode() if caption is not None else None
+        self.caption = checked_caption(caption, "Image")
         self.file_type: Format = "jpeg" if file_type == "jpg" else file_type or "png"
         self._source: Pixels | _Encoded
         if is_array(data_or_path) or type(data_or_path) in {list, tuple}:

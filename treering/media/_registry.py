@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from treering.errors import CorruptData
+from treering.media._audio import Audio
 from treering.media._base import Blobs, Media, Payload
 from treering.media._histogram import Histogram
+from treering.media._html import Html
 from treering.media._image import Image, is_picture
 from treering.media._table import Table, is_frame
 from treering.media._text import Text
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "digests", "load", "load_all", "store", "wrap"]
 
 #: Every class of media under its name in the store.
-KINDS: dict[str, type[Media]] = {cls.kind: cls for cls in (Histogram, Image, Table, Text, Video)}
+KINDS: dict[str, type[Media]] = {cls.kind: cls for cls in (Audio, Histogram, Html, Image, Table, Text, Video)}
 
 
 def _class(kind: str) -> type[Media]:

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import io
-import os
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-import msgspec
-
-from treering.errors import CorruptData, UnsupportedValue, UsageError
+from treering.errors import UnsupportedValue, UsageError
 from treering.media._arrays import as_array, is_array, is_tensor
-from treering.media._base import INLINE_BYTES, Blobs, Fetch, Media, Payload, checked, type_name
+from treering.media._base import type_name
+from treering.media._files import FileForm, FileMedia, bytes_of, checked_caption
 from treering.media._pixels import from_array
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy.typing as npt
-    from typing_extensions import Self
 
 __all__ = ["Video"]
 
 Format = Literal["mp4", "webm", "gif"]
 
-#: A row of the journal carries the file; larger ones belong into a version, which is never held in memory.
-MAX_BYTES = 256 << 20
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _DEFAULT_FPS = 30.0
 _MAX_FPS = 50.0  # GIF counts in hundredths of a second, and players show one of them as ten
@@ -35,18 +28,15 @@ _TAKES = (
 )
 
 
-class _Form(msgspec.Struct):
+class _Form(FileForm, kw_only=True):
     format: Format
-    caption: str | None = None
     fps: float | None = None
     frames: int | None = None
     width: int | None = None
     height: int | None = None
-    data: bytes | None = None
-    blob: str | None = None
 
 
-class Video(Media):
+class Video(FileMedia):
     """A moving picture.
 
     Args:
@@ -74,9 +64,10 @@ class Video(Media):
         UsageError: an argument that does not fit, or a file that is missing, too large or no video.
     """
 
-    __slots__ = ("_data", "caption", "format", "fps", "frames", "height", "width")
+    __slots__ = ("fps", "frames", "height", "width")
 
     kind = "video"
+    form = _Form
 
     def __init__(
         self,
@@ -88,73 +79,20 @@ class Video(Media):
         layout: Literal["HWC", "CHW"] | None = None,
         value_range: tuple[float, float] | None = None,
     ) -> None:
-        if caption is not None and not isinstance(caption, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise UnsupportedValue(f"Video got a {type_name(caption)} as caption; it takes a str. Write str(caption).")
         if format is not None and format not in get_args(Format):
             raise UsageError(f"Video got format={format!r}; it takes 'mp4', 'webm' or 'gif'. Choose one of these.")
         if layout not in {None, "HWC", "CHW"}:
             raise UsageError(f"Video got layout={layout!r}; it takes 'HWC' or 'CHW'. Choose one of these.")
-        self.caption = caption.encode("utf-8", "backslashreplace").decode() if caption is not None else None
+        self.caption = checked_caption(caption, "Video")
         self.fps = _checked_fps(fps)
         self.frames = self.width = self.height = None
-        self._data: bytes | Callable[[], bytes]
-        data = _bytes_of(data_or_path)
+        data = bytes_of(data_or_path, "Video", _TAKES)
         if data is None:
             self.fps = self.fps or _DEFAULT_FPS
             frames = _frames(data_or_path, layout)
             self.frames, self.height, self.width = (int(size) for size in frames.shape[:3])
             data = _gif(frames, self.fps, value_range)
         self._data, self.format = data, _checked_format(data, format)
-
-    def to_bytes(self) -> bytes:
-        """Return the bytes of the file."""
-        if not isinstance(self._data, bytes):
-            self._data = self._data()
-        return self._data
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file."""
-        with open(path, "wb") as file:
-            file.write(self.to_bytes())
-
-    def to_payload(self) -> Payload:
-        """See `Media`."""
-        return {**self._facts(), "data": self.to_bytes()}
-
-    def _facts(self) -> Payload:
-        known = {name: getattr(self, name) for name in ("caption", "fps", "frames", "width", "height")}
-        return {"format": self.format, **{name: value for name, value in known.items() if value is not None}}
-
-    @classmethod
-    def from_payload(cls, payload: Payload) -> Self:
-        """See `Media`."""
-        form = checked(payload, _Form, "a Video")
-        if form.data is None:
-            raise CorruptData("a Video in the store is damaged: it has no bytes")
-        return cls._made(form, form.data)
-
-    @classmethod
-    def _made(cls, form: _Form, data: bytes | Callable[[], bytes]) -> Self:
-        self = cls.__new__(cls)
-        self.format, self.caption, self.fps, self.frames = form.format, form.caption, form.fps, form.frames
-        self.width, self.height, self._data = form.width, form.height, data
-        return self
-
-    @classmethod
-    def store(cls, payload: Payload, blobs: Blobs) -> Payload:
-        """See `Media`."""
-        data = payload["data"]
-        if len(data) <= INLINE_BYTES:
-            return payload
-        return {**{name: value for name, value in payload.items() if name != "data"}, "blob": blobs.put(data)}
-
-    @classmethod
-    def load(cls, reference: Payload, blobs: Blobs) -> Self:
-        """See `Media`; the bytes are fetched when they are first asked for."""
-        form = checked(reference, _Form, "a Video")
-        if form.blob is None:
-            return cls.from_payload(reference)
-        return cls._made(form, Fetch(blobs, form.blob))
 
     def __repr__(self) -> str:
         size = "" if self.width is None else f"{self.frames} frames of {self.width} x {self.height}, "
@@ -180,40 +118,6 @@ def _checked_fps(fps: float | None) -> float | None:
     if not 0.0 < rate < float("inf"):
         raise UsageError(f"Video got fps={fps!r}; it takes frames a second, above 0. Write fps=30, for example.")
     return rate
-
-
-def _bytes_of(value: object) -> bytes | None:
-    """Return the bytes of a file, or None for frames."""
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        data = bytes(value)  # pyright: ignore[reportUnknownArgumentType]  # a type test forgets what it holds
-    elif isinstance(value, (str, os.PathLike)):
-        named: str = os.fspath(cast("str | os.PathLike[str]", value))
-        path = os.path.expanduser(named)
-        try:
-            _check_size(os.path.getsize(path), repr(path))
-            with open(path, "rb") as file:
-                return file.read()
-        except OSError as error:
-            raise UsageError(
-                f"Video got the path {path!r}, which cannot be read ({error.strerror}); it takes {_TAKES}. Check the "
-                "path."
-            ) from error
-    elif callable(getattr(value, "read", None)):
-        data = cast("Any", value).read()
-        if not isinstance(data, bytes):
-            raise UnsupportedValue(f"Video got a file of text; it takes {_TAKES}. Open it with open(path, 'rb').")
-    else:
-        return None
-    _check_size(len(data), "bytes")
-    return data
-
-
-def _check_size(size: int, what: str) -> None:
-    if size > MAX_BYTES:
-        raise UsageError(
-            f"Video got {what} of {size >> 20} MiB; it takes up to {MAX_BYTES >> 20} MiB. Keep larger files with "
-            "run.log_artifact(path)."
-        )
 
 
 def _checked_format(data: bytes, wanted: Format | None) -> Format:

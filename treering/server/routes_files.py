@@ -12,8 +12,8 @@ from itertools import chain
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Query
-from fastapi.responses import FileResponse, Response, StreamingResponse
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import FileResponse, HTMLResponse, Response, StreamingResponse
 
 from treering.api._versions import versions_of
 from treering.artifacts import Artifact, ArtifactFile
@@ -21,6 +21,7 @@ from treering.artifacts.media_objects import ObjectBlobs
 from treering.artifacts.names import check_path
 from treering.errors import NotFound
 from treering.server import shapes
+from treering.server.refusals import Refusal
 from treering.server.routes_runs import Open, RunId
 from treering.server.shelf import Library
 from treering.server.wire import clean, plain, us
@@ -29,11 +30,14 @@ __all__ = ["VersionId", "find_version", "router", "shown_type", "version_row"]
 
 _HEAD_BYTES = 16
 _PIECE_BYTES = 1 << 20
+_LARGEST_PAGE_BYTES = 32 << 20
 _LOCKED = {
     "Content-Security-Policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+# Named by its content, it never changes.
+_FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 # An SVG is a document with scripts, and so is HTML: neither is in here.
 _SHOWN = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
@@ -41,8 +45,17 @@ _SHOWN = (
     (re.compile(rb"GIF8[79]a"), "image/gif"),
     (re.compile(rb"RIFF....WEBP", re.DOTALL), "image/webp"),
     (re.compile(rb"RIFF....WAVE", re.DOTALL), "audio/wav"),
+    (re.compile(rb"ID3|\xff[\xf2\xf3\xfa\xfb]"), "audio/mpeg"),
+    (re.compile(rb"OggS"), "audio/ogg"),
+    (re.compile(rb"fLaC"), "audio/flac"),
     (re.compile(rb"....ftyp", re.DOTALL), "video/mp4"),
     (re.compile(rb"\x1aE\xdf\xa3"), "video/webm"),
+)
+
+# What a page of a user may do in its frame: run its own scripts, and show what it carries.
+_PAGE_POLICY = (
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "img-src data: blob:; media-src data: blob:; font-src data:; frame-ancestors 'self'"
 )
 
 router = APIRouter(tags=["files"])
@@ -101,10 +114,34 @@ def blob(library: Open, run_id: RunId, digest: Annotated[str, Path(max_length=64
     return FileResponse(path, media_type=kind or "application/octet-stream", headers=_headers_of(digest, kind))
 
 
+@router.get(
+    "/runs/{run_id}/pages/{digest}",
+    response_class=HTMLResponse,
+    responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
+)
+def page(request: Request, library: Open, run_id: RunId, digest: Annotated[str, Path(max_length=64)]) -> Response:
+    """Return a medium of HTML as a page without an origin, which reaches neither us nor anybody else; for a frame."""
+    blobs = library.by_id(run_id).source.blobs
+    if (blobs.size(digest) or 0) > _LARGEST_PAGE_BYTES:
+        raise Refusal(413, "too_large", f"pages of up to {_LARGEST_PAGE_BYTES >> 20} MiB are shown; save this one")
+    framing: tuple[str, ...] = request.app.state.options.frame_origins
+    headers = {
+        **_FOREVER,
+        "ETag": f'"{digest}"',
+        "Content-Security-Policy": " ".join((_PAGE_POLICY, *framing)),
+        # It knows one page only; where there may be others, the policy alone says which.
+        **({} if framing else {"X-Frame-Options": "SAMEORIGIN"}),
+    }
+    return HTMLResponse(blobs.get(digest), headers=headers)
+
+
 def _headers_of(digest: str, kind: str | None) -> dict[str, str]:
-    # Named by its content, it never changes.
-    forever = {"ETag": f'"{digest}"', "Cache-Control": "private, max-age=31536000, immutable"}
-    return {**_LOCKED, **forever, "Content-Disposition": _disposition(digest, shown=kind is not None)}
+    return {
+        **_LOCKED,
+        **_FOREVER,
+        "ETag": f'"{digest}"',
+        "Content-Disposition": _disposition(digest, shown=kind is not None),
+    }
 
 
 @router.get("/artifacts")

@@ -36,7 +36,7 @@ export function MediaTab({ run }: { run: RunDetail }) {
   const metrics = run.metrics.filter(isMedia);
   const shown = metrics.filter(({ key }) => matching(search.find ?? "")(key));
   return (
-    <div className={styles.page}>
+    <div className={styles.tab}>
       {metrics.length > 4 && (
         <TextInput
           size="xs"
@@ -94,6 +94,7 @@ function Steps({ run, metric, onWide }: { run: string; metric: MetricRow; onWide
   const row = data?.rows[Math.min(at - start, data.rows.length - 1)];
   const found = media(row?.value);
   const isTable = found.some((one) => one.kind === "table");
+  const isBroad = found.some((one) => one.kind === "audio" || one.kind === "html");
   useEffect(() => {
     if (isTable) onWide();
   }, [isTable, onWide]);
@@ -101,7 +102,7 @@ function Steps({ run, metric, onWide }: { run: string; metric: MetricRow; onWide
   return (
     <Panel title={metric.key} note={step === undefined ? undefined : `step ${short(step, 9)}`}>
       {error && <p className={styles.error}>{error.message}</p>}
-      <div className={found.length > 1 ? styles.grid : styles.single}>
+      <div className={found.length === 1 ? styles.single : isBroad ? styles.stack : styles.grid}>
         {found.map((medium, item) => (
           <Medium
             // biome-ignore lint/suspicious/noArrayIndexKey: media of one row have no other name

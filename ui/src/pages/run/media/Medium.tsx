@@ -18,6 +18,7 @@ interface Props {
 export function Medium({ run, name, row, item, medium }: Props) {
   if (medium.kind === "table") return <TableView run={run} name={name} row={row} item={item} />;
   if (medium.kind === "text") return <LongText run={run} medium={medium} />;
+  if (medium.kind === "html") return <Page run={run} name={name} medium={medium} />;
   return <Pixels run={run} name={name} medium={medium} />;
 }
 
@@ -58,6 +59,15 @@ export function Pixels({ run, name, medium }: Pick<Props, "run" | "name" | "medi
       </figure>
     );
   }
+  if (as === "sound") {
+    return (
+      <figure className={styles.figure}>
+        {/* biome-ignore lint/a11y/useMediaCaption: what is heard is not known */}
+        <audio className={styles.sound} src={address} controls preload="metadata" aria-label={words} />
+        {medium.caption && <figcaption title={medium.caption}>{medium.caption}</figcaption>}
+      </figure>
+    );
+  }
   const { width, height } = medium.fields;
   const size = typeof width === "number" && typeof height === "number" ? { width, height } : {};
   const small = typeof width === "number" && width < 160;
@@ -70,6 +80,30 @@ export function Pixels({ run, name, medium }: Pick<Props, "run" | "name" | "medi
       {large && (
         <Modal opened onClose={() => setLarge(false)} size="auto" title={words} transitionProps={{ duration: 0 }}>
           <img className={styles.large} src={address} alt={words} />
+        </Modal>
+      )}
+    </figure>
+  );
+}
+
+/** A page of a user, in a frame without an origin: it can do nothing outside itself. */
+function Page({ run, name, medium }: Pick<Props, "run" | "name" | "medium">) {
+  const [large, setLarge] = useState(false);
+  const address = source(run, medium);
+  const words = medium.caption ?? name;
+  if (!address || shownAs(medium) !== "page") return <p className={styles.error}>This page is damaged.</p>;
+  return (
+    <figure className={styles.figure}>
+      <iframe className={styles.page} src={address} sandbox="allow-scripts" title={words} loading="lazy" />
+      <figcaption>
+        <UnstyledButton className={styles.open} onClick={() => setLarge(true)}>
+          Open large
+        </UnstyledButton>
+        {medium.caption}
+      </figcaption>
+      {large && (
+        <Modal opened onClose={() => setLarge(false)} size="90vw" title={words} transitionProps={{ duration: 0 }}>
+          <iframe className={styles.wholePage} src={address} sandbox="allow-scripts" title={`${words}, large`} />
         </Modal>
       )}
     </figure>

@@ -116,7 +116,7 @@ function sortWord(sorting: Sorting | null, column: number): "ascending" | "desce
 }
 
 function Cell({ run, name, cell }: { run: string; name: string; cell: Value }) {
-  const pixels = media(cell).find((medium) => medium.kind === "image" || medium.kind === "video");
+  const pixels = media(cell).find((medium) => ["image", "video", "audio"].includes(medium.kind));
   if (pixels) {
     return (
       <td className={styles.pixels}>

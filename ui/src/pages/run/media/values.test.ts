@@ -23,3 +23,12 @@ it("shows pictures of known formats only, and asks for nothing but blobs", () =>
   const odd = picture({ format: "svg+xml" });
   expect(odd && shownAs(odd)).toBeNull();
 });
+
+it("plays sounds, and shows pages from an address of their own", () => {
+  const heard = media({ $media: "audio", value: { format: "wav", blob: "b".repeat(64) } })[0];
+  expect(heard && [shownAs(heard), source("r", heard)]).toEqual(["sound", `/api/v1/runs/r/blobs/${"b".repeat(64)}`]);
+  const page = media({ $media: "html", value: { format: "html", blob: "c".repeat(64) } })[0];
+  expect(page && [shownAs(page), source("r", page)]).toEqual(["page", `/api/v1/runs/r/pages/${"c".repeat(64)}`]);
+  const odd = picture({ format: "html", blob: "c".repeat(64) });
+  expect(odd && shownAs(odd)).toBeNull();
+});

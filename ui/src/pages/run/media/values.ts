@@ -20,20 +20,26 @@ export function media(value: Value | undefined): Medium[] {
 const DIGEST = /^[0-9a-f]{64}$/;
 const PICTURES = new Set(["png", "jpeg", "gif", "webp"]);
 const FILMS = new Set(["mp4", "webm"]);
+const SOUNDS = new Set(["wav", "mp3", "ogg", "flac"]);
 
-export type Shown = "picture" | "film" | null;
+export type Shown = "picture" | "film" | "sound" | "page" | null;
 
 /** What may be shown of it; whatever else it says it is, it is not. */
 export function shownAs(medium: Medium): Shown {
   const format = String(medium.fields.format);
   if (PICTURES.has(format)) return "picture";
-  return FILMS.has(format) ? "film" : null;
+  if (FILMS.has(format)) return "film";
+  if (SOUNDS.has(format)) return "sound";
+  return medium.kind === "html" && format === "html" ? "page" : null;
 }
 
 /** Where its bytes are: at the server, or small ones in the value itself. */
 export function source(run: string, medium: Medium): string | null {
   const { blob, data, format } = medium.fields;
-  if (typeof blob === "string" && DIGEST.test(blob)) return address(`/runs/${encodeURIComponent(run)}/blobs/${blob}`);
+  if (typeof blob === "string" && DIGEST.test(blob)) {
+    const folder = shownAs(medium) === "page" ? "pages" : "blobs";
+    return address(`/runs/${encodeURIComponent(run)}/${folder}/${blob}`);
+  }
   if (data === null || typeof data !== "object" || Array.isArray(data) || !("$bytes" in data)) return null;
   if (typeof data.$bytes !== "string" || !PICTURES.has(String(format))) return null;
   return `data:image/${format};base64,${fromHex(data.$bytes)}`;

@@ -1,0 +1,87 @@
+"""Sounds and pages in the dashboard: heard and seen, and never able to act."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from dashboard_yard import Served, serving
+from playwright.sync_api import expect
+
+import treering
+
+#: What a hostile page would do: each attempt that works writes its name where the test looks.
+HOSTILE = """<!doctype html><title>t</title><h1 id="shown">A report</h1><ul id="done"></ul><script>
+const tell = (what) => { document.getElementById("done").insertAdjacentHTML("beforeend", `<li>${what}</li>`); };
+tell("ran");
+const tries = {
+  parent: () => parent.document.title,
+  cookie: () => { if (document.cookie) return document.cookie; throw new Error("none"); },
+  storage: () => localStorage.setItem("a", "b"),
+  top: () => { if (top === self) throw new Error("its own"); top.location.href = "about:blank"; return 1; },
+  popup: () => { if (!open("/")) throw new Error("no window"); return 1; },
+};
+for (const [name, attempt] of Object.entries(tries)) { try { attempt(); tell(name); } catch (error) {} }
+const ask = (address) => fetch(address).then(() => tell("fetch " + address), () => {});
+const here = location.origin === "null" ? location.href.split("/api")[0] : location.origin;
+Promise.all([ask(here + "/api/v1/projects"), ask("/api/v1/projects"), ask("http://127.0.0.1:9/")]).then(() => {
+  const picture = new Image();
+  picture.onerror = () => tell("ended");
+  picture.onload = () => tell("picture");
+  picture.src = here + "/favicon.svg";
+});
+</script>"""
+
+
+@pytest.fixture(scope="module")
+def studio(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("studio") / "store"
+    tone = np.sin(np.arange(4000) / 5.0)
+    with treering.init(dir=folder, project="studio", id="sounds") as run:
+        for step in range(2):
+            heard = treering.Audio(tone * step, 8000, caption="a tone")
+            samples = treering.Table(columns=["word", "sound"], data=[["a", heard]])
+            run.log({"heard": heard, "samples": samples})
+    with treering.init(dir=folder, project="studio", id="pages") as run:
+        run.log({"page": treering.Html(HOSTILE, caption="a report")})
+    with serving(folder) as served:
+        yield served
+
+
+def test_a_sound_can_be_played(visitor: Any, studio: Served) -> None:
+    page = visitor.visit(studio, "/studio/runs/sounds?tab=media")
+    sound = page.get_by_role("region", name="heard").locator("audio")
+    expect(sound).to_have_attribute("aria-label", "a tone")
+    known = (
+        "one => one.readyState ? one.duration : new Promise(done => one.onloadedmetadata = () => done(one.duration))"
+    )
+    assert sound.evaluate(known) == pytest.approx(0.5, abs=0.01)
+    expect(page.get_by_role("region", name="samples").locator("td audio")).to_have_count(1)
+
+
+def test_a_page_shows_itself_and_can_do_nothing_else(visitor: Any, studio: Served) -> None:
+    # What the browser says when it holds the page back, which is what we want to hear.
+    visitor.expected += ["Content Security Policy", "sandbox", "Blocked", "Unsafe attempt", "Failed to load resource"]
+    page = visitor.visit(studio, "/studio/runs/pages?tab=media")
+    before = page.url
+    frame = page.get_by_role("region", name="page").frame_locator("iframe")
+    expect(frame.get_by_role("heading", name="A report")).to_be_visible()
+    expect(frame.locator("li", has_text="ended")).to_be_attached()
+    assert frame.locator("li").all_text_contents() == ["ran", "ended"]
+    assert page.url == before
+    assert len(visitor.context.pages) == 1
+    page.get_by_role("region", name="page").get_by_role("button", name="Open large").click()
+    large = page.get_by_role("dialog").frame_locator("iframe")
+    expect(large.get_by_role("heading", name="A report")).to_be_visible()
+
+
+def test_a_page_is_locked_in_wherever_it_is_opened(visitor: Any, studio: Served) -> None:
+    visitor.expected += ["Content Security Policy", "sandbox", "Blocked", "Unsafe attempt", "Failed to load resource"]
+    page = visitor.visit(studio, "/studio/runs/pages?tab=media")
+    address = page.get_by_role("region", name="page").locator("iframe").get_attribute("src")
+    page.goto(studio.url + address)
+    expect(page.locator("li", has_text="ended")).to_be_attached()
+    assert set(page.locator("li").all_text_contents()) - {"parent"} == {"ran", "ended"}  # its parent is itself
+    assert page.evaluate("() => origin") == "null"
