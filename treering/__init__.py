@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from treering.api import Api
     from treering.artifacts import Artifact
     from treering.checkpoints import load_checkpoint
+    from treering.convention import AlertLevel, termerror, termlog, termwarn
     from treering.media import Audio, Histogram, Html, Image, Table, Text, Video
     from treering.online.credentials import login
     from treering.settings import Settings
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AlertLevel",
     "Api",
     "Artifact",
     "Audio",
@@ -81,6 +83,9 @@ __all__ = [
     "save",
     "summary",
     "sweep",
+    "termerror",
+    "termlog",
+    "termwarn",
     "unwatch",
     "use_artifact",
     "use_model",
@@ -89,6 +94,7 @@ __all__ = [
 
 # Loaded when first used, since a training that only logs has no need of them.
 _LAZY = {
+    "AlertLevel": "treering.convention",
     "Api": "treering.api",
     "Artifact": "treering.artifacts",
     "Audio": "treering.media",
@@ -104,6 +110,9 @@ _LAZY = {
     "login": "treering.online.credentials",
     "agent": "treering.sweeps",
     "sweep": "treering.sweeps",
+    "termerror": "treering.convention",
+    "termlog": "treering.convention",
+    "termwarn": "treering.convention",
     "unwatch": "treering.watching",
     "watch": "treering.watching",
 }

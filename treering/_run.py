@@ -120,6 +120,10 @@ class Run(Watching, Keeping):
             self._alerts_after_s[title] = now_s + wait_s
         self.log_event("alert", text or title, level=getattr(level, "value", level).lower(), title=title)
 
+    def mark_preempting(self) -> None:
+        """Note that this machine will be taken away; a run that is then killed is "preempted" anyhow."""
+        self.log_event("preempting", "the machine will be taken away")
+
     def define_metric(
         self,
         name: str,
@@ -252,6 +256,11 @@ class Run(Watching, Keeping):
         """`project/id`."""
         return f"{self.project}/{self.id}"
 
+    @property
+    def entity(self) -> str:
+        """W&B's word for a team; there are none here, so it is empty."""
+        return ""
+
     def _set(self, **fields: Any) -> None:
         for name, value in fields.items():
             setattr(self._recording.start, name, value)
@@ -325,15 +334,22 @@ class Run(Watching, Keeping):
             self._step = step + 1
 
     def finish(
-        self, state: str | int | None = None, error: BaseException | str | None = None, **_options: object
+        self,
+        state: str | int | None = None,
+        error: BaseException | str | None = None,
+        *,
+        exit_code: int | None = None,
+        **_options: object,
     ) -> None:
         """End the run and wait until all of it is in the store.
 
         Args:
             state: default what `mark` said last, else "finished". An exit code, as in W&B, is taken too.
             error: what ended it; implies "failed".
+            exit_code: the same as an exit code for `state`.
         """
         self._end_watches()
+        state = exit_code if state is None else state
         if isinstance(state, int):
             state = "finished" if state == 0 else "failed"
         if error is not None:
@@ -437,11 +453,9 @@ class DisabledRun(Run):
         """Set the step."""
         self._step = step + 1
 
-    def finish(
-        self, state: str | int | None = None, error: BaseException | str | None = None, **_options: object
-    ) -> None:
+    def finish(self, state: str | int | None = None, error: BaseException | str | None = None, **options: Any) -> None:
         """Keep the state."""
-        super().finish(state, error)
+        super().finish(state, error, **options)
         self._recording.ended = True
         if self._recording.state == "running":
             self._recording.state = "finished"

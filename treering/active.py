@@ -80,6 +80,7 @@ def init(  # noqa: PLR0913  # one argument for each thing there is to say about 
     settings: Settings | Mapping[str, object] | None = None,
     reinit: str | bool | None = None,
     sync_tensorboard: bool | None = None,
+    **others: Any,
 ) -> Run:
     """Start recording a run.
 
@@ -104,6 +105,8 @@ def init(  # noqa: PLR0913  # one argument for each thing there is to say about 
         reinit: what becomes of a run that is open: "create_new" leaves it open (default in scripts),
             "finish_previous" ends it (default in notebooks), "return_previous" returns it.
         sync_tensorboard: record what this process writes for TensorBoard, too.
+        others: what else W&B's `init` takes: `config_include_keys` and `config_exclude_keys` are heeded, accounts and
+            ways of uploading (`entity`, `anonymous`, `save_code`, ...) mean nothing here.
 
     Returns:
         The run, which is the active one from now on. Usable as a context manager.
@@ -115,6 +118,10 @@ def init(  # noqa: PLR0913  # one argument for each thing there is to say about 
     """
     from treering.start import start_run
 
+    if others:
+        from treering.convention import chosen_config
+
+        config = chosen_config(config, others)
     if isinstance(resume, bool):  # W&B's older spelling
         resume = "auto" if resume else "never"
     if isinstance(reinit, bool):
@@ -122,7 +129,7 @@ def init(  # noqa: PLR0913  # one argument for each thing there is to say about 
     arguments = {
         "project": project, "name": name, "dir": dir, "mode": mode, "id": id, "resume": resume,
         "resume_step": resume_step, "fork_from": fork_from, "group": group, "job_type": job_type, "tags": tags,
-        "notes": notes, "reinit": reinit, "sync_tensorboard": sync_tensorboard,
+        "notes": notes, "reinit": reinit, "sync_tensorboard": others.get("tensorboard", sync_tensorboard),
     }  # fmt: skip
     resolved = resolve(arguments, settings=settings)
     previous = live_runs()
@@ -211,7 +218,7 @@ def use_artifact(artifact: str | Artifact, **options: Any) -> Artifact:
 
 
 def log_model(
-    path: str | os.PathLike[str], name: str | None = None, aliases: Sequence[str] = (), **options: Any
+    path: str | os.PathLike[str], name: str | None = None, aliases: str | Sequence[str] | None = (), **options: Any
 ) -> Artifact:
     """Keep a model as a version; see `Run.log_model`."""
     return _need("log_model").log_model(path, name, aliases, **options)
@@ -232,8 +239,10 @@ def save(pattern: str | os.PathLike[str], base_path: str | os.PathLike[str] | No
     return _need("save").save(pattern, base_path)
 
 
-def finish(state: str | None = None, error: BaseException | str | None = None) -> None:
-    """End the active run; does nothing when there is none."""
+def finish(
+    state: str | int | None = None, error: BaseException | str | None = None, *, exit_code: int | None = None, **_: Any
+) -> None:
+    """End the active run; does nothing when there is none. See `Run.finish`."""
     run = active_run()
     if run is not None:
-        run.finish(state, error)
+        run.finish(state, error, exit_code=exit_code)

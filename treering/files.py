@@ -12,7 +12,7 @@ from treering.errors import CorruptData, NotFound, StoreError, UsageError
 from treering.store import DATABASE, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import timedelta
 
     from treering._run import Run
@@ -123,6 +123,35 @@ class Keeping(Rows):
                 raise UsageError(f"log_artifact() got two files called {twice.pop()!r}; put them into one folder")
             seen.update(added)
         return artifact
+
+    def log_code(
+        self,
+        root: str | os.PathLike[str] = ".",
+        name: str | None = None,
+        include_fn: Callable[[str], bool] | None = None,
+        exclude_fn: Callable[[str], bool] | None = None,
+    ) -> Artifact | None:
+        """Keep source files as a version of type "code"; the program's own source is recorded without it.
+
+        Args:
+            root: folder of the files; what lies in hidden folders and in virtual environments is left out.
+            name: of the collection; default "source-PROJECT".
+            include_fn: says of a path whether to take it; default every file that ends in ".py".
+            exclude_fn: says of a path whether to leave it out all the same.
+
+        Returns:
+            The artifact; None where there are no such files.
+        """
+        from treering.artifacts import Artifact
+
+        artifact = Artifact(name or re.sub("[^A-Za-z0-9_.-]", "-", f"source-{self.project}"), "code")
+        found = 0
+        for path in _source_files(Path(root)):
+            wanted = path.suffix == ".py" if include_fn is None else include_fn(str(path))
+            if wanted and not (exclude_fn is not None and exclude_fn(str(path))):
+                artifact.add_file(path, path.relative_to(root).as_posix())
+                found += 1
+        return self.log_artifact(artifact) if found else None
 
     def log_checkpoint(  # what a checkpoint is made of
         self,
@@ -414,3 +443,14 @@ def _glob(base: Path, pattern: str) -> Iterable[Path]:
 
 def _safe(label: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in label.replace(os.sep, "-"))
+
+
+def _source_files(root: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root):
+        at = Path(folder)
+        folders[:] = sorted(
+            one
+            for one in folders
+            if not one.startswith((".", "__pycache__")) and not (at / one / "pyvenv.cfg").exists()
+        )
+        yield from (at / name for name in sorted(names))

@@ -166,6 +166,8 @@ class Api:
         """
         project, slash, rest = name.rpartition("/")
         places = [(None, name)] + ([(project, rest)] if slash and project else [])
+        if "/" in project:
+            places.append((project.rpartition("/")[2], rest))  # W&B's entity/project/run
         for within, word in places:
             for condition in (
                 Compare(Field("run", "id"), "=", (word,)),

@@ -69,26 +69,41 @@ def _write(kept: _Kept, environ: Mapping[str, str]) -> Path:
     return path
 
 
-def login(url: str, key: str, *, environ: Mapping[str, str] | None = None) -> None:
+def login(
+    url: str | None = None, key: str | None = None, *, environ: Mapping[str, str] | None = None, **_others: object
+) -> bool:
     """Keep the key of a server, which is the default one from now on.
+
+    Nobody needs it to record on this machine. W&B's programs call it without a server: that changes nothing, and a key
+    of theirs is not kept.
 
     Args:
         url: of the server, such as "https://runs.example:8265".
         key: its token, or the key of one run.
         environ: the environment; the process's own unless given.
 
+    Returns:
+        Whether there is a server that online runs go to.
+
     Raises:
         UsageError: this is no address, or the key is none.
         StoreError: it cannot be kept.
     """
     environ = os.environ if environ is None else environ
-    url, key = check_url(url), key.strip()
+    if url is None:
+        try:
+            find_server(None, None, environ=environ)
+        except UsageError:
+            return False
+        return True
+    url, key = check_url(url), (key or "").strip()
     if not key or not key.isascii() or not key.isprintable() or " " in key:
         raise UsageError("the key is empty or has letters that no key has; copy what the server printed")
     kept = _read(environ)
     kept.default = url
     kept.keys[url] = key
     _write(kept, environ)
+    return True
 
 
 def logout(url: str, *, environ: Mapping[str, str] | None = None) -> bool:
