@@ -101,6 +101,14 @@ def test_where_it_comes_from(visitor: Any, models: tuple[Served, dict[str, str]]
     places = [picture.get_by_role("link", name=name).bounding_box() for name in ("images:v0", "train", "evaluate")]
     assert [place["x"] for place in places if place] == sorted(place["x"] for place in places if place)
     expect(page.get_by_text("run evaluate used version digits:v2")).to_be_attached()
+    page.set_viewport_size({"width": 390, "height": 844})  # where it has no room across the page it goes down
+    page.wait_for_function(
+        "() => { const of = document.querySelector('[aria-label=Lineage] > div'); \
+return of.clientHeight > of.clientWidth }"
+    )
+    drops = [picture.get_by_role("link", name=name).bounding_box() for name in ("images:v0", "train", "evaluate")]
+    assert [place["y"] for place in drops if place] == sorted(place["y"] for place in drops if place)
+    assert len({place["y"] for place in drops if place}) == 3
     picture.get_by_role("link", name="report:v0").press("Enter")
     page.wait_for_url("**/vision/artifacts/report?version=0&part=lineage")
     expect(page.get_by_role("region", name="Lineage").get_by_role("link", name="digits:v2")).to_be_visible()

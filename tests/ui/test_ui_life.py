@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from looks import check_looks
 from playwright.sync_api import expect
 from store_builder import StoreBuilder
 
@@ -147,6 +148,24 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
     def log_message(self, *_arguments: Any) -> None:
         pass
+
+
+def test_a_run_that_is_not_there_leads_to_those_that_are(visitor: Any, served: Any) -> None:
+    visitor.expected.append("404 (Not Found)")
+    page = visitor.visit(served, "/digits/runs/sgd-1x")
+    said = page.get_by_role("alert")
+    expect(said).to_contain_text("There is no such run")
+    expect(said.get_by_role("listitem")).to_have_count(4)  # the nearest, and no more
+    expect(said.get_by_role("listitem").first).to_contain_text("sgd-1")
+    check_looks(page, "a run that is not there")
+    said.get_by_role("link", name="sgd-11").click()
+    expect(page.get_by_role("heading", name="sgd-11")).to_be_visible()
+    page = visitor.visit(served, "/digits/artifacts/nothing")
+    page.get_by_role("alert").get_by_role("link", name="Runs of digits").click()
+    page.wait_for_url("**/digits")
+    page = visitor.visit(served, "/a/page/of/nobody")
+    page.get_by_role("alert").get_by_role("link", name="All projects").click()
+    expect(page.get_by_role("link", name="digits")).to_be_visible()
 
 
 def test_without_the_token_nothing_is_shown(visitor: Any, served: Any) -> None:

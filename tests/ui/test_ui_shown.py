@@ -65,7 +65,7 @@ def test_a_baseline_tells_by_how_much_others_differ(visitor: Any, served: Any) -
     assert page.locator('[data-run="run01"] [role=cell] [class*=text]').evaluate_all(cut) == []
     expect(page.locator('[data-run="run00"]').first).not_to_contain_text("%")
     expect(page.get_by_title("The others are compared with it")).to_have_count(1)
-    expect(page.locator('[data-run="run00"]')).to_contain_text("baseline")
+    expect(page.locator('[data-run="run00"]').get_by_role("img", name="baseline")).to_be_visible()
     page.get_by_role("button", name="Compared with adam-0: stop that").click()
     expect(page.locator('[data-run="run01"]')).not_to_contain_text("%")
     expect(page.get_by_title("The others are compared with it")).to_have_count(0)
@@ -90,7 +90,15 @@ def test_dialogs_and_large_charts_fit_and_have_names(visitor: Any, served: Any) 
     expect(dialog).to_have_count(0)
     page.get_by_role("button", name="Show train/loss large").press("Enter")
     expect(dialog.locator('[data-lines="12"]')).to_be_visible()
+    names = dialog.get_by_role("list", name="Lines")
+    expect(names.get_by_role("listitem")).to_have_count(12)
     check_looks(page, "a chart over the whole window")
+    marked = dialog.locator("canvas[style*='display: block']")
+    expect(marked).to_have_count(0)
+    names.get_by_role("button", name="sgd-11").hover()
+    expect(marked).to_have_count(1)  # the line of that name is drawn over the others
+    names.get_by_role("button", name="sgd-11").click()
+    expect(page.get_by_role("heading", name="sgd-11")).to_be_visible()
 
 
 def test_each_graphics_card_has_its_part(visitor: Any, serve: Callable[..., Any], tmp_path: Path) -> None:

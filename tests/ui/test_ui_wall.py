@@ -146,7 +146,10 @@ def test_one_chart_over_the_whole_window(visitor: Any, served: Any) -> None:
     dialog = page.get_by_role("dialog")
     expect(dialog.locator('[data-lines="12"]')).to_be_visible()
     box = still(dialog.locator("[data-lines]"))
-    assert box["width"] > 1350
+    names = still(dialog.get_by_role("list", name="Lines"))
+    assert box["width"] > 1200  # with the names of its lines beside it from one edge to the other
+    assert box["x"] < 40
+    assert names["x"] + names["width"] > 1400
     assert box["height"] > 700
     page.keyboard.press("ArrowLeft")
     expect(dialog.locator('[data-chart="epoch"]')).to_be_visible()

@@ -2,7 +2,7 @@
  * Which address shows which page. Each page is a file of its own that is loaded when it is first shown; but for a
  * project's, where nearly everybody comes to: it is there with the first file, and need not be waited for.
  */
-import { createRootRoute, createRoute, createRouter, Link, lazyRouteComponent } from "@tanstack/react-router";
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { ROOT } from "./api/client";
 import { ProjectPage } from "./pages/project/ProjectPage";
 import { Shell } from "./shell/Shell";
@@ -12,11 +12,9 @@ import { parseSearch, writeSearch } from "./state/search";
 const rootRoute = createRootRoute({
   component: Shell,
   notFoundComponent: () => (
-    <Trouble title="There is no such page" error="Look at the address, or begin with all projects.">
-      <Link to="/">All projects</Link>
-    </Trouble>
+    <Trouble whole title="There is no such page" error="Look at the address, or begin with all projects." />
   ),
-  errorComponent: ({ error }) => <Trouble error={error} />,
+  errorComponent: ({ error }) => <Trouble whole error={error} />,
 });
 
 const projects = createRoute({

@@ -20,6 +20,8 @@ export interface CardSettings extends Omit<Settings, "scaleX"> {
 interface Props {
   metric: string;
   title: string;
+  /** What it is called where the page has another one of this metric. */
+  label?: string;
   store: SeriesStore;
   runs: readonly Drawn[];
   settings: CardSettings;
@@ -50,7 +52,7 @@ export const ChartCard = memo(function ChartCard(props: Props) {
   );
   const ready = drawing.lines.length > 0;
   return (
-    <section className={styles.card} aria-label={metric} data-chart={metric}>
+    <section className={styles.card} aria-label={props.label ?? metric} data-chart={metric}>
       <header className={styles.head}>
         <h3 className={styles.title} title={metric}>
           {title}

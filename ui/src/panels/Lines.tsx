@@ -11,7 +11,8 @@ import { matching } from "../charts/sections";
 import { ownSettings, tileOf } from "../charts/Wall";
 import styles from "./Panel.module.css";
 import { type BodyProps, Nothing } from "./PanelCard";
-import { titleOf } from "./panel";
+import { type Panel, titleOf } from "./panel";
+import type { PanelScope } from "./scope";
 
 export const MOST_KEYS = 40;
 const DASHES: readonly (readonly number[])[] = [[], [6, 3], [2, 2.5], [9, 3, 2, 3]];
@@ -31,18 +32,21 @@ export function combined(runs: readonly Drawn[], keys: readonly string[], dark: 
   );
 }
 
+/** The metrics of such a panel. */
+export function keysOf(panel: Panel, { metrics }: Pick<PanelScope, "metrics">): string[] {
+  const fits = matching(panel.keys ?? "");
+  return metrics
+    .filter((metric) => metric.numeric && !metric.hidden && fits(metric.key))
+    .map((metric) => metric.key)
+    .slice(0, MOST_KEYS);
+}
+
 export function Lines({ panel, height, scope, saving }: BodyProps) {
   const { drawn, store, settings, view, onZoom, onOpen } = scope;
   const { ref, width } = useElementSize<HTMLDivElement>();
   const dark = useComputedColorScheme("light") === "dark";
   const x = view.x || "_step";
-  const keys = useMemo(() => {
-    const fits = matching(panel.keys ?? "");
-    return scope.metrics
-      .filter((metric) => metric.numeric && !metric.hidden && fits(metric.key))
-      .map((metric) => metric.key)
-      .slice(0, MOST_KEYS);
-  }, [scope.metrics, panel.keys]);
+  const keys = useMemo(() => keysOf(panel, scope), [panel, scope]);
   const tick = useTicks(store, keys);
   const own = useMemo(() => {
     const found = ownSettings(settings, view.own.get(tileOf(panel)), x);

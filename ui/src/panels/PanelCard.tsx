@@ -45,14 +45,16 @@ interface Props {
   menu: ReactNode;
   scope: PanelScope;
   onFull?: () => void;
+  /** What it is called where the page has it twice. */
+  label?: string;
 }
 
-export function PanelCard({ panel, height, menu, scope, onFull }: Props) {
+export function PanelCard({ panel, height, menu, scope, onFull, label }: Props) {
   const saving: Saving = useRef({});
   const title = titleOf(panel);
   const Body = BODIES[panel.kind];
   return (
-    <section className={card.card} aria-label={title} data-panel={panel.kind}>
+    <section className={card.card} aria-label={label ?? title} data-panel={panel.kind}>
       <header className={card.head}>
         <h3 className={card.title} title={title}>
           {title}

@@ -156,9 +156,9 @@ export const SHAPES: Readonly<Record<Kind, Shape>> = {
     single: true,
     fields: [{ name: "key", label: "Histograms", type: "media" }, TITLE],
   },
-  confusion: { title: "Confusion matrix", ...table("What was taken for what, from treering.confusion_matrix") },
-  roc: { title: "ROC curve", ...table("True over false positives, from treering.roc_curve") },
-  pr: { title: "Precision and recall", ...table("Precision over recall, from treering.pr_curve") },
+  confusion: { title: "Confusion matrix", ...table("What was taken for what, from treering.plot.confusion_matrix") },
+  roc: { title: "ROC curve", ...table("True over false positives, from treering.plot.roc_curve") },
+  pr: { title: "Precision and recall", ...table("Precision over recall, from treering.plot.pr_curve") },
   vega: {
     title: "Custom (Vega-Lite)",
     about: 'A Vega-Lite description over "runs" (a row for each run) or "series" (a row for each point)',

@@ -129,8 +129,8 @@ function NameCell(props: RunProps) {
         </span>
       )}
       {props.baseline?.id === run.id && (
-        <span className={styles.baseline} title="The others are compared with it">
-          baseline
+        <span className={styles.baseline} role="img" aria-label="baseline" title="The others are compared with it">
+          <Icon name="compare" size={13} />
         </span>
       )}
       {props.isOnTop && <Icon name="pin" size={12} className={styles.faint} />}

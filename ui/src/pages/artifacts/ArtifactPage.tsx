@@ -55,7 +55,7 @@ export function ArtifactPage() {
   useEffect(() => {
     document.title = `${name} · ${project} · treering`;
   }, [project, name]);
-  if (error && !data) return <Trouble error={error} />;
+  if (error && !data) return <Trouble whole error={error} />;
   return data?.versions.length ? <Page key={`${project}/${name}`} page={data} /> : null;
 }
 

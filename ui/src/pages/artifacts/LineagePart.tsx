@@ -1,13 +1,14 @@
 /** What led to a version and what came of it, as a picture whose boxes are links. */
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useLayoutEffect, useMemo, useRef } from "react";
+import { useCallback, useLayoutEffect, useMemo, useRef } from "react";
 import { get } from "../../api/client";
+import { useWidth } from "../../charts/useWidth";
 import { segment } from "../../shell/links";
 import { Trouble } from "../../shell/Trouble";
 import type { PartProps } from "./ArtifactPage";
 import styles from "./Artifacts.module.css";
-import { BOX, layout, type Placed } from "./layout";
+import { BOX, type Layout, layout, type Placed } from "./layout";
 import type { Graph } from "./types";
 
 const EDGE = 12;
@@ -31,18 +32,28 @@ export function LineagePart({ version }: PartProps) {
 }
 
 function Picture({ graph, id }: { graph: Graph; id: string }) {
-  const found = useMemo(() => layout(graph), [graph]);
   const box = useRef<HTMLElement>(null);
+  const [sized, room] = useWidth<HTMLElement>();
+  const ref = useCallback(
+    (element: HTMLElement | null) => {
+      box.current = element;
+      return sized(element);
+    },
+    [sized],
+  );
+  const found = useMemo(() => fitting(graph, room - 2 * EDGE), [graph, room]);
   const own = found.nodes.find((node) => node.id === id);
   useLayoutEffect(() => {
     const { current } = box;
-    if (current && own) current.scrollLeft = own.x + BOX.width / 2 - current.clientWidth / 2;
+    if (!current || !own) return;
+    current.scrollLeft = own.x + BOX.width / 2 - current.clientWidth / 2;
+    current.scrollTop = own.y + BOX.height / 2 - current.clientHeight / 2;
   }, [own]);
   const [width, height] = [found.width + 2 * EDGE, found.height + 2 * EDGE];
   const hidden = found.nodes.reduce((sum, node) => sum + node.hidden, 0);
   return (
     <>
-      <section ref={box} className={styles.lineage} tabIndex={0} aria-label="Lineage">
+      <section ref={ref} className={styles.lineage} tabIndex={0} aria-label="Lineage">
         <div className={styles.picture} style={{ width, height }}>
           <svg width={width} height={height} viewBox={`${-EDGE} ${-EDGE} ${width} ${height}`} aria-hidden="true">
             <defs>
@@ -72,6 +83,14 @@ function Picture({ graph, id }: { graph: Graph; id: string }) {
       <Words graph={graph} />
     </>
   );
+}
+
+/** Across the page where there is room for it; down where that leaves less of it outside. */
+function fitting(graph: Graph, room: number): Layout {
+  const across = layout(graph);
+  if (across.width <= room) return across;
+  const down = layout(graph, true);
+  return down.width < across.width ? down : across;
 }
 
 function Box({ node, own }: { node: Placed; own: boolean }) {

@@ -26,9 +26,9 @@ const GRAPH: Graph = {
   ],
 };
 
-it("goes from left to right, and nothing lies over anything", () => {
-  const found = layout(GRAPH);
-  const x = Object.fromEntries(found.nodes.map((one) => [one.id, one.x]));
+it.each([false, true])("goes from left to right, or down: %s; and nothing lies over anything", (down) => {
+  const found = layout(GRAPH, down);
+  const x = Object.fromEntries(found.nodes.map((one) => [one.id, down ? one.y : one.x]));
   expect([x.data, x.train, x.model, x.test, x.next]).toEqual([...Object.values(x)].sort((a, b) => a - b));
   for (const { source, target } of GRAPH.links) expect(x[source]).toBeLessThan(x[target] as number);
   for (const a of found.nodes) {
@@ -40,6 +40,7 @@ it("goes from left to right, and nothing lies over anything", () => {
     expect(a.y + BOX.height).toBeLessThanOrEqual(found.height);
   }
   expect(found.arrows.length).toBe(5);
+  expect(found.width > found.height).toBe(!down);
 });
 
 it("crosses as few arrows as it can", () => {

@@ -1,8 +1,10 @@
-/** Where the runs and versions of a lineage stand: what came before on the left, what came of it on the right. */
+/** Where the runs and versions of a lineage stand: what came before on the left or above, what came of it on the right or below. */
 import type { Graph, GraphNode } from "./types";
 
 export const BOX = { width: 176, height: 42 };
-const GAP = { x: 64, y: 14 };
+/** Between two steps, and between what is of the same step. */
+const GAP = { step: 64, beside: 14 };
+const GAP_DOWN = { step: 36, beside: 14 };
 
 export interface Placed extends GraphNode {
   x: number;
@@ -26,29 +28,36 @@ export interface Layout {
 /** How often the columns are put in order by what their boxes hang together with. */
 const ROUNDS = 6;
 
-export function layout(graph: Graph): Layout {
+/**
+ * Place them.
+ *
+ * @param down whether steps go down the page, where it is narrow, and not across it.
+ */
+export function layout(graph: Graph, down = false): Layout {
   const columns = columnsOf(graph);
   const near = neighbours(graph);
   for (let round = 0; round < ROUNDS; round++) {
     const order = round % 2 ? [...columns].reverse() : columns;
     for (const column of order) sortBy(column, near, places(columns));
   }
-  const tallest = Math.max(1, ...columns.map((column) => column.length));
-  const height = tallest * (BOX.height + GAP.y) - GAP.y;
+  const gap = down ? GAP_DOWN : GAP;
+  const [along, beside] = down ? [BOX.height, BOX.width] : [BOX.width, BOX.height];
+  const reach = (count: number) => count * (beside + gap.beside) - gap.beside;
+  const widest = reach(Math.max(1, ...columns.map((column) => column.length)));
   const nodes = columns.flatMap((column, at) => {
-    const top = (height - (column.length * (BOX.height + GAP.y) - GAP.y)) / 2;
-    return column.map((node, row) => ({
-      ...node,
-      x: at * (BOX.width + GAP.x),
-      y: top + row * (BOX.height + GAP.y),
-    }));
+    const begin = (widest - reach(column.length)) / 2;
+    return column.map((node, row) => {
+      const [step, place] = [at * (along + gap.step), begin + row * (beside + gap.beside)];
+      return { ...node, ...(down ? { x: place, y: step } : { x: step, y: place }) };
+    });
   });
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const arrows = graph.links.flatMap((link) => {
     const [from, to] = [byId.get(link.source), byId.get(link.target)];
-    return from && to ? [{ ...link, path: curve(from, to) }] : [];
+    return from && to ? [{ ...link, path: (down ? drop : curve)(from, to) }] : [];
   });
-  return { nodes, arrows, width: columns.length * (BOX.width + GAP.x) - GAP.x, height };
+  const length = columns.length * (along + gap.step) - gap.step;
+  return { nodes, arrows, ...(down ? { width: widest, height: length } : { width: length, height: widest }) };
 }
 
 /** One column for each depth that there is, the earliest first; an arrow never leads back. */
@@ -99,4 +108,12 @@ function curve(from: Placed, to: Placed): string {
   const [x2, y2] = [to.x, to.y + BOX.height / 2];
   const bend = Math.max(24, (x2 - x1) / 2);
   return `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
+}
+
+/** From the bottom of one to the top of another. */
+function drop(from: Placed, to: Placed): string {
+  const [x1, y1] = [from.x + BOX.width / 2, from.y + BOX.height];
+  const [x2, y2] = [to.x + BOX.width / 2, to.y];
+  const bend = Math.max(14, (y2 - y1) / 2);
+  return `M${x1} ${y1}C${x1} ${y1 + bend} ${x2} ${y2 - bend} ${x2} ${y2}`;
 }

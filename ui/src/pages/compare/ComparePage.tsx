@@ -44,7 +44,7 @@ export function ComparePage() {
     document.title = `Compare · ${project} · treering`;
   }, [project]);
   const compared = useCompared(ids);
-  if (!compared.runs.length && compared.error) return <Trouble error={compared.error} />;
+  if (!compared.runs.length && compared.error) return <Trouble whole error={compared.error} />;
   if (compared.loading && !compared.runs.length) return null;
   if (compared.runs.length < 2) return <Choose project={project} />;
   return <Page project={project} compared={compared} />;

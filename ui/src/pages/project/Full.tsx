@@ -1,7 +1,10 @@
 /** One chart over the whole window, or the whole screen. */
-import { ActionIcon, Modal, Tooltip } from "@mantine/core";
+import { ActionIcon, Modal, Tooltip, useComputedColorScheme } from "@mantine/core";
 import { useFullscreenDocument, useViewportSize } from "@mantine/hooks";
 import { type CardSettings, ChartCard } from "../../charts/ChartCard";
+import { Legend } from "../../charts/Legend";
+import type { Drawn } from "../../charts/lines";
+import { combined, keysOf } from "../../panels/Lines";
 import { PanelCard } from "../../panels/PanelCard";
 import type { Panel } from "../../panels/panel";
 import { titleOf } from "../../panels/panel";
@@ -19,10 +22,13 @@ interface Props {
   onShow: (name: string | null) => void;
 }
 
-const AROUND_PX = 118;
+const AROUND_PX = 132;
+/** Windows that are no wider have the names of lines below the chart, and not beside it. */
+const NARROW_PX = 700;
+const LEGEND_PX = 132;
 
 export function Full({ name, panel, settings, scope, order, onShow }: Props) {
-  const { height } = useViewportSize();
+  const { height, width } = useViewportSize();
   const { fullscreen, toggle } = useFullscreenDocument();
   const at = order.indexOf(name);
   const close = () => {
@@ -34,6 +40,9 @@ export function Full({ name, panel, settings, scope, order, onShow }: Props) {
     if (at >= 0 && next !== undefined) onShow(next);
   };
   const tall = Math.max(200, (height || window.innerHeight) - AROUND_PX);
+  const lines = useLines(panel, scope);
+  const isNarrow = (width || window.innerWidth) <= NARROW_PX;
+  const chartHeight = isNarrow && lines.length > 1 ? tall - LEGEND_PX : tall;
   const title = panel ? titleOf(panel) : name;
   return (
     <Modal
@@ -92,20 +101,31 @@ export function Full({ name, panel, settings, scope, order, onShow }: Props) {
           </ActionIcon>
         </Tooltip>
       </div>
-      {panel ? (
-        <PanelCard panel={panel} height={tall} menu={null} scope={scope} />
-      ) : (
-        <ChartCard
-          metric={name}
-          title={name}
-          store={scope.store}
-          runs={scope.drawn}
-          settings={settings}
-          onZoom={scope.onZoom}
-          onOpen={scope.onOpen}
-          height={tall}
-        />
-      )}
+      <div className={styles.fullBody}>
+        {panel ? (
+          <PanelCard panel={panel} height={chartHeight} menu={null} scope={scope} label={`${title}, large`} />
+        ) : (
+          <ChartCard
+            metric={name}
+            title={name}
+            label={`${name}, large`}
+            store={scope.store}
+            runs={scope.drawn}
+            settings={settings}
+            onZoom={scope.onZoom}
+            onOpen={scope.onOpen}
+            height={chartHeight}
+          />
+        )}
+        {lines.length > 1 && <Legend runs={lines} onOpen={(id) => scope.onOpen(id.split("\n")[0] ?? id)} />}
+      </div>
     </Modal>
   );
+}
+
+/** The lines that have names: of other panels none has. */
+function useLines(panel: Panel | undefined, scope: PanelScope): readonly Drawn[] {
+  const dark = useComputedColorScheme("light") === "dark";
+  if (!panel) return scope.drawn;
+  return panel.kind === "lines" ? combined(scope.drawn, keysOf(panel, scope), dark) : [];
 }

@@ -56,7 +56,7 @@ function Runs({ project }: { project: string }) {
   useOpen();
   useHotkeys([["/", () => focusFilter()]]);
   const unreadable = error instanceof ApiError && error.status === 400 && view.filter ? error.message : null;
-  if (error && !unreadable && !runs.first.length) return <Trouble error={error} />;
+  if (error && !unreadable && !runs.first.length) return <Trouble whole error={error} />;
   const isNarrowed = view.filter || view.find || view.states.size;
   if (!runs.isLoading && !runs.total && !isNarrowed && !error) return <FirstSteps project={project} />;
   const table = (
@@ -74,8 +74,7 @@ function Runs({ project }: { project: string }) {
     />
   );
   const charts = <ChartsPane project={project} drawn={drawn} total={runs.total} view={view} setView={setView} />;
-  const Sides = narrow ? OneSide : BothSides;
-  return <Sides project={project} total={runs.total} table={table} charts={charts} view={view} setView={setView} />;
+  return <Sides {...{ project, total: runs.total, table, charts, view, setView, narrow }} />;
 }
 
 const STEP = 40;
@@ -134,37 +133,35 @@ interface SidesProps {
   charts: ReactNode;
   view: View;
   setView: SetView;
+  narrow: boolean;
 }
 
-function OneSide({ project, total, table, charts, view, setView }: SidesProps) {
-  return (
-    <div className={styles.narrow}>
-      <VisuallyHidden component="h1">{project}</VisuallyHidden>
-      <SegmentedControl
-        size="xs"
-        fullWidth
-        className={styles.sides ?? ""}
-        aria-label="What to show"
-        data={[
-          { label: `Runs (${total.toLocaleString("en")})`, value: "runs" },
-          { label: "Charts", value: "charts" },
-        ]}
-        value={view.side}
-        onChange={(side) => setView({ side: side === "runs" ? "runs" : "charts" })}
-      />
-      {view.side === "runs" ? table : charts}
-    </div>
-  );
-}
-
-function BothSides({ project, table, charts }: SidesProps) {
+/** Both sides, or one of them where there is no room for two: in the same places, so that none begins anew when a window gets another size. */
+function Sides({ project, total, table, charts, view, setView, narrow }: SidesProps) {
   const [split, setSplit] = useSplit();
   return (
-    <div className={styles.page} style={{ gridTemplateColumns: `${split}px 6px minmax(0, 1fr)` }}>
+    <div
+      className={narrow ? styles.narrow : styles.page}
+      style={narrow ? undefined : { gridTemplateColumns: `${split}px 6px minmax(0, 1fr)` }}
+    >
       <VisuallyHidden component="h1">{project}</VisuallyHidden>
-      {table}
-      <Splitter value={split} onChange={setSplit} />
-      {charts}
+      {narrow && (
+        <SegmentedControl
+          size="xs"
+          fullWidth
+          className={styles.sides ?? ""}
+          aria-label="What to show"
+          data={[
+            { label: `Runs (${total.toLocaleString("en")})`, value: "runs" },
+            { label: "Charts", value: "charts" },
+          ]}
+          value={view.side}
+          onChange={(side) => setView({ side: side === "runs" ? "runs" : "charts" })}
+        />
+      )}
+      {(!narrow || view.side === "runs") && table}
+      {!narrow && <Splitter value={split} onChange={setSplit} />}
+      {(!narrow || view.side === "charts") && charts}
     </div>
   );
 }

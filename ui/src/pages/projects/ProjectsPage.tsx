@@ -17,7 +17,7 @@ export function ProjectsPage() {
     queryFn: ({ signal }) => get<Project[]>("/projects", {}, signal),
     refetchInterval: 5000,
   });
-  if (error) return <Trouble error={error} />;
+  if (error) return <Trouble whole error={error} />;
   if (!data) return null;
   if (data.length === 0) return <FirstSteps />;
   return (

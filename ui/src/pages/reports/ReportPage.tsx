@@ -29,7 +29,7 @@ export function ReportPage() {
   useEffect(() => {
     if (title) document.title = `${title} · treering`;
   }, [title]);
-  if (error && !report) return <Trouble error={error} />;
+  if (error && !report) return <Trouble whole error={error} />;
   if (!report) return null;
   return (
     <LiveReport project={report.project}>

@@ -1,12 +1,14 @@
 /** One run: what became of it, and everything that it recorded. */
 import { useParams } from "@tanstack/react-router";
 import { lazy, useEffect } from "react";
+import { ApiError } from "../../api/client";
 import type { RunDetail } from "../../api/types";
 import { ago, duration, exact } from "../../format/time";
 import { nameOf } from "../../shell/links";
 import { PartTabs } from "../../shell/PartTabs";
 import { Trouble } from "../../shell/Trouble";
 import { useSearchState } from "../../state/search";
+import { NoRun } from "./NoRun";
 import { OverviewTab } from "./overview/OverviewTab";
 import { StateBadge } from "./parts";
 import styles from "./RunPage.module.css";
@@ -36,7 +38,9 @@ export function RunPage() {
     const crumb = document.getElementById("crumb-run");
     if (crumb) crumb.textContent = run.name;
   }, [run]);
-  if (error && !run) return <Trouble error={error} />;
+  if (error instanceof ApiError && error.status === 404 && !run)
+    return <NoRun key={id} id={id} project={nameOf(params.project ?? "")} error={error} />;
+  if (error && !run) return <Trouble whole error={error} />;
   return run ? <Page key={id} run={run} /> : null;
 }
 

@@ -24,7 +24,7 @@ export function SweepPage() {
     if (crumb) crumb.textContent = sweep.name;
   }, [sweep]);
   const trouble = (!sweep && error) || (!found && failed);
-  if (trouble) return <Trouble error={trouble} />;
+  if (trouble) return <Trouble whole error={trouble} />;
   if (!sweep || !found) return null;
   return (
     <div className={styles.page}>
