@@ -25,7 +25,7 @@ def pair(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tupl
     builder = StoreBuilder(folder)
     for number, (commit, line) in enumerate((("a" * 40, "x"), ("b" * 40, "y"))):
         patch = PATCH.format("model.py", line) + (PATCH.format("data.py", "z") if number else "")
-        builder.run(
+        run = builder.run(
             f"code{number}",
             project="code",
             name=f"code-{number}",
@@ -39,6 +39,8 @@ def pair(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tupl
                 },
             },
         )
+        if number:
+            run.attempt(from_step=7)
     for number in (0, 1):
         texts = dict.fromkeys(HOSTILE, HOSTILE[number])
         evil = builder.run(f"evil{number}", project=XSS, name=HOSTILE[number], config=texts, summary={XSS: number})
@@ -140,6 +142,25 @@ def test_code_and_machines_line_by_line(visitor: Any, pair: tuple[Served, list[s
     has_row(page, "Packages", "numpy", ["2.0", "2.1"])
     has_row(page, "Environment", "git commit", ["a" * 40, "b" * 40])
     expect(page.locator('[data-part="Packages"]')).not_to_contain_text("torch")
+
+
+def test_a_run_shows_its_code_machine_and_attempts(visitor: Any, pair: tuple[Served, list[str]]) -> None:
+    served, _ = pair
+    page = visitor.visit(served, "/code/runs/code1")
+    expect(page.get_by_role("region", name="Code")).to_contain_text(f"git checkout {'b' * 40}")
+    machine = page.get_by_role("region", name="Environment")
+    expect(machine).to_contain_text("bach")
+    machine.get_by_text("2 packages").click()
+    expect(machine).to_contain_text("numpy")
+    attempts = page.get_by_role("region", name="Attempts")
+    expect(attempts.get_by_role("listitem")).to_have_count(2)
+    expect(attempts).to_contain_text("attempt 2 replaced what came after step 7")
+    page.get_by_role("tab", name="Code").click()
+    file = page.get_by_role("region", name="data.py", exact=True)
+    expect(file.locator('[data-kind="del"]')).to_contain_text("old")
+    expect(file.locator('[data-kind="add"]')).to_contain_text("z")
+    page.get_by_text("Source", exact=True).click()
+    expect(page.get_by_role("region", name="train.py")).to_contain_text("torch.nn.Linear(2, 2)")
 
 
 def test_hostile_runs_and_addresses(visitor: Any, pair: tuple[Served, list[str]]) -> None:

@@ -163,6 +163,9 @@ def test_a_filter_is_completed_and_explained(visitor: Any, served: Any) -> None:
     assert all(name.startswith("sgd") for name in names(page, 6))
     visitor.expected.append("400 (Bad Request)")
     box.fill("config.lr <")
+    expect(page.get_by_text("the end")).to_be_in_viewport()  # below what would complete it, not behind
+    box.press("Escape")
+    expect(page.get_by_role("option")).to_have_count(0)
     expect(page.get_by_text("the end")).to_be_visible()
     assert len(names(page, 6)) == 6  # what was good before stays
     box.fill("config.lr < 0")
@@ -228,6 +231,32 @@ def test_the_address_says_how_curves_are_drawn(visitor: Any, served: Any) -> Non
     expect(chart(page, "train/loss")).to_contain_text("loss")
     page = visitor.visit(served, "/spike?clip=1")
     expect(chart(page, "loss")).to_contain_text("1 clipped")
+
+
+def test_the_axis_is_chosen_and_says_what_it_is(visitor: Any, served: Any) -> None:
+    page = visitor.visit(served, "/spike")
+    for named, kept, read in (
+        ("Wall time", "_time", "2026"),
+        ("Relative time", "_runtime", "3 m 39 s"),
+        ("Step", "_step", "loss · 50"),
+    ):
+        page.get_by_role("combobox", name="X axis").click()
+        page.get_by_role("option", name=named, exact=True).click()
+        page.wait_for_url(f"**x={kept}**")
+        lines(page, "loss", 1)
+        over = chart(page, "loss").locator(".u-over")
+        area = still(over)
+        page.mouse.move(area["x"] + area["width"] / 2, area["y"] + area["height"] / 2)
+        expect(page.get_by_role("status").filter(has_text="loss")).to_contain_text(read)
+        page.mouse.move(0, 0)
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_label("Logarithmic x axis").check()
+    page.wait_for_url("**logx=1**")
+    page.keyboard.press("Escape")
+    area = still(over)
+    page.mouse.move(area["x"] + area["width"] / 2, area["y"] + area["height"] / 2)
+    tip = page.get_by_role("status").filter(has_text="loss")
+    expect(tip).to_contain_text(re.compile(r"loss · (\d{3}|\d,\d{3})l"))  # the middle as powers go, not 50,000
 
 
 def test_a_metric_is_the_x_axis(visitor: Any, served: Any) -> None:

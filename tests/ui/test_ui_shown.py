@@ -49,7 +49,7 @@ def test_a_chart_says_how_many_points_it_stands_for(visitor: Any, served: Any) -
 
 
 def test_what_was_smoothed_stays_behind_its_line(visitor: Any, served: Any) -> None:
-    for kind in ("ema", "median"):
+    for kind in ("ema", "gauss", "mean", "median"):
         page = visitor.visit(served, f"/spike?smooth={kind}:60")
         canvas = drawn(page, "loss", 1).locator("canvas").first
         assert canvas.evaluate(PALE) > 10, kind  # the spike, far above the smoothed line

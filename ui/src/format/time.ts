@@ -2,6 +2,7 @@
 
 /** Seconds as 850 ms, 12 s, 3 m 20 s, 2 h 5 m, 3 d 4 h. */
 export function duration(seconds: number): string {
+  if (seconds < 0) return `−${duration(-seconds)}`; // what was logged before its run began: clocks differ
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1).replace(/\.0$/, "") : Math.round(seconds)} s`;
   const parts: [number, string][] = [

@@ -82,7 +82,9 @@ it("an axis that spans powers is logarithmic", () => {
     VALUES,
     COLOURS,
   );
-  expect((drawn.parallelAxis as { type: string }[]).map(({ type }) => type)).toEqual(["log", "category", "value"]);
+  const axes = drawn.parallelAxis as { type: string; nameLocation: string }[];
+  expect(axes.map(({ type }) => type)).toEqual(["log", "category", "value"]);
+  expect(axes.map(({ nameLocation }) => nameLocation)).toEqual(["end", "start", "end"]); // no name over another
 });
 
 it("reads matrices and curves, W&B's too", () => {

@@ -330,11 +330,10 @@ export function parallel(panel: Panel, values: Values, colours: Colours): EChart
       left: 46,
       right: numbers.length ? 96 : 60,
       top: 34,
-      bottom: 18,
+      bottom: 34,
       parallelAxisDefault: {
-        nameLocation: "end",
         nameGap: 14,
-        nameTruncate: { maxWidth: 110 },
+        nameTruncate: { maxWidth: columns.length > 7 ? 60 : columns.length > 5 ? 84 : 110 },
         nameTextStyle: { color: colours.text, fontSize: 11 },
         axisLine: { lineStyle: { color: colours.dim } },
         // Over the lines, and readable there.
@@ -371,10 +370,11 @@ export function parallel(panel: Panel, values: Values, colours: Colours): EChart
 }
 
 function parallelAxis(of: Column, dim: number): object {
+  // In turns above and below: beside each other long names would lie over each other.
+  const named = { dim, name: of.title, nameLocation: dim % 2 ? "start" : "end" };
   if (of.kind !== "number") {
     return {
-      dim,
-      name: of.title,
+      ...named,
       type: of.kind,
       ...(of.kind === "category" ? { data: [...new Set(of.data.filter((one) => one !== null))].sort() } : {}),
     };
@@ -383,8 +383,7 @@ function parallelAxis(of: Column, dim: number): object {
   const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
   const log = low > 0 && high / low >= LOG_SPAN;
   return {
-    dim,
-    name: of.title,
+    ...named,
     type: log ? "log" : "value",
     scale: true,
     axisLabel: { formatter: (value: number) => short(value, 3) },

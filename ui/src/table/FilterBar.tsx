@@ -23,6 +23,7 @@ export function FilterBar({ value, onChange, columns, tags, error }: Props) {
   const input = useRef<HTMLInputElement>(null);
   const box = useCombobox({ onDropdownClose: () => box.resetSelectedOption() });
   const offers = complete(text, at, columns, tags);
+  const isListed = box.dropdownOpened && offers.items.length > 0;
   const write = (next: string, caret: number) => {
     type(next);
     setAt(caret);
@@ -59,7 +60,8 @@ export function FilterBar({ value, onChange, columns, tags, error }: Props) {
             ) : null
           }
           value={text}
-          error={error ?? undefined}
+          // The list of what fits lies over what stands below the field, and says it then.
+          error={isListed ? error !== null : (error ?? undefined)}
           spellCheck={false}
           autoComplete="off"
           onChange={(event) => {
@@ -86,6 +88,7 @@ export function FilterBar({ value, onChange, columns, tags, error }: Props) {
             </Combobox.Option>
           ))}
         </Combobox.Options>
+        {error !== null && <Combobox.Footer className={styles.error ?? ""}>{error}</Combobox.Footer>}
       </Combobox.Dropdown>
     </Combobox>
   );
