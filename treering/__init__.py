@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from treering.artifacts import Artifact
     from treering.checkpoints import load_checkpoint
     from treering.convention import AlertLevel, termerror, termlog, termwarn
-    from treering.media import Audio, Histogram, Html, Image, Table, Text, Video
+    from treering.media import Audio, Chart, Histogram, Html, Image, Table, Text, Video
     from treering.online.credentials import login
     from treering.settings import Settings
     from treering.sweeps import agent, sweep
@@ -55,6 +55,7 @@ __all__ = [
     "Api",
     "Artifact",
     "Audio",
+    "Chart",
     "Histogram",
     "Html",
     "Image",
@@ -98,6 +99,7 @@ _LAZY = {
     "Api": "treering.api",
     "Artifact": "treering.artifacts",
     "Audio": "treering.media",
+    "Chart": "treering.media",
     "Histogram": "treering.media",
     "Html": "treering.media",
     "Image": "treering.media",

@@ -1,15 +1,17 @@
-"""Tables that the dashboard draws: confusion matrices, ROC, precision over recall.
+"""Tables that the dashboard draws (confusion matrices, ROC, precision over recall), and charts of a table's columns.
 
     run.log({"val/confusion": treering.plot.confusion_matrix(y_true=labels, preds=predicted, class_names=names)})
     run.log({"val/roc": treering.plot.roc_curve(labels, probabilities, names)})
 
-Each returns a `Table`, so the numbers stay readable wherever tables are. The arguments are named as W&B names them.
+The first three return a `Table`, so the numbers stay readable wherever tables are; the others a `Chart`. The arguments
+are named as W&B names them.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from treering._charts import bar, histogram, line, line_series, scatter
 from treering.errors import UsageError
 from treering.media import Table
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     Numbers = npt.NDArray[np.float64]
     Labels = npt.NDArray[np.int64]
 
-__all__ = ["confusion_matrix", "pr_curve", "roc_curve"]
+__all__ = ["bar", "confusion_matrix", "histogram", "line", "line_series", "pr_curve", "roc_curve", "scatter"]
 
 _MOST_CLASSES = 1000
 _MOST_CORNERS = 2000

@@ -43,7 +43,10 @@ def studio(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
         for step in range(2):
             heard = treering.Audio(tone * step, 8000, caption="a tone")
             samples = treering.Table(columns=["word", "sound"], data=[["a", heard]])
-            run.log({"heard": heard, "samples": samples})
+            drawn = treering.plot.bar(treering.Table(columns=["what", "n"], data=[["a", 3], ["b", step]]), "what", "n")
+            run.log(
+                {"heard": heard, "samples": samples, "drawn": drawn, "wrong": treering.Chart({"mark": "no such mark"})}
+            )
     with treering.init(dir=folder, project="studio", id="pages") as run:
         run.log({"page": treering.Html(HOSTILE, caption="a report")})
     with serving(folder) as served:
@@ -59,6 +62,18 @@ def test_a_sound_can_be_played(visitor: Any, studio: Served) -> None:
     )
     assert sound.evaluate(known) == pytest.approx(0.5, abs=0.01)
     expect(page.get_by_role("region", name="samples").locator("td audio")).to_have_count(1)
+
+
+def test_a_chart_is_drawn_or_says_why_not(visitor: Any, studio: Served) -> None:
+    page = visitor.visit(studio, "/studio/runs/sounds?tab=media")
+    page.get_by_role("region", name="drawn").scroll_into_view_if_needed()
+    drawn = page.get_by_role("region", name="drawn").locator("[data-vega=drawn]")
+    expect(drawn).to_have_attribute("aria-label", "drawn")
+    expect(drawn.locator("canvas")).to_be_visible()
+    inked = "one => new Set(one.getContext('2d').getImageData(0, 0, one.width, one.height).data).size"
+    assert drawn.locator("canvas").evaluate(inked) > 10
+    page.get_by_role("region", name="wrong").scroll_into_view_if_needed()
+    expect(page.get_by_role("region", name="wrong")).to_contain_text("Vega-Lite cannot read this description")
 
 
 def test_a_page_shows_itself_and_can_do_nothing_else(visitor: Any, studio: Served) -> None:

@@ -1,4 +1,4 @@
-"""What `log` takes beside numbers and text: sound, histograms, pages, pictures, tables, long text, videos.
+"""What `log` takes beside numbers and text: sound, charts, histograms, pages, pictures, tables, long text, videos.
 
 Each is made from what a training has at hand (arrays, tensors, pictures, data frames) and copies it at once, so that
 the training may go on changing its own. Making one imports NumPy or Pillow when it has to, never a framework.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from treering.media._audio import Audio
 from treering.media._base import Blobs, Media, Payload
+from treering.media._chart import Chart
 from treering.media._histogram import Histogram
 from treering.media._html import Html
 from treering.media._image import Image
@@ -20,6 +21,7 @@ __all__ = [
     "KINDS",
     "Audio",
     "Blobs",
+    "Chart",
     "Histogram",
     "Html",
     "Image",

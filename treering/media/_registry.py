@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from treering.errors import CorruptData
 from treering.media._audio import Audio
 from treering.media._base import Blobs, Media, Payload
+from treering.media._chart import Chart, is_altair
 from treering.media._histogram import Histogram
 from treering.media._html import Html
 from treering.media._image import Image, is_picture
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "digests", "load", "load_all", "store", "wrap"]
 
 #: Every class of media under its name in the store.
-KINDS: dict[str, type[Media]] = {cls.kind: cls for cls in (Audio, Histogram, Html, Image, Table, Text, Video)}
+KINDS: dict[str, type[Media]] = {cls.kind: cls for cls in (Audio, Chart, Histogram, Html, Image, Table, Text, Video)}
 
 
 def _class(kind: str) -> type[Media]:
@@ -69,7 +70,8 @@ def digests(reference: object) -> Iterator[str]:
 def wrap(value: object) -> Media | None:
     """Return the medium that a bare value stands for, or None.
 
-    Pictures of Pillow, figures, axes and `pyplot` of matplotlib become an `Image`, data frames a `Table`.
+    Pictures of Pillow, figures, axes and `pyplot` of matplotlib become an `Image`, data frames a `Table`,
+    charts of Altair a `Chart`.
     """
     if isinstance(value, Media):
         return value
@@ -77,4 +79,4 @@ def wrap(value: object) -> Media | None:
         return Image(value)
     if is_frame(value):
         return Table(dataframe=value)
-    return None
+    return Chart(value) if is_altair(value) else None

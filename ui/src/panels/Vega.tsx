@@ -8,6 +8,7 @@ import { expressionInterpreter } from "vega-interpreter";
 import { compile, type TopLevelSpec } from "vega-lite";
 import { readSeries } from "../api/series";
 import { table } from "../charts/export";
+import { look } from "../charts/palette";
 import { matching } from "../charts/sections";
 import styles from "./Panel.module.css";
 import { type BodyProps, Nothing } from "./PanelCard";
@@ -102,12 +103,11 @@ interface DrawingProps {
   saving: BodyProps["saving"];
 }
 
-function Drawing({ text, tables, height, label, saving }: DrawingProps) {
+export function Drawing({ text, tables, height, label, saving }: DrawingProps) {
   const { ref, width } = useElementSize<HTMLDivElement>();
   const host = useRef<HTMLDivElement>(null);
   const dark = useComputedColorScheme("light") === "dark";
   const [wrong, setWrong] = useState<string | null>(null);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the page's colours are read anew when its scheme changes
   useEffect(() => {
     if (!host.current || width < 60) return;
     let view: View | null = null;
@@ -117,7 +117,7 @@ function Drawing({ text, tables, height, label, saving }: DrawingProps) {
     };
     setWrong(null);
     try {
-      view = viewOf(text, tables, { width, height, style: getComputedStyle(host.current) }, fail);
+      view = viewOf(text, tables, { width, height, style: getComputedStyle(host.current), dark, label }, fail);
       view.initialize(host.current).runAsync().catch(fail);
       const made = view;
       saving.current.png = () => made.toImageURL("png", 2);
@@ -128,7 +128,7 @@ function Drawing({ text, tables, height, label, saving }: DrawingProps) {
       ended = true;
       view?.finalize();
     };
-  }, [text, tables, width, height, dark, saving]);
+  }, [text, tables, width, height, dark, label, saving]);
   return (
     <div ref={ref} className={styles.vega}>
       {wrong !== null && <Nothing>{wrong}</Nothing>}
@@ -147,6 +147,9 @@ interface Room {
   width: number;
   height: number;
   style: CSSStyleDeclaration;
+  dark: boolean;
+  /** What the chart is called where the description does not say. */
+  label: string;
 }
 
 function viewOf(text: string, tables: Tables, room: Room, fail: (error: unknown) => void): View {
@@ -154,6 +157,7 @@ function viewOf(text: string, tables: Tables, room: Room, fail: (error: unknown)
   const plain = !["facet", "hconcat", "vconcat", "concat", "repeat"].some((word) => word in given);
   const spec = {
     background: "transparent",
+    description: room.label,
     ...(plain ? { width: "container", height: "container", autosize: { type: "fit", contains: "padding" } } : {}),
     ...given,
   } as Record<string, unknown>;
@@ -161,7 +165,7 @@ function viewOf(text: string, tables: Tables, room: Room, fail: (error: unknown)
   if (spec.width === "container") spec.width = room.width - 12;
   if (spec.height === "container") spec.height = room.height - 8;
   const logger = listening(fail);
-  const compiled = compiledOf(spec, logger, room.style);
+  const compiled = compiledOf(spec, logger, room);
   const names = new Set((compiled.data ?? []).map(({ name }) => name));
   const view = new View(parse(compiled, undefined, { ast: true }), {
     renderer: "canvas",
@@ -174,9 +178,9 @@ function viewOf(text: string, tables: Tables, room: Room, fail: (error: unknown)
   return view;
 }
 
-function compiledOf(spec: Record<string, unknown>, logger: LoggerInterface, style: CSSStyleDeclaration) {
+function compiledOf(spec: Record<string, unknown>, logger: LoggerInterface, room: Room) {
   try {
-    return compile(spec as unknown as TopLevelSpec, { logger, config: themed(style) as never }).spec;
+    return compile(spec as unknown as TopLevelSpec, { logger, config: themed(room) as never }).spec;
   } catch (error) {
     // Vega-Lite stumbles over what it does not know; its own words are about its insides.
     throw new Error(
@@ -185,7 +189,9 @@ function compiledOf(spec: Record<string, unknown>, logger: LoggerInterface, styl
   }
 }
 
-function themed(style: CSSStyleDeclaration): Config {
+const COLOURS = 8;
+
+function themed({ style, dark }: Room): Config {
   const of = (name: string) => style.getPropertyValue(name).trim() || "#888888";
   const words = { labelColor: of("--dim"), titleColor: of("--text") };
   return {
@@ -195,6 +201,7 @@ function themed(style: CSSStyleDeclaration): Config {
     header: words,
     title: { color: of("--text") },
     view: { stroke: "transparent" },
+    range: { category: Array.from({ length: COLOURS }, (_, at) => look(at, dark).colour) },
     mark: { color: of("--accent") },
     text: { color: of("--text"), fill: of("--text") },
   } as Config;

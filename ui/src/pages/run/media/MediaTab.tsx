@@ -17,6 +17,9 @@ import styles from "./Media.module.css";
 import { Medium } from "./Medium";
 import { media } from "./values";
 
+// Several of these stand one below the other.
+const BROAD = new Set(["audio", "chart", "html"]);
+
 interface Row {
   row: number;
   x: Value;
@@ -94,7 +97,7 @@ function Steps({ run, metric, onWide }: { run: string; metric: MetricRow; onWide
   const row = data?.rows[Math.min(at - start, data.rows.length - 1)];
   const found = media(row?.value);
   const isTable = found.some((one) => one.kind === "table");
-  const isBroad = found.some((one) => one.kind === "audio" || one.kind === "html");
+  const isBroad = found.some((one) => BROAD.has(one.kind));
   useEffect(() => {
     if (isTable) onWide();
   }, [isTable, onWide]);

@@ -1,11 +1,14 @@
 /** One medium, shown as what it is; text of users stays text. */
 import { Modal, UnstyledButton } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { lazy, Suspense, useRef, useState } from "react";
 import { ask } from "../../../api/client";
 import styles from "./Media.module.css";
 import { TableView } from "./TableView";
 import { type Medium as Found, shownAs, source } from "./values";
+
+// Vega is large, and most runs have no charts of their own.
+const Drawing = lazy(async () => ({ default: (await import("../../../panels/Vega")).Drawing }));
 
 interface Props {
   run: string;
@@ -18,6 +21,7 @@ interface Props {
 export function Medium({ run, name, row, item, medium }: Props) {
   if (medium.kind === "table") return <TableView run={run} name={name} row={row} item={item} />;
   if (medium.kind === "text") return <LongText run={run} medium={medium} />;
+  if (medium.kind === "chart") return <OwnChart run={run} name={name} medium={medium} />;
   if (medium.kind === "html") return <Page run={run} name={name} medium={medium} />;
   return <Pixels run={run} name={name} medium={medium} />;
 }
@@ -112,14 +116,41 @@ function Page({ run, name, medium }: Pick<Props, "run" | "name" | "medium">) {
 
 const MOST_LETTERS = 200_000;
 
-function LongText({ run, medium }: { run: string; medium: Found }) {
+/** The text of a medium, from the value itself or from the server. */
+function useText(run: string, medium: Found) {
   const address = source(run, medium);
-  const { data, error } = useQuery({
+  return useQuery({
     queryKey: ["text", address],
     queryFn: async ({ signal }) => (await ask(address ?? "", { signal })).text(),
     enabled: address !== null,
     staleTime: Number.POSITIVE_INFINITY,
   });
+}
+
+const NO_TABLES = { runs: [], series: [] };
+const CHART_HEIGHT = 300;
+
+function OwnChart({ run, name, medium }: Pick<Props, "run" | "name" | "medium">) {
+  const saving = useRef({});
+  const { data, error } = useText(run, medium);
+  const words = medium.caption ?? name;
+  if (error) return <p className={styles.error}>{error.message}</p>;
+  return (
+    <figure className={styles.figure}>
+      <div className={styles.chart} style={{ height: CHART_HEIGHT }}>
+        <Suspense>
+          {data !== undefined && (
+            <Drawing text={data} tables={NO_TABLES} height={CHART_HEIGHT} label={words} saving={saving} />
+          )}
+        </Suspense>
+      </div>
+      {medium.caption && <figcaption title={medium.caption}>{medium.caption}</figcaption>}
+    </figure>
+  );
+}
+
+function LongText({ run, medium }: { run: string; medium: Found }) {
+  const { data, error } = useText(run, medium);
   const text = typeof medium.fields.text === "string" ? medium.fields.text : data;
   if (error) return <p className={styles.error}>{error.message}</p>;
   return (
