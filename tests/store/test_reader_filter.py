@@ -14,7 +14,7 @@ from store_builder import START_US, StoreBuilder
 from treering.errors import UsageError
 from treering.store.database import Database
 from treering.store.read_filter import parse_filter, parse_order
-from treering.store.read_query import RunQuery
+from treering.store.read_query import Page, RunQuery
 
 RUNS: dict[str, dict[str, Any]] = {
     "a1": {
@@ -53,7 +53,7 @@ def database(builder: StoreBuilder) -> Database:
 
 def ask(database: Database, filters: Any, order: str | None = None, limit: int | None = None) -> list[str]:
     query = RunQuery(database.dialect)
-    sql = query.select(["id"], parse_filter(filters), parse_order(order), limit)
+    sql = query.select(["id"], Page(parse_filter(filters), parse_order(order), limit))
     return [row[0] for row in database.query(sql, query.parameters)]
 
 
@@ -169,12 +169,12 @@ def test_no_text_breaks_out_of_its_quotes(data: st.DataObject, field: str, text:
     quoted = "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
     operator = data.draw(st.sampled_from(["=", "!=", "contains", "~"]))
     spelled = RunQuery("sqlite")
-    sql = spelled.select(["id"], parse_filter(f"{field} {operator} {quoted}"))
+    sql = spelled.select(["id"], Page(parse_filter(f"{field} {operator} {quoted}")))
     if operator != "~":
         assert text in spelled.parameters.values()
     # Whatever the text, the statement is the same.
     plain = RunQuery("sqlite")
-    assert sql == plain.select(["id"], parse_filter(f"{field} {operator} 'q'"))
+    assert sql == plain.select(["id"], Page(parse_filter(f"{field} {operator} 'q'")))
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_orders_that_cannot_be_read(order: str) -> None:
 def test_quick_filters_on_a_hundred_thousand_runs_use_the_index(tmp_path: Path) -> None:
     store = StoreBuilder(tmp_path)
     query = RunQuery("sqlite")
-    sql = query.select(["id"], parse_filter("summary.loss < 0.1"))
+    sql = query.select(["id"], Page(parse_filter("summary.loss < 0.1")))
     plan = " ".join(str(row) for row in store.database.query(f"EXPLAIN QUERY PLAN {sql}", query.parameters))
     assert "run_values" in plan
     assert "SCAN v" not in plan

@@ -12,6 +12,7 @@ from treering.api._sources import open_sources
 from treering.errors import NotFound, UsageError
 from treering.store.read_filter import All, Compare, Field, Node, parse_filter, parse_order
 from treering.store.read_plan import find_page
+from treering.store.read_query import Page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -114,45 +115,31 @@ class Api:
         return self._find(where, parse_order(order), limit)
 
     def _find(self, where: Node, order: list[tuple[Field, bool]], limit: int | None) -> Runs:
-        return Runs(run for run, _ in self._found(where, order, limit))
+        return Runs(run for run, _ in self._found(Page(where, order, limit)))
 
-    def _found(
-        self,
-        where: Node,
-        order: list[tuple[Field, bool]],
-        limit: int | None,
-        after: Sequence[Any] | None = None,
-        offset: int = 0,
-        counts: list[int] | None = None,
-    ) -> list[tuple[ApiRun, tuple[Any, ...]]]:
-        """Return runs with the keys that they are ordered by; `after` and `offset` are as in `RunQuery.select`.
+    def _found(self, page: Page, counts: list[int] | None = None) -> list[tuple[ApiRun, tuple[Any, ...]]]:
+        """Return runs with the keys that they are ordered by.
 
         How many there are in all is added to `counts`, once for each database that has some of them.
         """
         if self._mirror is not None:
-            batch = Batch(self._mirror, ids := self._mirror.find(where, order, limit, offset))
+            batch = Batch(self._mirror, ids := self._mirror.find(page.where, list(page.order), page.limit, page.offset))
             known = {row[0]: row for row in self._mirror.rows(PLAIN_COLUMNS, ids)}
             return [(ApiRun(known[run_id], batch), ()) for run_id in ids]
-        skipped = 0 if len(self._sources) == 1 or limit is None else offset  # after they are merged
-        most = None if limit is None else limit + skipped
         found: list[tuple[ApiRun, tuple[Any, ...]]] = []
+        # What is left out of several databases is left out after they are merged.
+        merged = len(self._sources) > 1
+        whole = page
+        if merged and page.limit is not None:
+            whole = page._replace(limit=page.limit + page.offset, offset=0)
         for source in self._sources:
-            rows = find_page(
-                source.database,
-                PLAIN_COLUMNS,
-                where,
-                order,
-                most,
-                after,
-                offset - skipped,
-                counted=counts is not None,
-            )
+            rows = find_page(source.database, PLAIN_COLUMNS, whole, counted=counts is not None)
             if counts is not None and rows:
                 counts.append(rows[0][-1])
                 rows = [row[:-1] for row in rows]
             batch = Batch(source, [row[0] for row in rows])
             found += [(ApiRun(row[: len(PLAIN_COLUMNS)], batch), row[len(PLAIN_COLUMNS) :]) for row in rows]
-        return found if len(self._sources) == 1 else _merged(found, order)[skipped:most]
+        return _merged(found, page.order)[page.offset - whole.offset : whole.limit] if merged else found
 
     def run(self, name: str) -> ApiRun:
         """Return one run.
@@ -395,7 +382,7 @@ def _begins(word: str) -> str:
 
 
 def _merged(
-    found: list[tuple[ApiRun, tuple[Any, ...]]], order: list[tuple[Field, bool]]
+    found: list[tuple[ApiRun, tuple[Any, ...]]], order: Sequence[tuple[Field, bool]]
 ) -> list[tuple[ApiRun, tuple[Any, ...]]]:
     """Sort the runs of several databases as each has sorted its own; of two copies of a run the newer one counts."""
     newest: dict[str, tuple[ApiRun, tuple[Any, ...]]] = {}

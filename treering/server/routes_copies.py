@@ -13,6 +13,7 @@ from treering.server.routes_runs import Open, RunId
 from treering.store.copies import RUN_FIELDS, chunks_of, rows_of
 from treering.store.filter_tree import filter_of
 from treering.store.read_filter import parse_order
+from treering.store.read_query import Page
 from treering.store.values import encode
 
 __all__ = ["router"]
@@ -50,7 +51,7 @@ class ChunksQuery(BaseModel):
 @router.post("/copies", response_class=Response, responses=_ANSWER)
 def copies(library: Open, query: CopiesQuery) -> shapes.Packed:
     """Return rows of the table `runs`, in order: `names` of the columns, and `rows`."""
-    found = library.listed(filter_of(query.where), parse_order(query.order), query.limit, query.offset)
+    found = library.listed(Page(filter_of(query.where), parse_order(query.order), query.limit, offset=query.offset))
     rows: dict[str, tuple[Any, ...]] = {}
     for source in {id(run.source): run.source for run in found}.values():
         ids = [run.id for run in found if run.source is source]

@@ -17,7 +17,7 @@ from treering.server.routes_runs import Open, searched
 from treering.server.shelf import stored, within
 from treering.server.wire import clean, plain, us
 from treering.store.read_filter import parse_filter, parse_order
-from treering.store.read_query import LISTED
+from treering.store.read_query import LISTED, Page
 from treering.store.stats import ColumnStats
 from treering.store.values import NUMERIC, decode
 from treering.sweeps.importance_of_runs import FEWEST, importances
@@ -77,7 +77,7 @@ def values(
     run's own: id, name, state, group, job_type, created, duration, attempts, tag.
     """
     where = searched(within(project, parse_filter(filters)), search)
-    runs, _ = library.page(where, parse_order(order), limit, None)
+    runs, _ = library.page(Page(where, parse_order(order), limit))
     return RunValues(
         total=library.count(where),
         ids=[run.id for run in runs],
@@ -159,9 +159,7 @@ def importance(
     limit: Annotated[int, Query(ge=1, le=2000)] = 1000,
 ) -> ImportanceAnswer:
     """Tell which parameters tell the best tenth of the runs (at least five) from all, by PED-ANOVA."""
-    runs, _ = library.page(
-        searched(within(project, parse_filter(filters)), search), parse_order("-created"), limit, None
-    )
+    runs, _ = library.page(Page(searched(within(project, parse_filter(filters)), search), limit=limit))
     results = _read(runs, [target])[target]
     used = [(run, float(result)) for run, result in zip(runs, results, strict=True) if _is_finite(result)]
     documents = {run_id: leaves(one) for run_id, one in stored([run for run, _ in used], "config").items()}
@@ -245,9 +243,7 @@ def returns(
     limit: Annotated[int, Query(ge=1, le=500)] = 200,
 ) -> ReturnsAnswer:
     """Return the interquartile mean over runs with stratified bootstrap intervals; a line for each value of `by`."""
-    runs, _ = library.page(
-        searched(within(project, parse_filter(filters)), search), parse_order("-created"), limit, None
-    )
+    runs, _ = library.page(Page(searched(within(project, parse_filter(filters)), search), limit=limit))
     columns = _read(runs, [*by, *([task] if task else [])])
     found = [(at, points) for at, run in enumerate(runs) if (points := _episodes(run, key, x)) is not None]
     if not found:

@@ -14,7 +14,7 @@ from treering.server.shapes import RunRow
 from treering.server.shelf import Library, within
 from treering.server.wire import clean, plain
 from treering.store.read_filter import Node, parse_filter
-from treering.store.read_query import LISTED, RunQuery
+from treering.store.read_query import LISTED, Page, RunQuery
 from treering.store.values import NUMERIC
 
 __all__ = ["router"]
@@ -68,7 +68,9 @@ def _columns(library: Library, where: Node, newest: int) -> list[tuple[int, Valu
     found: list[tuple[int, ValueColumn | None]] = []
     for source in library.sources:
         query = RunQuery(source.database.dialect)
-        ids = [row[0] for row in source.database.query(query.select(["id"], where, (), newest), query.parameters)]
+        ids = [
+            row[0] for row in source.database.query(query.select(["id"], Page(where, limit=newest)), query.parameters)
+        ]
         found.append((len(ids), None))
         for scope, key, runs, numbers, *ends in source.database.query(
             "SELECT scope, key, COUNT(*), COUNT(number), MIN(number), MAX(number), MIN(SUBSTR(text, 1, 300)), "

@@ -14,6 +14,7 @@ from treering.server import shapes
 from treering.server.shelf import Library, stored, within
 from treering.server.wire import clean, decode_cursor, encode_cursor, plain, us
 from treering.store.read_filter import All, AnyOf, Compare, Field, Node, parse_filter, parse_order
+from treering.store.read_query import Page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +70,7 @@ def runs(
     # A condition is looked at once for the page and the count; without one, an index knows either sooner.
     counts: list[int] | None = [] if count and after is None and (filters or search) else None
     position = None if after is None else _position(after, order)
-    found, following = library.page(where, ordered, limit, position, offset, counts)
+    found, following = library.page(Page(where, ordered, limit, position, offset), counts)
     return shapes.RunsPage(
         runs=run_rows(found, columns),
         next=None if following is None else encode_cursor([order, *following]),

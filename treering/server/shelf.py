@@ -12,8 +12,7 @@ from treering.api._run import Batch
 from treering.api._sources import recover_dead
 from treering.errors import NotFound
 from treering.store.read_filter import All, Compare, Field, Node
-from treering.store.read_plan import planned
-from treering.store.read_query import RunQuery
+from treering.store.read_plan import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from treering.api import ApiRun
     from treering.api._sources import Source
+    from treering.store.read_query import Page
 
 __all__ = ["Library", "Shelf", "stored", "within"]
 
@@ -51,37 +51,27 @@ class Library(Api):
             return None
         return [(id(source.database), source.database.query("PRAGMA data_version")) for source in self._sources]
 
-    def page(
-        self,
-        where: Node,
-        order: list[tuple[Field, bool]],
-        limit: int,
-        after: Sequence[Any] | None,
-        offset: int = 0,
-        counts: list[int] | None = None,
-    ) -> tuple[list[ApiRun], list[Any] | None]:
+    def page(self, asked: Page, counts: list[int] | None = None) -> tuple[list[ApiRun], list[Any] | None]:
         """Return runs and, when there are more of them, what to give as `after` for the next page.
 
-        `counts` gets how many runs there are from `after` on, in one number or more; nothing if the page is empty.
+        Args:
+            asked: which runs; with a limit.
+            counts: gets how many runs fit, in one number or more; nothing if the page is empty.
         """
-        found = self._found(where, order, limit + 1, after, offset, counts)
+        limit = asked.limit or 0
+        found = self._found(asked._replace(limit=limit + 1), counts)
         if len(found) <= limit:
             return [run for run, _ in found], None
         last, keys = found[limit - 1]
         return [run for run, _ in found[:limit]], [*keys, round(last.created.timestamp() * 1e6), last.id]
 
-    def listed(self, where: Node, order: list[tuple[Field, bool]], limit: int, offset: int) -> list[ApiRun]:
+    def listed(self, asked: Page) -> list[ApiRun]:
         """Return some runs of a condition, in order."""
-        return [run for run, _ in self._found(where, order, limit, None, offset)]
+        return [run for run, _ in self._found(asked)]
 
     def count(self, where: Node) -> int:
         """Return how many runs there are; one that is in two databases counts twice."""
-        total = 0
-        for source in self._sources:
-            plan = planned(source.database, where)
-            query = RunQuery(source.database.dialect, each=plan.each)
-            total += source.database.query(query.count(plan.where), query.parameters)[0][0]
-        return total
+        return sum(count(source.database, where) for source in self._sources)
 
     def tallies(self) -> dict[str, Tally]:
         """Return how many runs each project has, in one look, and when something last happened there."""

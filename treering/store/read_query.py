@@ -11,7 +11,7 @@ from treering.store.read_filter import All, AnyOf, Compare, Field, Node, Not, Va
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["LISTED", "Front", "RunQuery"]
+__all__ = ["LISTED", "NUMBERED", "Front", "Page", "RunQuery"]
 
 #: A list of texts that a statement takes as one parameter, `:ids`, of JSON: naming each takes longer than finding it.
 LISTED = {
@@ -41,8 +41,29 @@ _ESCAPED = {
     "sqlite": {"*": "[*]", "?": "[?]", "[": "[[]"},
     "postgresql": {"%": r"\%", "_": r"\_", "\\": r"\\"},
 }
+#: An operator that no filter has: the value is a number.
+NUMBERED = "numbered"
 _NULLABLE = frozenset({"group", "job_type", "notes", "parent", "sweep", "ended"})
 _COMPARISONS = frozenset({"=", "<", "<=", ">", ">="})
+
+
+class Page(NamedTuple):
+    """Which runs are asked for.
+
+    Attributes:
+        where: those that fit.
+        order: fields and whether each is descending; runs without the field come last. Then the newest first.
+        limit: at most this many.
+        after: the order's keys of a run, when it was created (microseconds since 1970) and its id: only the runs that
+            follow it.
+        offset: how many runs to leave out; needs a limit.
+    """
+
+    where: Node
+    order: Sequence[tuple[Field, bool]] = ()
+    limit: int | None = None
+    after: Sequence[Any] | None = None
+    offset: int = 0
 
 
 class Front(NamedTuple):
@@ -72,32 +93,19 @@ class RunQuery:
         self.parameters: dict[str, Any] = {}
         self._joins: list[str] = []
 
-    def select(
-        self,
-        columns: Sequence[str],
-        where: Node,
-        order: Sequence[tuple[Field, bool]] = (),
-        limit: int | None = None,
-        after: Sequence[Any] | None = None,
-        offset: int = 0,
-        front: Front | None = None,
-    ) -> str:
+    def select(self, columns: Sequence[str], page: Page, front: Front | None = None) -> str:
         """Return the statement.
 
         Args:
             columns: of `runs`. The order's keys follow them, two for each field: number (or value) and text.
-            where: which runs.
-            order: fields and whether each is descending; runs without the field come last. Then the newest first.
-            limit: at most this many.
-            after: the order's keys of a run, when it was created (microseconds since 1970) and its id: only the runs
-                that follow it.
-            offset: how many runs to leave out; needs a limit.
+            page: which runs.
             front: of the order's first field, one of config or summary: only runs whose value is a number in there,
                 walked in order.
 
         Raises:
             UsageError: `after` is no place in this order.
         """
+        where, order, limit, after, offset = page
         condition = self._condition(where)
         keys: list[str] = []
         terms: list[str] = []
@@ -146,7 +154,7 @@ class RunQuery:
             parts.append(f"{table}.number {'>' if descending else '<'} {self._bind(front.end)}")
         return " AND ".join(parts)
 
-    def matches(self, node: Compare, most: int) -> str | None:
+    def matches(self, node: Compare, most: int | None = None) -> str | None:
         """Return the statement that counts, up to `most`, the values that fit a comparison of a key with numbers.
 
         None for other comparisons, which no index answers.
@@ -155,15 +163,25 @@ class RunQuery:
             return None
         scope, key = self._bind(node.field.scope), self._bind(node.field.key)
         test = self._comparison("v.number", node.operator, [float(value) for value in node.values if value is not None])
+        fitting = f"FROM run_values v WHERE v.scope = {scope} AND v.key = {key} AND {test}"
+        if most is None:
+            return f"SELECT COUNT(*) {fitting}"
+        return f"SELECT COUNT(*) FROM (SELECT 1 {fitting} LIMIT {self._bind(most)}) found"
+
+    def texts(self, field: Field) -> str:
+        """Return the statement for one value of a key that is a text, if any is."""
+        scope, key = self._bind(field.scope), self._bind(field.key)
         return (
-            f"SELECT COUNT(*) FROM (SELECT 1 FROM run_values v WHERE v.scope = {scope} AND v.key = {key} AND {test} "
-            f"LIMIT {self._bind(most)}) found"
+            f"SELECT 1 FROM run_values v WHERE v.scope = {scope} AND v.key = {key} AND v.number IS NULL "
+            "AND v.text IS NOT NULL LIMIT 1"
         )
 
     def count(self, where: Node, most: int | None = None) -> str:
         """Return the statement that counts the runs, up to `most`."""
         if most is None:
-            return f"SELECT COUNT(*) FROM runs r WHERE {self._condition(where)}"
+            # Without any condition SQLite counts by pages.
+            fitting = "" if where == All(()) else f" WHERE {self._condition(where)}"
+            return f"SELECT COUNT(*) FROM runs r{fitting}"
         found = f"SELECT 1 FROM runs r WHERE {self._condition(where)} LIMIT {self._bind(most)}"
         return f"SELECT COUNT(*) FROM ({found}) found"
 
@@ -262,15 +280,16 @@ class RunQuery:
         )
         return [f"{alias}.number", f"{alias}.text"]
 
-    def _condition(self, node: Node) -> str:
+    def _condition(self, node: Node, *, each: bool | None = None) -> str:
+        each = self._each if each is None else each
         if isinstance(node, Not):
-            return f"NOT {self._condition(node.node)}"
+            return f"NOT {self._condition(node.node, each=each)}"
         if isinstance(node, All):
-            return self._all(node.nodes)
+            return self._all(node.nodes, each=each)
         if isinstance(node, AnyOf):
-            return self._group(node.nodes, " OR ", "1 = 0")
+            return f"({' OR '.join(self._condition(one, each=each) for one in node.nodes) or '1 = 0'})"
         if node.field.scope != "run":
-            return self._value_condition(node, each=self._each)
+            return self._value_condition(node, each=each)
         if node.field.key == "tag":
             return self._tag_condition(node)
         column = _COLUMNS[node.field.key]
@@ -284,19 +303,12 @@ class RunQuery:
     def _false(self) -> str:
         return "FALSE" if self.dialect == "postgresql" else "0"
 
-    def _group(self, nodes: Sequence[Node], joint: str, empty: str) -> str:
-        return f"({joint.join(self._condition(node) for node in nodes) or empty})"
-
-    def _all(self, nodes: Sequence[Node]) -> str:
+    def _all(self, nodes: Sequence[Node], *, each: bool) -> str:
         """Return the condition that all hold; values are looked up singly for the runs that the first leaves."""
         parts: list[str] = []
-        several = self._each
         for node in nodes:
-            if isinstance(node, Compare) and node.field.scope != "run":
-                parts.append(self._value_condition(node, each=several))
-                several = True
-            else:
-                parts.append(self._condition(node))
+            parts.append(self._condition(node, each=each))
+            each = each or (isinstance(node, Compare) and node.field.scope != "run")
         return f"({' AND '.join(parts) or '1 = 1'})"
 
     def _tag_condition(self, node: Compare) -> str:
@@ -313,11 +325,16 @@ class RunQuery:
             if values
         ]
         if not tests:
-            tests = ["1 = 1" if node.operator == "exists" else "1 = 0"]
+            tests = [{"exists": "1 = 1", NUMBERED: "v.number IS NOT NULL"}.get(node.operator, "1 = 0")]
         wanted = f"v.scope = {scope} AND v.key = {key} AND ({' OR '.join(tests)})"
         if each:
             return f"EXISTS (SELECT 1 FROM run_values v WHERE v.run_id = r.id AND {wanted})"
         # IN, not EXISTS: the few runs that an index finds are then looked up, instead of asking each run.
+        if self.dialect == "sqlite" and not texts:
+            # The index alone has the numbers and the rows' places: read in the order of those, rows that lie side by
+            # side come together, which takes two thirds of the time.
+            placed = f"SELECT v.rowid FROM run_values v WHERE {wanted}"
+            return f"r.id IN (SELECT w.run_id FROM run_values w WHERE w.rowid IN ({placed}))"
         return f"r.id IN (SELECT v.run_id FROM run_values v WHERE {wanted})"
 
     def _comparison(self, column: str, operator: str, values: Sequence[Value]) -> str:
