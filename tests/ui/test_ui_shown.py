@@ -12,13 +12,15 @@ from looks import check_looks
 from playwright.sync_api import Locator, Page, expect
 from store_builder import StoreBuilder
 
-# Coloured pixels, pale ones too, in the upper quarter of a canvas: text and grid are grey.
+# Where from left to right, as parts of the width, the upper quarter of a canvas has coloured pixels, pale ones too:
+# text and grid are grey.
 PALE = """(canvas) => {
-  const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, Math.round(canvas.height / 4));
-  let found = 0;
+  const {width} = canvas;
+  const {data} = canvas.getContext('2d').getImageData(0, 0, width, Math.round(canvas.height / 4));
+  const found = [];
   for (let i = 0; i < data.length; i += 4) {
     const [r, g, b, a] = data.slice(i, i + 4);
-    if (a > 20 && Math.max(r, g, b) - Math.min(r, g, b) > 25) found++;
+    if (a > 20 && Math.max(r, g, b) - Math.min(r, g, b) > 25) found.push((i / 4 % width) / width);
   }
   return found;
 }"""
@@ -36,7 +38,9 @@ def drawn(page: Page, metric: str, lines: int) -> Locator:
 def test_clipping_says_what_it_leaves_out_and_where(visitor: Any, served: Any) -> None:
     page = visitor.visit(served, "/spike?clip=1")
     card = drawn(page, "loss", 1)
-    assert card.locator("canvas").first.evaluate(PALE) > 10  # the sine fills the chart now
+    filled = card.locator("canvas").first.evaluate(PALE)
+    assert min(filled) < 0.3  # the sine fills the chart now
+    assert max(filled) > 0.9
     card.get_by_text("1 clipped").hover()
     expect(page.get_by_role("tooltip")).to_have_text(re.compile("^Left out: 9 at 61,?237$"))
 
@@ -52,7 +56,9 @@ def test_what_was_smoothed_stays_behind_its_line(visitor: Any, served: Any) -> N
     for kind in ("ema", "gauss", "mean", "median"):
         page = visitor.visit(served, f"/spike?smooth={kind}:60")
         canvas = drawn(page, "loss", 1).locator("canvas").first
-        assert canvas.evaluate(PALE) > 10, kind  # the spike, far above the smoothed line
+        above = canvas.evaluate(PALE)
+        assert len(above) > 10, kind  # the spike, far above the smoothed line, and nothing else
+        assert 0.5 < min(above) < max(above) < 0.75, kind
 
 
 def test_a_baseline_tells_by_how_much_others_differ(visitor: Any, served: Any) -> None:
