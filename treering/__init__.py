@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from treering.artifacts import Artifact
     from treering.checkpoints import load_checkpoint
     from treering.convention import AlertLevel, termerror, termlog, termwarn
-    from treering.media import Audio, Chart, Histogram, Html, Image, Table, Text, Video
+    from treering.media import Audio, Chart, Histogram, Html, Image, Object3D, Table, Text, Video
     from treering.online.credentials import login
     from treering.settings import Settings
     from treering.sweeps import agent, sweep
@@ -59,6 +59,7 @@ __all__ = [
     "Histogram",
     "Html",
     "Image",
+    "Object3D",
     "Run",
     "Settings",
     "Table",
@@ -103,6 +104,7 @@ _LAZY = {
     "Histogram": "treering.media",
     "Html": "treering.media",
     "Image": "treering.media",
+    "Object3D": "treering.media",
     "Run": "treering._run",
     "Settings": "treering.settings",
     "Table": "treering.media",

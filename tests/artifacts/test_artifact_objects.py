@@ -19,6 +19,7 @@ OBJECTS: dict[str, Any] = {
     "film": treering.Video(np.repeat(PIXELS[None], 4, 0), fps=4, caption="still"),
     "heard": treering.Audio(np.sin(np.arange(800.0)), 8000),
     "page": treering.Html("<h1>a</h1>"),
+    "cloud": treering.Object3D(np.arange(30.0).reshape(10, 3)),
     "weights": treering.Histogram(np.arange(100.0)),
     "table": treering.Table(
         columns=["a", "photo"], data=[[1, treering.Image(PIXELS)], [2, treering.Image(PIXELS[:9])]]

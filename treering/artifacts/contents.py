@@ -31,6 +31,7 @@ _BEGINNINGS = (
     (b"fLaC", ".flac"),
     (b"ID3", ".mp3"),
     (b"glTF", ".glb"),
+    (b"ply\n", ".ply"),
 )
 _INNER = ((b"ftyp", 4, ".mp4"), (b"WEBP", 8, ".webp"), (b"WAVE", 8, ".wav"))
 

@@ -11,6 +11,7 @@ from treering.media._chart import Chart, is_altair
 from treering.media._histogram import Histogram
 from treering.media._html import Html
 from treering.media._image import Image, is_picture
+from treering.media._object3d import Object3D
 from treering.media._table import Table, is_frame
 from treering.media._text import Text
 from treering.media._video import Video
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "digests", "load", "load_all", "store", "wrap"]
 
 #: Every class of media under its name in the store.
-KINDS: dict[str, type[Media]] = {cls.kind: cls for cls in (Audio, Chart, Histogram, Html, Image, Table, Text, Video)}
+KINDS: dict[str, type[Media]] = {
+    cls.kind: cls for cls in (Audio, Chart, Histogram, Html, Image, Object3D, Table, Text, Video)
+}
 
 
 def _class(kind: str) -> type[Media]:
