@@ -9,6 +9,7 @@ import type { Project } from "../../api/types";
 import { ago, exact } from "../../format/time";
 import { Icon } from "../../shell/Icons";
 import { segment } from "../../shell/links";
+import notice from "../../shell/Notice.module.css";
 import { Trouble } from "../../shell/Trouble";
 import { Panel } from "../run/parts";
 import styles from "./AlertsPage.module.css";
@@ -121,12 +122,12 @@ function Raised() {
 function Row({ alert }: { alert: Alert }) {
   const { project, run_id, waiting, trouble } = alert;
   return (
-    <li className={styles.alert} data-level={alert.level}>
-      <span className={styles.level}>{alert.level}</span>
-      <div className={styles.words}>
+    <li className={notice.notice} data-level={alert.level}>
+      <span className={notice.level}>{alert.level}</span>
+      <div className={notice.words}>
         <div className={styles.head}>{alert.title}</div>
-        {alert.text && <div className={styles.text}>{alert.text}</div>}
-        <div className={styles.meta}>
+        {alert.text && <div className={notice.text}>{alert.text}</div>}
+        <div className={notice.meta}>
           <Link to="/$project/runs/$run" params={{ project: segment(project), run: segment(run_id) }}>
             {project} / {run_id}
           </Link>
@@ -160,9 +161,9 @@ function Rules() {
       <ul className={styles.rules}>
         {(data ?? []).map((rule) => (
           <li key={rule.id}>
-            <div className={styles.words}>
+            <div className={notice.words}>
               <code className={styles.condition}>{rule.condition}</code>
-              <div className={styles.meta}>
+              <div className={notice.meta}>
                 {rule.project ?? "all projects"} → {rule.targets.length ? rule.targets.join(", ") : "everybody"}
               </div>
             </div>
@@ -284,9 +285,9 @@ function TargetRow({ target }: { target: Target }) {
   const trouble = attempt.error?.message ?? attempt.data?.trouble;
   return (
     <li>
-      <div className={styles.words}>
+      <div className={notice.words}>
         <strong>{target.name}</strong>
-        <div className={styles.meta}>
+        <div className={notice.meta}>
           {target.kind} {target.shown} · {target.level} and above{target.code ? "" : " · rules only"}
         </div>
         {trouble && (

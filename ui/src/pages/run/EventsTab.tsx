@@ -4,6 +4,7 @@ import { useState } from "react";
 import type { RunDetail, Value } from "../../api/types";
 import { asText } from "../../api/values";
 import { exact } from "../../format/time";
+import notice from "../../shell/Notice.module.css";
 import { Trouble } from "../../shell/Trouble";
 import styles from "./EventsTab.module.css";
 import { Empty } from "./parts";
@@ -65,11 +66,11 @@ export function EventsTab({ run }: { run: RunDetail }) {
 function Event({ event }: { event: EventRow }) {
   const fields = Object.entries((event.fields ?? {}) as Record<string, Value>);
   return (
-    <li className={styles.event} data-level={event.level}>
-      <span className={styles.level}>{event.level}</span>
-      <div className={styles.text}>
-        <div className={styles.message}>{event.message}</div>
-        <div className={styles.meta}>
+    <li className={notice.notice} data-level={event.level}>
+      <span className={notice.level}>{event.level}</span>
+      <div className={notice.words}>
+        <div className={notice.text}>{event.message}</div>
+        <div className={notice.meta}>
           <code>{event.kind}</code>
           {event.step !== null && <span>step {event.step.toLocaleString("en")}</span>}
           <time>{exact(event.time_us)}</time>

@@ -9,6 +9,7 @@ import { duration, exact } from "../../../format/time";
 import { Icon } from "../../../shell/Icons";
 import { segment } from "../../../shell/links";
 import { bytes, Copy, Facts, Panel } from "../parts";
+import parts from "../parts.module.css";
 import { useOfRun } from "../useRun";
 import { Attempts } from "./Attempts";
 import { Notes } from "./Edit";
@@ -77,7 +78,7 @@ function Summary({ run }: { run: RunDetail }) {
         <p className={styles.blank}>Nothing was logged yet.</p>
       )}
       {(left > 0 || whole) && (
-        <Button className={styles.more ?? ""} size="compact-xs" variant="subtle" onClick={() => setWhole(!whole)}>
+        <Button className={parts.more ?? ""} size="compact-xs" variant="subtle" onClick={() => setWhole(!whole)}>
           {whole ? "Show fewer" : `Show ${left} more`}
         </Button>
       )}

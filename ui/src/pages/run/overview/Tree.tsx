@@ -6,6 +6,7 @@ import type { Value } from "../../../api/types";
 import { things } from "../../../format/numbers";
 import { Icon } from "../../../shell/Icons";
 import { Copy, Panel } from "../parts";
+import parts from "../parts.module.css";
 import styles from "./Tree.module.css";
 import { asJson, type Line, lines } from "./tree";
 
@@ -62,7 +63,7 @@ export function Tree({ title, value, empty }: Props) {
           ))}
           {shown.length > most && (
             <Button
-              className={styles.more ?? ""}
+              className={parts.more ?? ""}
               size="compact-xs"
               variant="subtle"
               onClick={() => setMost(most + MOST)}
