@@ -252,7 +252,10 @@ def test_its_runs_go_to_the_server(url: str, tmp_path: Path, monkeypatch: pytest
 def test_a_trial_goes_on_where_its_checkpoint_can_be_had(
     upload: bool, moves: bool, step: int | None, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first agent is interrupted after two steps; the next one works on the same machine, or on another."""
+    """The first agent is interrupted a step after its checkpoint; the next works on the same machine or on another.
+
+    The step that is made again is counted once, wherever its rows are.
+    """
     monkeypatch.chdir(tmp_path)
     began: list[tuple[int, int | None]] = []
 
@@ -263,10 +266,11 @@ def test_a_trial_goes_on_where_its_checkpoint_can_be_had(
         assert run is not None
         began.append((run.attempt, None if found is None else found.step))
         training.begin(step=found.step if found else 0)
-        for number in (1, 2):
+        for number in (1, 2, 3):
             run.log({"loss": 1.0 / number}, step=number + (found.step if found else 0))
             (tmp_path / "model.bin").write_text(f"step {number}")
-            training.checkpoint(tmp_path / "model.bin", step=number)
+            if number < 3:
+                training.checkpoint(tmp_path / "model.bin", step=number)
         training.end()
         if len(began) == 1:
             run.finish("interrupted")
@@ -286,6 +290,7 @@ def test_a_trial_goes_on_where_its_checkpoint_can_be_had(
     with open_sweeps(url) as sweeps:
         (trial,) = sweeps.trials(sweep_id)
     assert (trial.state, trial.attempt) == ("finished", 2)
+    assert step is None or [count for count, _ in trial.curve] == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(

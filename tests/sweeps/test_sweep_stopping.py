@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from click.testing import CliRunner
 
 import treering
 from treering.cli._app import app
+from treering.errors import StoreError
 from treering.sweeps.agents import run_agent
 from treering.sweeps.audit import Audit, audit
 from treering.sweeps.calls import Calls
 from treering.sweeps.config import config_of
-from treering.sweeps.link import TrialStopped
+from treering.sweeps.link import Link, TrialStopped
 from treering.sweeps.opening import open_sweeps
 from treering.sweeps.records import Agent, Result, Trial, thinned
 from treering.sweeps.stopping import EarlyStop, decide, predict
@@ -263,8 +265,21 @@ def test_the_share_that_runs_on_tells_how_often_the_rule_was_wrong(bare: Path) -
     assert "5, runs on" in shown.output
 
 
-def test_calls_that_a_resumed_training_repeats_count_once(bare: Path) -> None:
+@pytest.mark.parametrize("trouble", [False, True], ids=["", "its rows cannot be read at first"])
+def test_calls_that_a_resumed_training_repeats_count_once(
+    trouble: bool, bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Ten calls and a checkpoint after the seventh: the eighth is the next one's first, however it is gone back to."""
+    if trouble:
+        read, tries = Link._logged, Counter[int]()
+
+        def logged(self: Link, earlier: Any) -> Any:
+            tries[earlier.next_step] += 1
+            if tries[earlier.next_step] < 2:
+                raise StoreError(5, "the database is locked")
+            return read(self, earlier)
+
+        monkeypatch.setattr(Link, "_logged", logged)
     sweep_id = treering.sweep({**STOPPING, "parameters": {"level": {"values": [1]}}})
     options = Options(report_interval_s=0.05)
     with open_sweeps(str(bare)) as sweeps:
@@ -280,6 +295,8 @@ def test_calls_that_a_resumed_training_repeats_count_once(bare: Path) -> None:
                 run.rewind(6)
             for step in range(7 if attempt else 0, 10 + attempt):
                 run.log({"loss": float(step)})
+            if trouble:
+                time.sleep(3 * options.report_interval_s)  # told at the next report
             run.finish("failed")
             set_ticket(None)
             sweeps.give_back(one.key, "died")
@@ -291,6 +308,8 @@ def test_calls_that_were_never_reported_are_told_by_the_run() -> None:
     calls = Calls(2, frozenset({2000}))
     logged = [(step, 0.1 * step) for step in range(5)]
     assert calls.recall(logged, known=2) == [(3, 0.2), (4, 0.1 * 3), (5, 0.4)]
+    assert (calls.note(3), calls.note(4), calls.count) == (True, True, 5)  # its step says that it is the fourth again
+    assert (calls.note(4), calls.count) == (True, 6)  # which only the first call of an attempt says
     assert (calls.rewind(3), calls.note(4), calls.count) == (4, True, 5)
     for step in range(5, 3000):
         calls.note(step)

@@ -33,9 +33,16 @@ class Calls:
         self.count = known
         self._bands = bands
         self._marks: list[tuple[int, int]] = [(known, -1)] if known else []  # (count, step)
+        self._recalled_to = -1  # the last step of earlier attempts, until this one has logged
 
     def note(self, step: int) -> bool:
-        """Count a call; returns whether its value is kept."""
+        """Count a call; returns whether its value is kept.
+
+        The first one of an attempt may say by its step alone that it repeats what earlier ones logged.
+        """
+        if step <= self._recalled_to:
+            self.rewind(step - 1)
+        self._recalled_to = -1
         self.count += 1
         kept = thinned(self.count, self._bands)
         if kept:
@@ -54,6 +61,7 @@ class Calls:
         """
         self.count, self._marks = 0, []
         missed = [(self.count, value) for step, value in logged if self.note(step)]
+        self._recalled_to = self._marks[-1][1] if self._marks else -1
         return [point for point in missed if point[0] > known]
 
     def rewind(self, step: int) -> int:

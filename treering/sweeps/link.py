@@ -9,14 +9,14 @@ import contextlib
 import math
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import msgspec
 
 from treering._run import Run
 from treering.errors import TreeringError
 from treering.sweeps.calls import Calls
-from treering.sweeps.opening import open_sweeps
+from treering.sweeps.opening import is_server, open_sweeps
 from treering.sweeps.records import Result
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from treering.sweeps.ticket import Ticket
 
 __all__ = ["TrialRun", "TrialStopped"]
+
+_PATIENCE_S = 10.0
 
 
 class TrialStopped(SystemExit):
@@ -80,7 +82,7 @@ class TrialRun(Run):
         """
         super().log(data, step, commit, time_s=time_s)
         link = self._link
-        link.note(data, self._step - 1)
+        link.note(data, self._step if self._pending else self._step - 1)
         if link.stop_wanted and not self._asked and not self.ended:
             raise TrialStopped(link.reason)
 
@@ -88,6 +90,14 @@ class TrialRun(Run):
         """See `Run.rewind`; calls of `log` that are made again count once."""
         super().rewind(step)
         self._link.rewind(step)
+
+
+class _Earlier(NamedTuple):
+    """Earlier attempts of a run, and the step at which the present one began."""
+
+    folder: Path
+    run_id: str
+    next_step: int
 
 
 class Link:
@@ -104,8 +114,11 @@ class Link:
         self._path = ticket.metric.replace("/", ".").split(".")
         self._names = {ticket.metric, ticket.metric.replace(".", "/")}
         self._calls = Calls(ticket.count, frozenset(ticket.bands))
+        self._heard: list[tuple[int, float | None]] = []  # (step, value); no value: back to that step
+        self._earlier: _Earlier | None = None
         self._points: Curve = []
         self._lock = threading.Lock()
+        self._turn = threading.Lock()
         self._ended = threading.Event()
         self._opened = contextlib.ExitStack()
         self._sweeps: Sweeps | None = None
@@ -116,35 +129,52 @@ class Link:
     def start(self, recording: Start) -> None:
         """Begin to report, at the count of the calls that this attempt does not repeat."""
         if recording.attempt > 1 and self._ticket.metric:
-            with contextlib.suppress(TreeringError, OSError):  # the count of what was reported serves as well
-                self._recall(recording)
+            self._earlier = _Earlier(recording.folder, recording.id, recording.next_step)
         self._thread.start()
-
-    def _recall(self, recording: Start) -> None:
-        from treering.api import Api
-
-        history = Api(recording.folder).run(recording.id)
-        name = next((name for name in self._names if name in history.keys()), None)  # noqa: SIM118  # no dictionary
-        if name is None:  # a run that came from a server comes without its rows
-            return
-        logged = [(int(step), float(value)) for step, value in history.history(name) if step < recording.next_step]
-        with self._lock:
-            self._points = self._calls.recall(logged, self._ticket.count)
 
     def note(self, data: Mapping[str, object], step: int) -> None:
         """Take the metric out of a row that was logged."""
         value = self._value(data)
-        if value is None:
-            return
-        with self._lock:
-            if self._calls.note(step):
-                self._points.append((self._calls.count, value))
+        if value is not None:
+            with self._lock:
+                self._heard.append((step, value))
 
     def rewind(self, step: int) -> None:
         """Forget the calls beyond a step, where the training goes back to."""
         with self._lock:
-            count = self._calls.rewind(step)
-            self._points = [point for point in self._points if point[0] <= count]
+            self._heard.append((step, None))
+
+    def _count(self) -> None:
+        """Count what was heard, behind what earlier attempts logged."""
+        if self._earlier is not None:
+            logged = self._logged(self._earlier)
+            if logged is not None:
+                self._points = self._calls.recall(logged, self._ticket.count)
+            self._earlier = None
+        with self._lock:
+            heard, self._heard = self._heard, []
+        for step, value in heard:
+            if value is None:
+                count = self._calls.rewind(step)
+                self._points = [point for point in self._points if point[0] <= count]
+            elif self._calls.note(step):
+                self._points.append((self._calls.count, value))
+
+    def _logged(self, earlier: _Earlier) -> list[tuple[int, float]] | None:
+        """Return (step, value) of the metric as earlier attempts logged it; None where nobody has their rows."""
+        from treering.api import Api
+
+        # A run that came from a server comes without its rows: they are there.
+        places: list[dict[str, Any]] = [{"dir": earlier.folder}]
+        if is_server(self._ticket.place):
+            places.append({"url": self._ticket.place})
+        for place in places:
+            with Api(**place) as api:
+                run = api.run(earlier.run_id)
+                name = next((name for name in self._names if name in run.keys()), None)  # noqa: SIM118  # no dictionary
+                if name is not None:
+                    return [(int(step), float(value)) for step, value in run.history(name) if step < earlier.next_step]
+        return None
 
     def _value(self, data: Mapping[str, object]) -> float | None:
         for name in self._names:
@@ -162,12 +192,17 @@ class Link:
             self._report_or_wait()
 
     def _report_or_wait(self) -> None:
-        with contextlib.suppress(TreeringError, OSError):  # told again next time; the store may be away for a while
-            self._report()
+        if not self._turn.acquire(timeout=_PATIENCE_S):  # it is being told, and takes long
+            return
+        try:
+            with contextlib.suppress(TreeringError, OSError):  # told again next time; the store may be away for a while
+                self._report()
+        finally:
+            self._turn.release()
 
     def _report(self) -> None:
-        with self._lock:
-            points, self._points = self._points, []
+        self._count()
+        points, self._points = self._points, []
         if not points:
             return
         try:
@@ -175,8 +210,7 @@ class Link:
                 self._sweeps = self._opened.enter_context(open_sweeps(self._ticket.place))
             orders = self._sweeps.report(self._ticket.key, points)
         except BaseException:
-            with self._lock:
-                self._points = [*points, *self._points]
+            self._points = [*points, *self._points]
             raise
         self._ticket.orders = orders
         if orders.order and not self.stop_wanted:
@@ -188,8 +222,11 @@ class Link:
         """Report the rest, and leave the result for the agent."""
         self._ended.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join(10.0)
+            self._thread.join(_PATIENCE_S)
         self._report_or_wait()
+        if self._earlier is not None:  # they cannot be read: the count of what was reported serves as well
+            self._earlier = None
+            self._report_or_wait()
         with contextlib.suppress(TreeringError):
             self._opened.close()
         self._sweeps = None
