@@ -13,6 +13,7 @@ __all__ = ["ARGUMENTS", "chromium"]
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
+    "--enable-unsafe-swiftshader",  # objects in space are drawn by the processor
     "--disable-quic",
     "--disable-sync",
     "--disable-background-networking",

@@ -35,6 +35,9 @@ Promise.all([ask(here + "/api/v1/projects"), ask("/api/v1/projects"), ask("http:
 </script>"""
 
 
+TRIANGLE = b"mtllib http://127.0.0.1:9/a.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 1\nf 1 2 3\n"
+
+
 @pytest.fixture(scope="module")
 def studio(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("studio") / "store"
@@ -49,6 +52,12 @@ def studio(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
             )
     with treering.init(dir=folder, project="studio", id="pages") as run:
         run.log({"page": treering.Html(HOSTILE, caption="a report")})
+    with treering.init(dir=folder, project="studio", id="robot") as run:
+        for step in range(2):
+            scan = np.random.default_rng(step).normal(size=(500, 3)) * [3, 1, 0.5]
+            box = {"corners": [[x, y, z] for x in (1, 2) for y in (0, 1) for z in (0, 1)], "label": "car"}
+            run.log({"scan": treering.Object3D({"points": scan, "boxes": [box]}), "model": treering.Object3D(TRIANGLE)})
+        run.log({"broken": treering.Object3D(b"glTF and then nothing of the kind")})
     with serving(folder) as served:
         yield served
 
@@ -100,3 +109,61 @@ def test_a_page_is_locked_in_wherever_it_is_opened(visitor: Any, studio: Served)
     expect(page.locator("li", has_text="ended")).to_be_attached()
     assert set(page.locator("li").all_text_contents()) - {"parent"} == {"ran", "ended"}  # its parent is itself
     assert page.evaluate("() => origin") == "null"
+
+
+def test_points_are_turned_by_keys(visitor: Any, studio: Served) -> None:
+    visitor.expected += ["GPU stall due to ReadPixels", "GL Driver Message"]  # of screenshots
+    page = visitor.visit(studio, "/studio/runs/robot?tab=media")
+    scan = page.get_by_role("region", name="scan")
+    view = scan.get_by_role("img", name="arrow keys turn it")
+    expect(view).to_have_attribute("data-drawn", "true")
+    expect(scan).to_contain_text("boxes: car")
+
+    def seen() -> bytes:
+        page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        picture: bytes = view.screenshot()
+        return picture
+
+    view.focus()
+    first = seen()
+    view.press("ArrowLeft")
+    turned = seen()
+    assert turned != first
+    view.press("ArrowRight")
+    assert seen() == first
+    view.press("+")
+    assert seen() not in {first, turned}
+    near = seen()
+    before = view.element_handle()
+    scan.get_by_role("button", name="The step before").click()
+    expect(scan).to_contain_text("1 / 2")
+    page.wait_for_load_state("networkidle")
+    assert before.evaluate("one => one.isConnected")  # the same view, with another cloud in it
+    scan.get_by_role("button", name="The next step").click()
+    expect(scan).to_contain_text("2 / 2")
+    page.wait_for_load_state("networkidle")
+    view.focus()
+    assert seen() == near
+    scan.get_by_role("button", name="Open large").click()
+    expect(page.get_by_role("dialog").get_by_role("img")).to_have_attribute("data-drawn", "true")
+    model = page.get_by_role("region", name="model", include_hidden=True).locator("canvas")
+    expect(model).to_have_attribute("data-drawn", "true")  # the material is elsewhere, where nobody asks
+
+
+def test_a_damaged_mesh_is_told_of(visitor: Any, studio: Served) -> None:
+    page = visitor.visit(studio, "/studio/runs/robot?tab=media")
+    broken = page.get_by_role("region", name="broken")
+    broken.scroll_into_view_if_needed()
+    expect(broken).to_contain_text("This glb file cannot be read.")
+    expect(broken.locator("canvas")).to_be_hidden()
+    with page.expect_download() as saved:
+        broken.get_by_role("link", name="Save it").click()
+    assert saved.value.path().read_bytes() == b"glTF and then nothing of the kind"
+
+
+def test_without_webgl_it_says_so(visitor: Any, studio: Served) -> None:
+    visitor.page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
+    page = visitor.visit(studio, "/studio/runs/robot?tab=media")
+    scan = page.get_by_role("region", name="scan")
+    expect(scan).to_contain_text("it has no WebGL")
+    expect(scan.get_by_role("link", name="Save it")).to_be_visible()

@@ -18,7 +18,7 @@ import { Medium } from "./Medium";
 import { media } from "./values";
 
 // Several of these stand one below the other.
-const BROAD = new Set(["audio", "chart", "html"]);
+const BROAD = new Set(["audio", "chart", "html", "object3d"]);
 
 interface Row {
   row: number;
@@ -108,8 +108,8 @@ function Steps({ run, metric, onWide }: { run: string; metric: MetricRow; onWide
       <div className={found.length === 1 ? styles.single : isBroad ? styles.stack : styles.grid}>
         {found.map((medium, item) => (
           <Medium
-            // biome-ignore lint/suspicious/noArrayIndexKey: media of one row have no other name
-            key={`${row?.row}-${item}`}
+            // An object is looked at from where the one of the step before was; others are new at each step.
+            key={medium.kind === "object3d" ? `space-${item}` : `${row?.row}-${item}`}
             run={run}
             name={metric.key}
             row={row?.row ?? 0}

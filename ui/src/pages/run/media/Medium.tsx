@@ -4,6 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { lazy, Suspense, useRef, useState } from "react";
 import { ask } from "../../../api/client";
 import styles from "./Media.module.css";
+import { SpaceView } from "./SpaceView";
 import { TableView } from "./TableView";
 import { type Medium as Found, shownAs, source } from "./values";
 
@@ -22,6 +23,7 @@ export function Medium({ run, name, row, item, medium }: Props) {
   if (medium.kind === "table") return <TableView run={run} name={name} row={row} item={item} />;
   if (medium.kind === "text") return <LongText run={run} medium={medium} />;
   if (medium.kind === "chart") return <OwnChart run={run} name={name} medium={medium} />;
+  if (medium.kind === "object3d") return <SpaceView run={run} name={name} medium={medium} />;
   if (medium.kind === "html") return <Page run={run} name={name} medium={medium} />;
   return <Pixels run={run} name={name} medium={medium} />;
 }

@@ -20,9 +20,10 @@ export function media(value: Value | undefined): Medium[] {
 const DIGEST = /^[0-9a-f]{64}$/;
 const PICTURES = new Set(["png", "jpeg", "gif", "webp"]);
 const FILMS = new Set(["mp4", "webm"]);
+const SPACES = new Set(["glb", "obj", "stl", "ply"]);
 const SOUNDS = new Set(["wav", "mp3", "ogg", "flac"]);
 
-export type Shown = "picture" | "film" | "sound" | "page" | null;
+export type Shown = "picture" | "film" | "sound" | "page" | "space" | null;
 
 /** What may be shown of it; whatever else it says it is, it is not. */
 export function shownAs(medium: Medium): Shown {
@@ -30,6 +31,7 @@ export function shownAs(medium: Medium): Shown {
   if (PICTURES.has(format)) return "picture";
   if (FILMS.has(format)) return "film";
   if (SOUNDS.has(format)) return "sound";
+  if (medium.kind === "object3d") return SPACES.has(format) ? "space" : null;
   return medium.kind === "html" && format === "html" ? "page" : null;
 }
 
