@@ -145,7 +145,7 @@ def test_points_are_turned_by_keys(visitor: Any, studio: Served) -> None:
     view.focus()
     assert seen() == near
     scan.get_by_role("button", name="Open large").click()
-    expect(page.get_by_role("dialog").get_by_role("img")).to_have_attribute("data-drawn", "true")
+    expect(page.get_by_role("dialog").locator("canvas")).to_have_attribute("data-drawn", "true")
     model = page.get_by_role("region", name="model", include_hidden=True).locator("canvas")
     expect(model).to_have_attribute("data-drawn", "true")  # the material is elsewhere, where nobody asks
 
