@@ -147,7 +147,7 @@ export class Viewer {
     this.camera.updateProjectionMatrix();
     if (!this.fitted) {
       this.controls.target.copy(middle);
-      const away = reach * 1.15 * Math.max(1, 1 / this.camera.aspect);
+      const away = reach * 1.32 * Math.max(1, 1 / this.camera.aspect);
       this.camera.position.copy(middle).addScaledVector(new Vector3(0.62, -0.62, 0.48), away);
       this.fitted = true;
     }
@@ -166,8 +166,8 @@ export class Viewer {
     const middle = bounds.getCenter(new Vector3());
     const [x, y] = [Math.round(middle.x / cell) * cell, Math.round(middle.y / cell) * cell];
     grid.position.set(x, y, bounds.min.z);
-    const axes = new AxesHelper(cell * 2);
-    axes.position.set(x - (cells * cell) / 2, y - (cells * cell) / 2, bounds.min.z);
+    const axes = new AxesHelper(cell * 3);
+    axes.position.copy(bounds.min);
     this.ground.add(grid, axes);
   }
 
