@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from pathlib import Path
@@ -18,7 +19,7 @@ from treering.store import Store
 @pytest.fixture
 def busy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two processors that others need."""
-    monkeypatch.setattr(pacing, "_processors", lambda: 2)
+    monkeypatch.setattr(pacing, "processors", lambda: 2)
     monkeypatch.setattr(pacing, "_idle_s", lambda: 0.0)
 
 
@@ -49,6 +50,17 @@ def test_what_is_left_of_a_long_rest_follows_after_more_work() -> None:
     pace.rested(rest_s)
     work(pacing._STINT_S)
     assert pace.rest_s() == pacing._LONGEST_REST_S, "a rest of 1.2 s was owed"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux says which processors a process may use")
+def test_only_processors_that_we_may_use_count() -> None:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert pacing.processors() == 1
+    finally:
+        os.sched_setaffinity(0, before)
+    assert pacing.processors() == len(before)
 
 
 def test_a_save_tells_what_the_thread_that_packs_works(store_dir: Path) -> None:

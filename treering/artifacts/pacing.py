@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-__all__ = ["Pace"]
+__all__ = ["Pace", "processors"]
 
 # Of two processors the saver takes so much of one, together with the threads that help it: a training that needs both,
 # and whose threads wait for each other, loses up to 1.4 times as much. Among more there is sooner an idle one.
@@ -30,7 +30,7 @@ class Pace:
     """
 
     def __init__(self) -> None:
-        self._processors = _processors()
+        self._processors = processors()
         self._base = min(_SHARE_OF_TWO * (self._processors / 2) ** 2, 1.0)
         self._share = self._base
         self._looked_s = 0.0
@@ -75,6 +75,6 @@ def _idle_s() -> float:
     return float(times.idle) + float(getattr(times, "iowait", 0.0))
 
 
-def _processors() -> int:
+def processors() -> int:
     """Return how many this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

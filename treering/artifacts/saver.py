@@ -248,9 +248,10 @@ class Saver:
         rest_s = self._pace.rest_s()
         if not rest_s:
             return
+        began_s = time.monotonic()
         with self._changed:
             self._changed.wait_for(lambda: self._closing or self._hurried or len(self._queue) > 1, rest_s)
-        self._pace.rested(rest_s)
+        self._pace.rested(time.monotonic() - began_s)
 
 
 def _stop_keeper() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from treering.artifacts.names import check_path
+from treering.artifacts.pacing import processors
 from treering.artifacts.reading import ChunkReader
 from treering.errors import StoreError, UsageError
 
@@ -73,7 +74,7 @@ def write_entries(
     reader.locate({chunk_id for entry in entries for chunk_id, _ in entry.pieces()})
     tell = progress or _nothing
     try:
-        threads = _THREADS if depot.backend.remote else min(_THREADS, os.cpu_count() or 1)
+        threads = _THREADS if depot.backend.remote else min(_THREADS, processors())
         with ThreadPoolExecutor(threads, "treering-download") as pool:
             jobs: list[Future[None]] = []
             for batch in _small_batches(entries, places):
