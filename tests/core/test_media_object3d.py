@@ -103,6 +103,8 @@ def test_boxes_have_edges_whatever_the_order_of_their_corners() -> None:
     assert (cloud.points, cloud.labels) == (2, ["car", "ground"])
     vertices, edges = parsed(cloud)
     assert (len(vertices), len(edges)) == (2 + 24, 36)
+    # In these words, by which the dashboard finds them.
+    assert b"\nelement edge 36\nproperty int vertex1\nproperty int vertex2\nproperty uchar red\n" in cloud.to_bytes()
     assert {edge[2:] for edge in edges[:12]} == {(255, 0, 1)}
     for at in range(2):
         lengths = [
