@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import brotli
@@ -170,14 +171,14 @@ def test_a_wall_of_charts(served: Any) -> None:
 
 def test_a_spike_is_never_lost(served: Any) -> None:
     with served.client() as client:
-        for width in (1, 10, 800):
-            (one,) = unpack(
-                client.post("/api/v1/series", json={"runs": ["spike"], "keys": ["loss"], "width": width}).content
-            )
+        for width, log in product((1, 10, 800), (False, True)):
+            asked = {"runs": ["spike"], "keys": ["loss"], "width": width, "log_x": log}
+            (one,) = unpack(client.post("/api/v1/series", json=asked).content)
             assert one["points"] <= 2 * width + 2
             assert one["total"] == 20_000
             assert one["x"][one["values"].argmax()] == 7777
             assert one["values"].max() == 1000.0
+            assert width < 800 or ((one["x"] < 100).sum() > 60) == log
 
 
 def test_a_range(served: Any) -> None:

@@ -44,6 +44,27 @@ def test_an_uneven_axis_loses_nothing_either(values: np.ndarray, samples: int, d
         assert {finite.min(), finite.max()} <= set(values[kept])
 
 
+def test_a_logarithmic_axis_has_points_at_its_left() -> None:
+    values, x = np.sin(np.arange(1_000_000) / 3), np.arange(1_000_000)
+    values[[17, 400_000]] = 9.0
+    kept = thin(values, 1000, x, log=True)
+    assert len(kept) <= 1000
+    assert {17, 400_000, 0, 999_999} <= set(kept)
+    for low, high in ((1, 10), (10, 100), (100, 1000), (10_000, 100_000)):
+        assert ((kept >= low) & (kept < high)).sum() >= 9
+    assert (kept > 500_000).sum() > 100
+    assert ((thin(values, 1000, x) > 0) & (thin(values, 1000, x) < 1000)).sum() < 9
+
+
+@pytest.mark.parametrize("x", [np.arange(-5000, 0), np.zeros(5000), np.full(5000, np.nan), np.arange(5000) - 4999.5])
+def test_a_logarithmic_axis_without_a_place_for_them(x: np.ndarray) -> None:
+    values = np.zeros(5000)
+    values[77] = 1.0
+    kept = thin(values, 100, x, log=True)
+    assert {0, 77, 4999} <= set(kept)
+    assert len(kept) <= 100
+
+
 def test_every_bin_keeps_its_spike() -> None:
     values = np.zeros(1_000_000)
     spikes = np.arange(500, 1_000_000, 10_000)

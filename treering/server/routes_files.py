@@ -116,7 +116,7 @@ def blob(library: Open, run_id: RunId, digest: Annotated[str, Path(max_length=64
 
 @router.get(
     "/runs/{run_id}/pages/{digest}",
-    response_class=HTMLResponse,
+    response_class=Response,
     responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
 )
 def page(request: Request, library: Open, run_id: RunId, digest: Annotated[str, Path(max_length=64)]) -> Response:

@@ -91,6 +91,7 @@ def _read_one(reader: RunReader, key: str, query: SeriesQuery) -> PackedSeries:
             stop=query.stop,
             samples=2 * query.width + 2,
             superseded=query.superseded,
+            log=query.log_x,
         )
     except NotFound as error:
         return _nothing(reader.run_id, key, str(error))

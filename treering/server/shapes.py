@@ -292,3 +292,4 @@ class SeriesQuery(BaseModel):
     width: Annotated[int, Field(ge=1, le=16_384, description="pixels; two points of each are kept, the extremes")] = 800
     stream: Literal["history", "system"] = "history"
     superseded: bool = False
+    log_x: bool = Field(default=False, description="the x axis is logarithmic: its left has more of the points")

@@ -205,6 +205,7 @@ class RunReader:
         stop: float | None = None,
         samples: int | None = None,
         superseded: bool = False,
+        log: bool = False,
     ) -> Points:
         """Return one column over an x axis.
 
@@ -216,6 +217,7 @@ class RunReader:
             stop: leave out points at or after this one.
             samples: at most this many points, chosen as in `reduce`.
             superseded: also show what a later attempt replaced.
+            log: the samples are for a logarithmic x axis.
 
         Raises:
             NotFound: neither the run nor an ancestor has the column, or the x metric.
@@ -235,7 +237,7 @@ class RunReader:
             values, places = values[positions], places[positions]
         total = len(values)
         if samples is not None and total > samples:
-            kept = thin(values, samples, places)
+            kept = thin(values, samples, places, log=log)
             values, places = values[kept], places[kept]
             positions = kept if positions is None else positions[kept]
         rows = column.rows if positions is None else column.rows_at(positions)

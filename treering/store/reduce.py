@@ -5,7 +5,8 @@ the last point of all. Where there are NaN or infinities, each bin also keeps th
 a curve stays a gap, and they never stand in for the finite extremes beside them.
 
 Bins hold equally many points. Where points lie unevenly on the x axis (hours without
-a row, then a burst), half of the bins divide the axis instead, since a quiet hour would otherwise be one bin.
+a row, then a burst), half of the bins divide the axis instead, since a quiet hour would otherwise be one bin. So they
+do for a logarithmic axis, on which a tenth of the points takes as much room as all the others.
 """
 
 from __future__ import annotations
@@ -28,13 +29,14 @@ MIN_SAMPLES = 4
 _PROBES = 1000
 
 
-def thin(values: npt.NDArray[Any], samples: int, x: npt.NDArray[Any] | None = None) -> Indices:
+def thin(values: npt.NDArray[Any], samples: int, x: npt.NDArray[Any] | None = None, *, log: bool = False) -> Indices:
     """Return the positions of at most `samples` points that keep the series' shape.
 
     Args:
         values: (n,) numbers; of objects, evenly spread ones are taken, as they have no extremes.
         samples: at least `MIN_SAMPLES`.
         x: (n,) places on the x axis; used where they are numbers in ascending order.
+        log: the axis is logarithmic.
 
     Returns:
         Ascending positions; all of them when n <= samples.
@@ -58,7 +60,7 @@ def thin(values: npt.NDArray[Any], samples: int, x: npt.NDArray[Any] | None = No
     kept.extend(_first_of_each_bin(positions, count, bins) for positions in (odd if bins else odd[: samples - 2]))
     if odd:
         numbers = np.where(np.isfinite(numbers), numbers, np.nan)
-    edges = None if x is None else _uneven_edges(x, bins // 2)
+    edges = None if x is None else _uneven_edges(x, bins // 2, log=log)
     if edges is not None:
         kept.extend(_extremes_between(numbers, edges))
         bins -= len(edges) - 1
@@ -108,14 +110,16 @@ def _extremes_of_equal_bins(numbers: npt.NDArray[Any], bins: int) -> list[Indice
     return kept
 
 
-def _uneven_edges(x: npt.NDArray[Any], bins: int) -> Indices | None:
+def _uneven_edges(x: npt.NDArray[Any], bins: int, *, log: bool) -> Indices | None:
     """Return where equally wide stretches of the x axis begin and end, or None where equal counts do as well."""
-    if bins <= 1 or x.dtype.kind not in "iuf" or _looks_even(x) or not bool((x[1:] >= x[:-1]).all()):
+    if bins <= 1 or x.dtype.kind not in "iuf" or (not log and _looks_even(x)) or not bool((x[1:] >= x[:-1]).all()):
         return None
-    low, high = float(x[0]), float(x[-1])
+    # What is not above zero has no place on a logarithmic axis.
+    begin = int(np.searchsorted(x, 0, side="right")) if log else 0
+    low, high = float(x[min(begin, len(x) - 1)]), float(x[-1])
     if not 0 < high - low < np.inf:
         return None
-    marks = np.linspace(low, high, bins + 1)[1:-1]
+    marks = (np.geomspace if log else np.linspace)(low, high, bins + 1)[1:-1]
     if x.dtype.kind in "iu":  # else searchsorted would copy all of x as floats
         marks = np.ceil(marks).astype(x.dtype)
     edges = np.concatenate(([0], np.searchsorted(x, marks), [len(x)]))

@@ -10,6 +10,8 @@ export interface SeriesQuestion {
   /** Pixels; of each the smallest and the largest value come back. */
   width: number;
   stream?: "history" | "system";
+  /** The x axis is logarithmic: its left has more of the points. */
+  log_x?: boolean;
 }
 
 export interface Series {

@@ -13,6 +13,8 @@ export interface Wish {
   stop: number | undefined;
   width: number;
   stream?: "history" | "system";
+  /** Some chart has a logarithmic x axis. */
+  logX?: boolean;
 }
 
 export type Curves = ReadonlyMap<string, Series>;
@@ -25,12 +27,10 @@ interface Entry {
   asked: Set<string>;
 }
 
-const rangeOf = ({
-  start,
-  stop,
-  width,
-  stream = "history",
-}: Pick<SeriesQuestion, "start" | "stop" | "width" | "stream">) => `${start}:${stop}:${width}:${stream}`;
+const rangeOf = (
+  { start, stop, width, stream = "history" }: Omit<SeriesQuestion, "runs" | "keys" | "x">,
+  log = false,
+) => `${start}:${stop}:${width}:${stream}:${log}`;
 
 const nameOf = (key: string, x: string) => `${x}\n${key}`;
 
@@ -58,7 +58,7 @@ export class SeriesStore {
   constructor(first?: First | null) {
     if (!first) return;
     const { question, found, later } = first;
-    this.range = rangeOf(question);
+    this.range = rangeOf(question, question.log_x);
     for (const key of question.keys) this.entry(key, question.x).asked = new Set(question.runs);
     if (found) this.take(found, question.x);
     else void this.wait(question, later);
@@ -67,7 +67,7 @@ export class SeriesStore {
   private async wait(question: SeriesQuestion, later: Promise<readonly Series[]>): Promise<void> {
     try {
       const found = await later;
-      if (this.range === rangeOf(question)) this.take(found, question.x);
+      if (this.range === rangeOf(question, question.log_x)) this.take(found, question.x);
     } catch {
       for (const key of question.keys) this.entry(key, question.x).asked.clear();
       this.soon(); // and if that fails, too, it is told
@@ -76,7 +76,7 @@ export class SeriesStore {
 
   /** Say what is on the screen now; what is missing is asked for in one question for each x axis. */
   want(wish: Wish): void {
-    const range = rangeOf(wish);
+    const range = rangeOf(wish, wish.logX);
     if (range !== this.range) {
       this.range = range;
       this.aborting.abort();
@@ -166,10 +166,11 @@ export class SeriesStore {
   }
 
   private async load(question: { x: string; runs: string[]; keys: string[] }): Promise<void> {
-    const { start, stop, width, stream } = this.wish;
+    const { start, stop, width, stream, logX } = this.wish;
+    const more = { ...(stream ? { stream } : {}), ...(logX ? { log_x: true } : {}) };
     const { signal } = this.aborting;
     try {
-      const found = await readSeries({ ...question, start, stop, width, ...(stream ? { stream } : {}) }, signal);
+      const found = await readSeries({ ...question, start, stop, width, ...more }, signal);
       this.take(found, question.x);
       this.error = null;
     } catch (error) {

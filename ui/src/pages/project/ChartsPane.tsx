@@ -257,17 +257,19 @@ function useStore(
   const [store] = useState(() => new SeriesStore(takeFirst()));
   const runs = useMemo(() => drawn.map((run) => run.id), [drawn]);
   useEffect(() => () => store.close(), [store]);
+  const logX = view.logX || [...view.own.values()].some((own) => own.logX);
   useEffect(() => {
     store.want({
       runs,
       keys: shown,
       more,
+      logX,
       start: view.range?.[0],
       // The server leaves the end out; the point under the right edge belongs to the picture.
       stop: view.range ? view.range[1] + Math.abs(view.range[1]) * 1e-9 : undefined,
       width: resolution(runs.length, full),
     });
-  }, [store, runs, shown, more, view.range, full]);
+  }, [store, runs, shown, more, view.range, full, logX]);
   const watched = drawn
     .filter((run) => run.running)
     .map((run) => run.id)

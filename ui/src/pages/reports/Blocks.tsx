@@ -69,7 +69,7 @@ function Charts({ found }: { found: FoundBlock }) {
   );
   const ids = useMemo(() => found.runs.map((run) => run.id), [found.runs]);
   const running = useMemo(() => found.runs.filter((run) => run.state === "running").map((run) => run.id), [found.runs]);
-  const store = useCurves({ runs: ids, running, keys, range });
+  const store = useCurves({ runs: ids, running, keys, range, logX: log.includes("x") });
   const [kind, strength] = smoothing;
   const settings = useMemo<Omit<CardSettings, "x">>(
     () => ({

@@ -102,18 +102,20 @@ export interface CurvesWish {
   running: readonly string[];
   keys: readonly { key: string; x: string }[];
   range: [number, number] | null;
+  logX: boolean;
 }
 
 /** A store that holds these curves, lengthened as their runs go on. */
-export function useCurves({ runs, running, keys, range }: CurvesWish): SeriesStore {
+export function useCurves({ runs, running, keys, range, logX }: CurvesWish): SeriesStore {
   const [store] = useState(() => new SeriesStore());
   const hub = useContext(Shared);
   useEffect(() => () => store.close(), [store]);
-  const asked = JSON.stringify({ runs, keys, range });
+  const asked = JSON.stringify({ runs, keys, range, logX });
   useEffect(() => {
-    const wish = JSON.parse(asked) as Pick<CurvesWish, "runs" | "keys" | "range">;
+    const wish = JSON.parse(asked) as Omit<CurvesWish, "running">;
     store.want({
       runs: wish.runs,
+      logX: wish.logX,
       keys: new Map(wish.keys.map(({ key, x }) => [key, x])),
       start: wish.range?.[0],
       // The server leaves the end out; the point under the right edge belongs to the picture.
