@@ -152,11 +152,9 @@ def test_a_block_that_cannot_be_read_says_why_while_it_is_written(
     editor(page).press("ArrowDown")
     editor(page).press("End")
     page.keyboard.press("Shift+Home")
-    page.keyboard.type("ke")
-    page.keyboard.press("Control+Space")  # on a busy machine the list may have closed again
+    page.keyboard.type("ke", delay=150)  # as fast as people type: the list opens between two letters
     page.get_by_role("option", name="keys").click()
-    page.keyboard.type("val/")
-    page.keyboard.press("Control+Space")
+    page.keyboard.type("val/", delay=150)
     page.get_by_role("option", name="val/loss").click()
     drawn(page, "val/loss", 4)
 
